@@ -1,0 +1,61 @@
+"""archcalc tells what a neural network costs, from a text spec.
+
+>>> import archcalc
+>>> report = archcalc.analyze(archcalc.load("alexnet"))
+>>> report.totals.params
+61100840
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from archcalc._version import __version__
+
+if TYPE_CHECKING:
+    from archcalc.engine import analyze
+    from archcalc.errors import ArchcalcError, SettingError, SpecError
+    from archcalc.report import LayerReport, Report, Settings, Totals
+    from archcalc.spec.architecture import Architecture
+    from archcalc.spec.catalogue import load, names
+
+_HOMES = {
+    "ArchcalcError": "archcalc.errors",
+    "Architecture": "archcalc.spec.architecture",
+    "LayerReport": "archcalc.report",
+    "Report": "archcalc.report",
+    "SettingError": "archcalc.errors",
+    "Settings": "archcalc.report",
+    "SpecError": "archcalc.errors",
+    "Totals": "archcalc.report",
+    "analyze": "archcalc.engine",
+    "load": "archcalc.spec.catalogue",
+    "names": "archcalc.spec.catalogue",
+}
+
+__all__ = [
+    "ArchcalcError",
+    "Architecture",
+    "LayerReport",
+    "Report",
+    "SettingError",
+    "Settings",
+    "SpecError",
+    "Totals",
+    "__version__",
+    "analyze",
+    "load",
+    "names",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use, so that `archcalc --version` and shell completion stay instant.
+    import importlib
+
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    except KeyError:
+        raise AttributeError(f"module 'archcalc' has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,65 @@
+"""The command line: `main` runs a command and turns every error into a message and an exit code.
+
+0: fine. 1: a check failed. 2: bad input, bad usage, or an internal error. 130: interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from archcalc._version import __version__
+from archcalc.cli.base import HELP_OPTIONS, LazyGroup
+from archcalc.errors import ArchcalcError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings=HELP_OPTIONS,
+    commands_at={
+        "table": "archcalc.cli.table:table",
+        "list": "archcalc.cli.list:list_",
+        "show": "archcalc.cli.show:show",
+        "kinds": "archcalc.cli.kinds:kinds_",
+        "schema": "archcalc.cli.schema:schema",
+        "reproduce": "archcalc.cli.reproduce:reproduce",
+    },
+)
+@click.version_option(__version__, "-V", "--version", prog_name="archcalc", message="%(prog)s %(version)s")
+def archcalc() -> None:
+    """Tell what a neural network costs: output sizes, memory, parameters and FLOPs of every layer, from a text spec.
+
+    Begin with `archcalc table alexnet`; `archcalc list` names the shipped architectures.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; ARCHCALC_TRACEBACK=1 shows where an internal error happened."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no × or · gets a ? rather than an error.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
+    try:
+        code = archcalc.main(list(sys.argv[1:] if arguments is None else arguments), "archcalc", standalone_mode=False)
+    except ArchcalcError as error:
+        print("\n".join(map(str, error.problems)), file=sys.stderr)
+        code = BAD_INPUT
+    except click.ClickException as error:
+        error.show()
+        code = BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Who reads us has seen enough, as `| head` does. What Python still holds back must not raise again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if os.environ.get("ARCHCALC_TRACEBACK"):
+            raise
+        print(f"archcalc: internal error: {type(error).__name__}: {error}", file=sys.stderr)
+        print("  This is a bug in archcalc: please report it with the spec and the command.", file=sys.stderr)
+        code = BAD_INPUT
+    sys.exit(code if isinstance(code, int) else 0)

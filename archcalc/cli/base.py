@@ -1,0 +1,51 @@
+"""The command group: commands are loaded when they are called, and rich's help only when a terminal asks for help."""
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archcalc.errors import did_you_mean
+
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+
+def _asks_for_help(arguments: list[str]) -> bool:
+    return not arguments or any(argument in HELP_OPTIONS["help_option_names"] for argument in arguments)
+
+
+if not TYPE_CHECKING and sys.stdout.isatty() and _asks_for_help(sys.argv[1:]):
+    from rich_click import RichCommand as Command
+    from rich_click import RichGroup as Group
+else:
+    from click import Command, Group
+
+
+class LazyGroup(Group):
+    """A group whose commands are modules of this package, named `module:command`, imported on first use."""
+
+    def __init__(self, *args: Any, commands_at: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands_at = commands_at
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands_at)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands_at:
+            return None
+        module, _, name = self.commands_at[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands_at and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], self.commands_at, f"commands: {', '.join(self.commands_at)}")
+            raise click.UsageError(f"no such command: {args[0]!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+__all__ = ["HELP_OPTIONS", "Command", "LazyGroup"]

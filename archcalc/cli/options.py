@@ -1,0 +1,120 @@
+"""Options that several commands share."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from archcalc.errors import ArchcalcError, SettingError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+TEXT_FORMATS = ("table", "markdown", "latex", "html")
+DATA_FORMATS = ("json", "jsonl", "csv", "tsv")
+FORMATS = ("table", *DATA_FORMATS, *TEXT_FORMATS[1:])
+ENDINGS = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".md": "markdown",
+    ".tex": "latex",
+    ".html": "html",
+    ".htm": "html",
+}
+
+
+class ShapeType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
+    """A shape such as 3x227x227 or 3,227,227."""
+
+    name = "shape"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        parts = re.split(r"[x×,]", str(value).strip().strip("[]"))
+        if not all(re.fullmatch(r"\s*[0-9]{1,18}\s*", part) and int(part) >= 1 for part in parts):
+            self.fail(f"{value!r} is not a shape: write 3x224x224 or 3,224,224, whole numbers ≥ 1", param, ctx)
+        return tuple(map(int, parts))
+
+
+class AssignmentType(click.ParamType):  # type: ignore[type-arg]  # the same
+    """A variable and its value, such as width=64 or depths=[2,2]; the value may be an expression of numbers."""
+
+    name = "var=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
+        from archcalc.spec.fields import Evaluator
+        from archcalc.spec.source import Document, parse
+
+        name, equals, text = str(value).partition("=")
+        if not equals or not name.strip() or not text.strip():
+            self.fail(f"{value!r} is not var=value, such as classes=10", param, ctx)
+        document = Document(f"--set {name.strip()}", text)
+        try:
+            return name.strip(), Evaluator(document).value(parse(document)[0], {})
+        except ArchcalcError as error:
+            self.fail(f"{value!r}: {error.problems[0].message}", param, ctx)
+
+
+def settings_options(command: Command) -> Command:
+    """What a report is made at: input, batch, dtype, vars and convention."""
+    from archcalc.conventions import CONVENTIONS
+    from archcalc.units import BYTES_PER_ELEMENT
+
+    for option in reversed(
+        (
+            click.option("--input", type=ShapeType(), help="Input shape without the batch, such as 3x227x227."),
+            click.option("--batch", type=click.IntRange(1, 10**9), default=1, show_default=True, help="Batch size."),
+            click.option(
+                "--dtype",
+                type=click.Choice(list(BYTES_PER_ELEMENT)),
+                default="float32",
+                show_default=True,
+                help="Type of the activations; memory is in its bytes.",
+            ),
+            click.option(
+                "--set",
+                "assignments",
+                type=AssignmentType(),
+                multiple=True,
+                help="Override one of the spec's vars, such as classes=10; repeatable.",
+            ),
+            click.option(
+                "--convention",
+                type=click.Choice(list(CONVENTIONS)),
+                default="lecture",
+                show_default=True,
+                help="What a FLOP is: lecture counts a multiply-add once, torch twice.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def format_options(command: Command) -> Command:
+    """Where the output goes and in which format."""
+    for option in reversed(
+        (
+            click.option(
+                "--format",
+                "format_",
+                type=click.Choice(FORMATS),
+                help="Output format; by default a table, or what the ending of --output says.",
+            ),
+            click.option("--json", "json_", is_flag=True, help="Short for --format json."),
+            click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def chosen_format(format_: str | None, json_: bool, output: str | None) -> str:
+    """The format that the options ask for; raises SettingError where they contradict."""
+    if json_ and format_ not in (None, "json"):
+        raise SettingError(f"--json and --format {format_} contradict", hint="give one of them")
+    if json_:
+        return "json"
+    ending = re.search(r"\.[a-z]+$", output or "")
+    return format_ or ENDINGS.get(ending.group() if ending else "", "table")

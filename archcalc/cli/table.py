@@ -1,0 +1,78 @@
+"""`archcalc table`."""
+
+from typing import Any
+
+import click
+
+from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.options import chosen_format, format_options, settings_options
+from archcalc.errors import SettingError, SpecError
+from archcalc.render.columns import EXACT_UNITS, LECTURE_UNITS, choose
+from archcalc.render.output import show_grid, terminal_width, write, write_grid
+from archcalc.render.table import fitted_grid, without_totals
+from archcalc.report import Report
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS)
+@click.argument("spec", metavar="NAME|FILE|-")
+@settings_options
+@click.option(
+    "--columns",
+    metavar="LIST",
+    help="Comma-separated columns; `default` and `share` stand for several, a leading + adds to the default ones.",
+)
+@click.option("--all", "all_", is_flag=True, help="Show the rows that cost nothing and change no shape, too.")
+@click.option("--exact", is_flag=True, help="Exact integers and bytes in place of KB, k and M.")
+@click.option("--wide", is_flag=True, help="Never drop a column or change units to fit the terminal.")
+@format_options
+def table(
+    spec: str,
+    assignments: tuple[tuple[str, Any], ...],
+    columns: str | None,
+    all_: bool,
+    exact: bool,
+    wide: bool,
+    format_: str | None,
+    json_: bool,
+    output: str | None,
+    **settings: Any,
+) -> None:
+    r"""Print what every layer of an architecture costs.
+
+    NAME is a shipped architecture (see `archcalc list`), FILE a YAML or JSON spec, - standard input. Memory is the
+    size of a layer's output (KB = 1024 bytes), params counts weights and biases. `*` marks the rows that together
+    hold at least half of a column. The data formats (json, jsonl, csv, tsv) hold exact figures and all layers.
+
+    \b
+    Columns: layer name kind line input_channels input_size filters kernel stride pad
+      dilation groups output_channels output_size receptive_field memory params flops
+      macs buffers memory_share params_share flops_share
+    """
+    from archcalc.engine import analyze
+    from archcalc.spec.catalogue import find
+
+    chosen, form = choose(columns), chosen_format(format_, json_, output)
+    if columns is not None and form in ("json", "jsonl"):
+        raise SettingError(f"--columns does not go with {form}, which holds every figure", hint="use csv or tsv")
+    units = EXACT_UNITS if exact else LECTURE_UNITS
+    width = None if wide or output else terminal_width()
+
+    def grid(report: Report, to: int | None) -> Any:
+        return fitted_grid(report, to, chosen, units=units, fold=not all_)
+
+    try:
+        report = analyze(find(spec), vars=dict(assignments), **settings)
+    except SpecError as error:
+        partial = error.partial
+        if isinstance(partial, Report) and partial.layers and form == "table" and not output:
+            rows, gap = grid(partial, width)
+            show_grid(without_totals(rows), gap)
+        raise
+    if form in ("json", "jsonl", "csv", "tsv"):
+        from archcalc.render.data import report_data
+
+        write(report_data(report, form, chosen), output)
+    elif form == "table" and not output:
+        show_grid(*grid(report, width))
+    else:
+        write_grid(grid(report, None)[0], form, output)

@@ -1,0 +1,185 @@
+"""Propagation: runs the rules of every layer over a graph and tallies what they cost."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from archcalc.conventions import Convention, convention_named
+from archcalc.errors import LayerError, Problem, SettingError, SpecError, did_you_mean
+from archcalc.layers import Layer
+from archcalc.layers.arithmetic import Shape
+from archcalc.layers.base import elements
+from archcalc.receptive_field import Field, Lens, after, lens, start, widest
+from archcalc.report import LayerReport, Report, Settings, Totals
+from archcalc.spec.architecture import Architecture
+from archcalc.spec.expand import expand
+from archcalc.spec.expression import Value
+from archcalc.spec.graph import Graph, Node
+from archcalc.units import BYTES_PER_ELEMENT
+
+
+def analyze(
+    architecture: Architecture,
+    *,
+    input: tuple[int, ...] | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    convention: str = "lecture",
+    vars: Mapping[str, Value] | None = None,
+) -> Report:
+    """What every layer of an architecture costs.
+
+    `input` (a shape without the batch) and `vars` override the spec's own; `dtype` is one of float32, float16,
+    bfloat16, float64, int8; `convention` says what a FLOP is ("lecture" or "torch").
+
+    Raises SpecError with all problems of the spec at once, and SettingError for a setting that cannot be used.
+
+    >>> from archcalc import analyze, load
+    >>> report = analyze(load("alexnet"), batch=2)
+    >>> [(row.name, row.flops) for row in report.layers[:1]], report.totals.params
+    ([('conv1', 145711104)], 61100840)
+    """
+    counted_by = convention_named(convention)
+    _check_settings(input, batch, dtype)
+    graph, problems = expand(architecture, input=input, vars=vars)
+    rows, shape_problems = propagate(graph, architecture, batch, BYTES_PER_ELEMENT[dtype], counted_by)
+    settings = Settings(graph.input, batch, dtype, convention)
+    report = Report(architecture.name, architecture.title, settings, rows, Totals.of(rows))
+    if problems or shape_problems:
+        raise SpecError([*problems, *shape_problems], partial=report)
+    return report
+
+
+def propagate(
+    graph: Graph, architecture: Architecture, batch: int, bytes_per_element: int, convention: Convention
+) -> tuple[tuple[LayerReport, ...], list[Problem]]:
+    """The rows of a graph up to the first layer that fails, and the problems of that one and of those after it.
+
+    A layer that reads a failed one is checked only where the failed one's output is known in spite of its error:
+    what follows from an error is not reported as another.
+    """
+    return _Run(graph, architecture, batch, bytes_per_element, convention).rows()
+
+
+class _Cost(msgspec.Struct, frozen=True, gc=False):
+    """What a layer costs on inputs of given shapes; equal for every repetition of it."""
+
+    inputs: tuple[Shape, ...]
+    output: Shape
+    params: int
+    weights: int
+    buffers: int
+    memory_bytes: int
+    macs: int | None
+    flops: int | None
+    lens: Lens | None
+
+
+class _Run:
+    """One pass over a graph. The last items of `shapes` and `fields` are the input's, so that INPUT (-1) finds them."""
+
+    def __init__(
+        self, graph: Graph, architecture: Architecture, batch: int, bytes_per_element: int, convention: Convention
+    ) -> None:
+        self.graph, self.architecture, self.convention = graph, architecture, convention
+        self.batch, self.bytes_per_element = batch, bytes_per_element
+        self.shapes: list[Shape | None] = [*([None] * len(graph.nodes)), graph.input]
+        self.fields: list[Field | None] = [*([None] * len(graph.nodes)), start(graph.input)]
+        self.problems: list[Problem] = []
+
+    def rows(self) -> tuple[tuple[LayerReport, ...], list[Problem]]:
+        """One loop over plain locals: it is what a million layers take their time in."""
+        shapes, fields = self.shapes, self.fields
+        costs: dict[tuple[int, tuple[Shape | None, ...]], _Cost] = {}
+        rows: list[LayerReport] = []
+        sound: int | None = None
+        for position, node in enumerate(self.graph.nodes):
+            layer, inputs = node.layer, node.inputs
+            first = inputs[0]
+            xs = (shapes[first],) if len(inputs) == 1 else tuple([shapes[i] for i in inputs])
+            key = (id(layer), xs)  # the graph keeps its layers alive, so that an id stays one layer's
+            cost = costs.get(key)
+            if cost is None:
+                if None in xs:
+                    continue
+                try:
+                    cost = costs[key] = self._cost(layer, xs)  # type: ignore[arg-type]  # none of them is None
+                except LayerError as error:
+                    self.problems.append(self._problem(node, error))
+                    shapes[position] = error.assume
+                    sound = len(rows) if sound is None else sound
+                    continue
+            shapes[position] = cost.output
+            field = fields[first] if len(inputs) == 1 else self._widest(inputs)
+            if field is not None:
+                if cost.lens is not None:
+                    field = after(field, cost.lens, cost.output)
+                fields[position] = field
+            rows.append(
+                LayerReport(
+                    node.name,
+                    layer.kind,
+                    node.entry.line,
+                    cost.inputs,
+                    cost.output,
+                    cost.params,
+                    cost.weights,
+                    cost.buffers,
+                    cost.memory_bytes,
+                    cost.macs,
+                    cost.flops,
+                    None if field is None else field.size,
+                    layer,
+                )
+            )
+        return tuple(rows[:sound]), self.problems
+
+    def _cost(self, layer: Layer, inputs: tuple[Shape, ...]) -> _Cost:
+        x, *others = inputs
+        y = layer.output(*inputs)
+        params = layer.params(x)
+        ops = layer.ops(x, y, *others)
+        return _Cost(
+            inputs=inputs,
+            output=y,
+            params=params.total,
+            weights=params.weights,
+            buffers=params.buffers,
+            memory_bytes=self.batch * elements(y) * self.bytes_per_element,
+            macs=None if ops is None else self.batch * ops.macs,
+            flops=None if ops is None else self.batch * self.convention.flops(ops, layer.family),
+            lens=lens(layer.window(x)),
+        )
+
+    def _widest(self, inputs: tuple[int, ...]) -> Field | None:
+        found = [field for i in inputs if (field := self.fields[i]) is not None]
+        return widest(found) if len(found) == len(inputs) else None
+
+    def _problem(self, node: Node, error: LayerError) -> Problem:
+        hint = error.hint
+        shrunk = self._shrunk_by(node) if error.size_matters else None
+        if shrunk is not None:
+            hint = f"{hint}; the size shrank at {shrunk.name} (line {shrunk.entry.line})"
+        place = node.entry.place(error.field)
+        return self.architecture.document.problem(place, f"{node.name}: {error.message}", hint)
+
+    def _shrunk_by(self, node: Node) -> Node | None:
+        """The nearest layer before this one that made the map smaller."""
+        position = node.inputs[0]
+        while position >= 0:
+            earlier = self.graph.nodes[position]
+            before, after = self.shapes[earlier.inputs[0]], self.shapes[position]
+            if before and after and before[1:] > after[1:]:
+                return earlier
+            position = earlier.inputs[0]
+        return None
+
+
+def _check_settings(input: tuple[int, ...] | None, batch: int, dtype: str) -> None:
+    if type(batch) is not int or batch < 1:
+        raise SettingError(f"batch must be a whole number ≥ 1, got {batch!r}")
+    if dtype not in BYTES_PER_ELEMENT:
+        known = f"dtypes: {', '.join(BYTES_PER_ELEMENT)}"
+        raise SettingError(f"unknown dtype {dtype!r}", hint=did_you_mean(dtype, BYTES_PER_ELEMENT, known))
+    if input is not None and not (input and all(type(dim) is int and dim >= 1 for dim in input)):
+        raise SettingError(f"input must be whole numbers ≥ 1, got {input!r}", hint="such as 3x224x224")

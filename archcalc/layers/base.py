@@ -1,0 +1,200 @@
+"""What every layer kind is made of: `Layer`, its tallies `Ops` and `Params`, its PyTorch twin, and the registry."""
+
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from archcalc.layers.arithmetic import Dim, Shape, product
+
+Positive = Annotated[int, Meta(ge=1, description="a whole number ≥ 1")]
+NonNegative = Annotated[int, Meta(ge=0, description="a whole number ≥ 0")]
+Real = Annotated[float, Meta(description="a number")]
+Probability = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
+Flag = Annotated[bool, Meta(description="true or false")]
+
+# Pairs are variable-length tuples of length 2: msgspec 0.22 crashes on a union of a bounded int and tuple[int, int].
+_Pair = Annotated[tuple[Positive, ...], Meta(min_length=2, max_length=2)]
+_PadPair = Annotated[tuple[NonNegative, ...], Meta(min_length=2, max_length=2)]
+Size2d = Annotated[Positive | _Pair, Meta(description="a whole number ≥ 1, or [height, width]")]
+Pad2d = Annotated[NonNegative | _PadPair, Meta(description="a whole number ≥ 0, or [height, width]")]
+PadOrSame2d = Annotated[
+    NonNegative | _PadPair | Literal["same"], Meta(description="a whole number ≥ 0, [height, width], or same")
+]
+
+Window: TypeAlias = tuple[tuple[Dim, Dim], ...]
+"""For each spatial dimension the (effective kernel, stride) through which an output sees its input."""
+
+POINTWISE: Window = ()
+"""Each output sees just what its own input saw."""
+
+WHOLE: Literal["whole"] = "whole"
+"""Each output sees all of the input."""
+
+
+class Ops(msgspec.Struct, frozen=True, gc=False):
+    """A tally of scalar operations for one sample, before any convention turns it into FLOPs.
+
+    `macs` are the multiply-adds of convolutions and matrix products; what else multiplies or adds is in
+    `multiplications` and `additions`. `special` counts exp, tanh, sqrt, pow and the like.
+    """
+
+    macs: Dim = 0
+    additions: Dim = 0
+    multiplications: Dim = 0
+    divisions: Dim = 0
+    comparisons: Dim = 0
+    special: Dim = 0
+
+    def times(self, n: Dim) -> "Ops":
+        """This tally, n times.
+
+        >>> Ops(macs=3, additions=1).times(10)
+        Ops(macs=30, additions=10, multiplications=0, divisions=0, comparisons=0, special=0)
+        """
+        return Ops(
+            n * self.macs,
+            n * self.additions,
+            n * self.multiplications,
+            n * self.divisions,
+            n * self.comparisons,
+            n * self.special,
+        )
+
+
+NO_OPS = Ops()
+
+
+class Params(msgspec.Struct, frozen=True, gc=False):
+    """Learned scalars as PyTorch holds them, `weights` and `biases`; `buffers` (running statistics) are apart.
+
+    >>> Params(weights=23232, biases=64).total
+    23296
+    """
+
+    weights: Dim = 0
+    biases: Dim = 0
+    buffers: Dim = 0
+
+    @property
+    def total(self) -> Dim:
+        """Weights and biases together."""
+        return self.weights + self.biases
+
+
+NO_PARAMS = Params()
+
+
+class Constant(msgspec.Struct, frozen=True):
+    """An argument of a twin that is the same for every layer of the kind."""
+
+    value: Any
+
+
+class FromInput(msgspec.Struct, frozen=True):
+    """An argument of a twin that the backend reads off the tensor it really gets: its size along `axis`."""
+
+    axis: int
+
+
+CHANNELS = FromInput(axis=1)
+FEATURES = FromInput(axis=-1)
+
+
+class TorchTwin:
+    """The PyTorch module or function that does the same, as data: nothing here imports torch.
+
+    `path` is its dotted name; `{n}` in it stands for the number of spatial dimensions (1 where there is none).
+    Each argument is the name of a spec field, a `Constant`, or a `FromInput`. Derived shapes are never passed,
+    so that what PyTorch does stays a witness independent of the rules. `call` says how a function takes its
+    inputs: "module" builds `path(**arguments)`; "list" calls `path([x, …], **arguments)`; "fold" applies it pairwise.
+    """
+
+    __slots__ = ("arguments", "call", "path")
+
+    def __init__(
+        self, path: str, *, call: Literal["module", "list", "fold"] = "module", **arguments: str | Constant | FromInput
+    ) -> None:
+        self.path, self.call, self.arguments = path, call, arguments
+
+
+class LayerType(msgspec.StructMeta):
+    """Metaclass of layers: `class Conv2d(Layer, kind="conv")` makes a frozen struct and registers the kind."""
+
+    kinds: ClassVar[dict[str, type["Layer"]]] = {}
+
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], kind: str | None = None
+    ) -> "LayerType":
+        cls: Any = super().__new__(mcls, name, bases, namespace, frozen=True, gc=False)
+        if kind is not None:
+            if kind in mcls.kinds:
+                raise TypeError(f"layer kind {kind!r} is registered twice")
+            cls.kind = kind
+            cls.family = cls.__module__.rpartition(".")[2]
+            mcls.kinds[kind] = cls
+        made: LayerType = cls
+        return made
+
+
+class Layer(msgspec.Struct, metaclass=LayerType):
+    """One layer kind: its fields with their bounds, its rules, and its PyTorch twin.
+
+    Shapes are of one sample, without the batch: `(channels, height, width)` or `(features,)`. Every rule is plain
+    arithmetic that runs on integers, SymPy symbols and NumPy arrays alike (see `archcalc.layers.arithmetic`).
+    """
+
+    kind: ClassVar[str]
+    family: ClassVar[str]
+    """The file that the kind lives in (conv, pool, norm …); conventions weigh operations by it."""
+    label: ClassVar[str | None] = None
+    """What automatic names begin with (`fc` for linear); the kind itself where None."""
+    counted: ClassVar[bool] = False
+    """Whether the layer advances the number in automatic names, as convolutions and linear layers do."""
+    many_inputs: ClassVar[bool] = False
+    """Whether the layer takes two or more inputs."""
+    torch: ClassVar[TorchTwin]
+
+    def output(self, x: Shape) -> Shape:
+        """The output's shape for an input of shape `x`; raises LayerError where the layer does not fit it."""
+        return x
+
+    def params(self, x: Shape) -> Params:
+        """The learned parameters and buffers that the layer holds for an input of shape `x`."""
+        return NO_PARAMS
+
+    def ops(self, x: Shape, y: Shape) -> Ops | None:
+        """The operations of one forward pass (eval mode) from `x` to the output `y`; None where they are unknown."""
+        return NO_OPS
+
+    def window(self, x: Shape) -> Window | Literal["whole"]:
+        """What one output sees of the input, for the receptive field."""
+        return POINTWISE
+
+
+def kinds() -> dict[str, type[Layer]]:
+    """Every registered layer kind by its name in a spec.
+
+    >>> from archcalc.layers import kinds
+    >>> kinds()["linear"].__name__
+    'Linear'
+    """
+    return LayerType.kinds
+
+
+def elements(shape: Shape) -> Dim:
+    """How many numbers a tensor of this shape holds.
+
+    >>> elements((64, 56, 56))
+    200704
+    """
+    return product(shape)
+
+
+def fmt_shape(shape: Shape) -> str:
+    """A shape as people write it.
+
+    >>> fmt_shape((3, 227, 227))
+    '3×227×227'
+    """
+    return "×".join(map(str, shape))

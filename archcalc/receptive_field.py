@@ -1,0 +1,73 @@
+"""How many input elements one output sees, followed through the graph dimension by dimension.
+
+Source: Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill (2019).
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from archcalc.layers.arithmetic import Shape
+from archcalc.layers.base import WHOLE, Window
+
+
+class Field(msgspec.Struct, frozen=True, gc=False):
+    """What outputs see, for each spatial dimension: how many input elements, the jump between two neighbouring
+    outputs in input elements, and how many outputs there are.
+    """
+
+    size: Shape
+    jump: Shape
+    extent: Shape
+
+
+class Lens(msgspec.Struct, frozen=True, gc=False):
+    """What a layer does to the fields of its input: by how many jumps each grows, and the strides (None: all 1)."""
+
+    growth: Shape
+    strides: Shape | None
+    whole: bool = False
+
+
+def start(input: Shape) -> Field | None:
+    """The field of the input itself: each element sees one; None for an input without spatial dimensions."""
+    spatial = input[1:]
+    ones = (1,) * len(spatial)
+    return Field(ones, ones, spatial) if spatial else None
+
+
+def lens(window: Window | Literal["whole"]) -> Lens | None:
+    """The lens of a layer's window; None where each output sees just what its own input saw."""
+    if window == WHOLE:
+        return Lens((), None, whole=True)
+    if not window:
+        return None
+    strides = tuple(stride for _, stride in window)
+    return Lens(tuple(kernel - 1 for kernel, _ in window), None if set(strides) == {1} else strides)
+
+
+def after(field: Field, lens: Lens, output: Shape) -> Field:
+    """The field after a layer.
+
+    >>> two = start((1, 32, 32))
+    >>> for _ in range(2):
+    ...     two = after(two, lens(((3, 1), (3, 1))), (1, 30, 30))
+    >>> two.size
+    (5, 5)
+    """
+    size, jump = field.size, field.jump
+    if lens.whole:
+        seen = tuple([s + (n - 1) * j for s, n, j in zip(size, field.extent, jump, strict=True)])
+        return Field(seen, jump, (1,) * len(jump))
+    size = tuple([s + g * j for s, g, j in zip(size, lens.growth, jump, strict=True)])
+    if lens.strides is not None:
+        jump = tuple([j * s for s, j in zip(lens.strides, jump, strict=True)])
+    return Field(size, jump, output[1:])
+
+
+def widest(fields: Iterable[Field]) -> Field:
+    """Of the fields of several inputs, the largest size and jump along each dimension."""
+    fields = tuple(fields)
+    size = tuple(map(max, *(field.size for field in fields)))
+    return Field(size, tuple(map(max, *(field.jump for field in fields))), fields[0].extent)

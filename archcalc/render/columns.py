@@ -1,0 +1,142 @@
+"""The columns that a report's table can have: what each prints, in which unit, and which goes first in a narrow one."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from archcalc.errors import SettingError, did_you_mean
+from archcalc.layers.base import fmt_shape
+from archcalc.render.grid import Column
+from archcalc.report import LayerReport
+from archcalc.units import Unit, unit
+
+Text: TypeAlias = Callable[[LayerReport], str]
+Metric: TypeAlias = Callable[[LayerReport], int | None]
+Units: TypeAlias = dict[str, Unit]
+
+NOTHING = ""
+
+
+def _channels(shape: tuple[int, ...]) -> str:
+    return str(shape[0])
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    """Height and width, once where they are equal; nothing for a flat shape."""
+    spatial = shape[1:]
+    return str(spatial[0]) if len(set(spatial)) == 1 else fmt_shape(spatial)
+
+
+def _field(name: str) -> Text:
+    def text(row: LayerReport) -> str:
+        value = getattr(row.layer, name, None)
+        if value is None and name == "stride":
+            value = getattr(row.layer, "step", None)  # a pool without a stride steps by its kernel
+        return fmt_shape(value) if isinstance(value, tuple) else NOTHING if value is None else str(value)
+
+    return text
+
+
+def _receptive_field(row: LayerReport) -> str:
+    return NOTHING if row.receptive_field is None else _size((0, *row.receptive_field))
+
+
+FACTS: dict[str, tuple[Column, Text]] = {
+    column.name: (column, text)
+    for column, text in (
+        (Column("layer", ("layer",), "left"), lambda row: row.name),
+        (Column("name", ("name",), "left"), lambda row: row.name),
+        (Column("kind", ("kind",), "left", 70), lambda row: row.kind),
+        (Column("line", ("line",), "right", 95), lambda row: str(row.line)),
+        (Column("input_channels", ("in", "C"), "right", 60), lambda row: _channels(row.inputs[0])),
+        (Column("input_size", ("in", "H/W"), "right", 50), lambda row: _size(row.inputs[0])),
+        (Column("filters", ("", "filters"), "right", 80), _field("filters")),
+        (Column("kernel", ("", "kernel"), "right", 20), _field("kernel")),
+        (Column("stride", ("", "stride"), "right", 30), _field("stride")),
+        (Column("pad", ("", "pad"), "right", 40), _field("pad")),
+        (Column("dilation", ("", "dilation"), "right", 75), _field("dilation")),
+        (Column("groups", ("", "groups"), "right", 75), _field("groups")),
+        (Column("output_channels", ("out", "C"), "right", 10), lambda row: _channels(row.output)),
+        (Column("output_size", ("out", "H/W"), "right", 5), lambda row: _size(row.output)),
+        (Column("receptive_field", ("receptive", "field"), "right", 90), _receptive_field),
+    )
+}
+
+COSTS: dict[str, Metric] = {
+    "memory": lambda row: row.memory_bytes,
+    "params": lambda row: row.params,
+    "flops": lambda row: row.flops,
+    "macs": lambda row: row.macs,
+    "buffers": lambda row: row.buffers,
+}
+WORDS = {"memory": "memory", "params": "params", "flops": "FLOPs", "macs": "MACs", "buffers": "buffers"}
+MAIN_COSTS = ("memory", "params", "flops")
+"""The three figures that the lecture's table is about."""
+
+SHARES = {f"{metric}_share": metric for metric in MAIN_COSTS}
+"""Columns of percent of the total, and the cost that each is a share of."""
+
+LECTURE_UNITS: Units = {
+    "memory": unit("KB"),
+    "params": unit("k"),
+    "flops": unit("M"),
+    "macs": unit("M"),
+    "buffers": unit("k"),
+}
+LARGE_UNITS: Units = {
+    "memory": unit("MB"),
+    "params": unit("M"),
+    "flops": unit("G"),
+    "macs": unit("G"),
+    "buffers": unit("M"),
+}
+EXACT_UNITS: Units = {**dict.fromkeys(COSTS, unit("")), "memory": unit("bytes")}
+
+DEFAULT = (
+    "layer",
+    "input_channels",
+    "input_size",
+    "filters",
+    "kernel",
+    "stride",
+    "pad",
+    "output_channels",
+    "output_size",
+    *MAIN_COSTS,
+)
+GROUPS = {"default": DEFAULT, "share": tuple(SHARES)}
+NAMES = (*FACTS, *COSTS, *SHARES, *GROUPS)
+
+
+def choose(columns: str | None) -> tuple[str, ...]:
+    """The columns that `--columns` names, comma-separated; `default` and `share` stand for several.
+
+    A leading `+` adds to the default ones. Raises SettingError for a column that there is not.
+
+    >>> choose("layer,share")
+    ('layer', 'memory_share', 'params_share', 'flops_share')
+    >>> choose("+kind")[-2:]
+    ('flops', 'kind')
+    """
+    if columns is None:
+        return DEFAULT
+    chosen = list(DEFAULT) if columns.startswith("+") else []
+    for name in (part.strip() for part in columns.removeprefix("+").split(",")):
+        if name not in NAMES:
+            hint = did_you_mean(name, NAMES, f"columns: {', '.join(NAMES)}")
+            raise SettingError(f"unknown column {name!r}", hint=hint)
+        chosen += [column for column in GROUPS.get(name, (name,)) if column not in chosen]
+    return tuple(chosen)
+
+
+def column(name: str, units: Units) -> Column:
+    """The column of this name, its header with the unit.
+
+    >>> column("memory", LECTURE_UNITS).title
+    'memory (KB)'
+    """
+    if name in FACTS:
+        return FACTS[name][0]
+    if name in SHARES:
+        return Column(name, (WORDS[SHARES[name]], "(%)"), "right", 85)
+    symbol = units[name].symbol
+    return Column(name, (WORDS[name], f"({symbol})" if symbol else ""), "right", 0 if name in MAIN_COSTS else 65)

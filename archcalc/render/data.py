@@ -1,0 +1,59 @@
+"""Reports and lists → JSON, JSON Lines, CSV and TSV: exact figures, for programs."""
+
+import json
+from collections.abc import Iterable
+from io import StringIO
+from typing import Any
+
+from archcalc.render.columns import COSTS, FACTS, SHARES
+from archcalc.render.summary import total
+from archcalc.report import LayerReport, Report
+
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+def as_json(value: Any) -> str:
+    """A value as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_json_lines(values: Iterable[Any]) -> str:
+    """One value a line."""
+    return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
+
+
+def as_separated(header: Iterable[str], rows: Iterable[Iterable[object]], delimiter: str) -> str:
+    """Comma- or tab-separated values; what a spreadsheet would take for a formula is kept from being one."""
+    import csv
+
+    out = StringIO()
+    writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_harmless(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def report_data(report: Report, form: str, columns: tuple[str, ...]) -> str:
+    """A report as json, jsonl (settings and totals, then a line for each layer), csv or tsv (these columns)."""
+    if form == "json":
+        return as_json(report.to_dict())
+    if form == "jsonl":
+        head = report.to_dict()
+        layers = head.pop("layers")
+        return as_json_lines([head, *layers])
+    header = ["memory_bytes" if name == "memory" else name for name in columns]
+    rows = ([_value(report, name, row) for name in columns] for row in report.layers)
+    return as_separated(header, rows, DELIMITERS[form])
+
+
+def _value(report: Report, name: str, row: LayerReport) -> object:
+    if name in FACTS:
+        return FACTS[name][1](row)
+    if name in COSTS:
+        return COSTS[name](row)
+    value, whole = COSTS[SHARES[name]](row), total(report.layers, SHARES[name])
+    return None if value is None or not whole else round(100 * value / whole, 4)
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

@@ -1,0 +1,106 @@
+"""A table before it has a format: columns with their priority, cells as finished strings."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+MARK = "*"
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column. Its `header` has one or two lines; where room is short, the highest `drop_order` goes first."""
+
+    name: str
+    header: tuple[str, ...]
+    align: Literal["left", "right"] = "right"
+    drop_order: int = 0
+
+    @property
+    def title(self) -> str:
+        """The header in one line."""
+        return " ".join(part for part in self.header if part)
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """A cell's text, and whether it stands out (the rows that hold most of a figure)."""
+
+    text: str
+    strong: bool = False
+
+
+class Grid(msgspec.Struct, frozen=True):
+    """Columns, rows and closing rows (totals) of cells, with a title and a caption above and notes below."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    closing: tuple[tuple[Cell, ...], ...] = ()
+    title: str = ""
+    caption: str = ""
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> tuple[list[list[str]], list[list[str]], list[list[str]]]:
+        """The header, the rows and the closing rows, every cell padded to the width of its column.
+
+        In a column with cells that stand out, those end in MARK, and all others keep its place free.
+        """
+        marked = [any(row[i].strong for row in self.rows) for i in range(len(self.columns))]
+        widths = self.widths()
+
+        def padded(texts: Iterable[str], strong: Iterable[bool]) -> list[str]:
+            cells = []
+            for column, width, mark, text, stands_out in zip(self.columns, widths, marked, texts, strong, strict=True):
+                text += MARK if stands_out else " " * mark
+                cells.append(text.ljust(width) if column.align == "left" else text.rjust(width))
+            return cells
+
+        def body(rows: Iterable[tuple[Cell, ...]]) -> list[list[str]]:
+            return [padded((cell.text for cell in row), (cell.strong for cell in row)) for row in rows]
+
+        height = max(len(column.header) for column in self.columns)
+        headers = [("",) * (height - len(column.header)) + column.header for column in self.columns]
+        header = [padded((words[i] for words in headers), [False] * len(headers)) for i in range(height)]
+        return header, body(self.rows), body(self.closing)
+
+    def widths(self) -> list[int]:
+        """The width of every column, its mark included."""
+        widths = []
+        for i, column in enumerate(self.columns):
+            texts = [*column.header, *(row[i].text for row in (*self.rows, *self.closing))]
+            widths.append(max(map(len, texts)) + any(row[i].strong for row in self.rows))
+        return widths
+
+    def width(self, gap: int) -> int:
+        """The width of the whole table with `gap` spaces between columns."""
+        return sum(self.widths()) + gap * (len(self.columns) - 1)
+
+    def without(self, index: int) -> "Grid":
+        """The same table without one column."""
+
+        def cut(row: tuple[Cell, ...]) -> tuple[Cell, ...]:
+            return row[:index] + row[index + 1 :]
+
+        return msgspec.structs.replace(
+            self,
+            columns=self.columns[:index] + self.columns[index + 1 :],
+            rows=tuple(map(cut, self.rows)),
+            closing=tuple(map(cut, self.closing)),
+        )
+
+
+def narrowed(grid: Grid, width: int) -> tuple[Grid, int]:
+    """The grid with columns dropped until it fits `width`, with a note that names them; and the gap to draw it with.
+
+    Columns with a drop_order of 0 stay whatever the width.
+    """
+    dropped: list[str] = []
+    while grid.width(gap=1) > width:
+        order, index = max((column.drop_order, i) for i, column in enumerate(grid.columns))
+        if order == 0:
+            break
+        dropped.insert(0, grid.columns[index].title)
+        grid = grid.without(index)
+    if dropped:
+        note = f"not shown for lack of room: {', '.join(dropped)}; --wide shows all"
+        grid = msgspec.structs.replace(grid, notes=(*grid.notes, note))
+    return grid, 2 if grid.width(gap=2) <= width else 1

@@ -1,0 +1,71 @@
+"""Grid → Markdown, LaTeX and HTML, by tabulate, with all figures pre-formatted."""
+
+from collections.abc import Callable
+from html import escape
+
+import tabulate
+
+from archcalc.render.grid import Cell, Grid
+
+
+def markdown(grid: Grid) -> str:
+    """The grid as a GitHub table under its title; cells that stand out are bold."""
+
+    def cell(cell: Cell) -> str:
+        text = cell.text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+        return f"**{text}**" if cell.strong else text
+
+    above = [f"### {grid.title}"] if grid.title else []
+    return _join(above, grid.caption, _table(grid, "pipe", cell), [note.removeprefix("* ") for note in grid.notes])
+
+
+def latex(grid: Grid) -> str:
+    """The grid as a booktabs tabular; title, caption and notes are comments, cells that stand out are bold."""
+
+    def cell(cell: Cell) -> str:
+        text = "".join(_LATEX.get(c, c) for c in cell.text)
+        return f"\\textbf{{{text}}}" if cell.strong else text
+
+    prose = [f"% {line}" for line in (grid.title, grid.caption) if line]
+    table = _table(grid, "latex_raw_booktabs", cell, heading=lambda h: "".join(_LATEX.get(c, c) for c in h))
+    return "\n".join([*prose, table, *(f"% {note}" for note in grid.notes)]) + "\n"
+
+
+def html(grid: Grid) -> str:
+    """The grid as an HTML fragment: a figure with a table and its captions; cells that stand out are strong."""
+
+    def cell(cell: Cell) -> str:
+        return f"<strong>{escape(cell.text)}</strong>" if cell.strong else escape(cell.text)
+
+    above = [f"<h3>{escape(grid.title)}</h3>"] if grid.title else []
+    notes = [f"<p>{escape(note.removeprefix('* '))}</p>" for note in grid.notes]
+    caption = f"<p>{escape(grid.caption)}</p>" if grid.caption else ""
+    return "\n".join([*above, caption, _table(grid, "unsafehtml", cell, heading=escape), *notes]) + "\n"
+
+
+_LATEX = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "×": r"$\times$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def _table(
+    grid: Grid, tablefmt: str, cell: Callable[[Cell], str], heading: Callable[[str], str] = lambda text: text
+) -> str:
+    return tabulate.tabulate(
+        [[cell(c) for c in row] for row in (*grid.rows, *grid.closing)],
+        headers=[heading(column.title) for column in grid.columns],
+        colalign=[column.align for column in grid.columns],
+        tablefmt=tablefmt,
+        disable_numparse=True,
+    )
+
+
+def _join(above: list[str], caption: str, table: str, notes: list[str]) -> str:
+    blocks = [*above, *([caption] if caption else []), table, *notes]
+    return "\n\n".join(blocks) + "\n"

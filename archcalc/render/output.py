@@ -1,0 +1,71 @@
+"""Where output goes: standard output, plain or in colour, or a file, which is written whole or not at all."""
+
+import os
+import sys
+
+from archcalc.errors import ArchcalcError
+from archcalc.render.grid import Grid
+from archcalc.render.text import plain
+
+
+def terminal_width() -> int | None:
+    """The width of the terminal that standard output is; None for a pipe or file, which has no limit."""
+    if not sys.stdout.isatty():
+        return None
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def show_grid(grid: Grid, gap: int = 2) -> None:
+    """Print a grid to standard output: in colour on a terminal, plain in a pipe, which does not load rich."""
+    if terminal_width() is None:
+        write(plain(grid, gap))
+        return
+    from archcalc.render.terminal import show, terminal_console
+
+    show(grid, gap, terminal_console())
+
+
+def write_grid(grid: Grid, form: str, path: str | None = None) -> None:
+    """Write a grid as table, markdown, latex or html."""
+    if form == "table":
+        write(plain(grid), path)
+        return
+    from archcalc.render import markup
+
+    write(getattr(markup, form)(grid), path)
+
+
+def write(text: str, path: str | None = None) -> None:
+    """Write text to standard output, or to a file in one step, so that none is ever half-written."""
+    if path is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    import tempfile
+
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o666 & ~_umask()
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(temporary, mode)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise ArchcalcError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,72 @@
+"""What the lecture reads off its table: where the memory, the parameters and the FLOPs are."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from archcalc.errors import printable
+from archcalc.render.columns import COSTS, MAIN_COSTS
+from archcalc.report import LayerReport, Report
+from archcalc.units import percent
+
+WORTH_NAMING = 0.05
+_OF = {"memory": "the memory", "params": "the parameters", "flops": "the FLOPs"}
+
+
+def total(rows: Iterable[LayerReport], cost: str) -> int:
+    """The sum of a cost over rows; rows where it is unknown are left out."""
+    return sum(COSTS[cost](row) or 0 for row in rows)
+
+
+def heaviest(rows: Sequence[LayerReport], cost: str) -> tuple[LayerReport, ...]:
+    """The heaviest rows that together hold at least half of a cost, heaviest first; a tie is not split.
+
+    >>> from archcalc import analyze, load
+    >>> [row.name for row in heaviest(analyze(load("alexnet")).layers, "flops")]
+    ['conv2', 'conv4']
+    """
+    target, held, last = total(rows, cost) / 2, 0, 0
+    found = []
+    for row in sorted(rows, key=lambda row: -(COSTS[cost](row) or 0)):
+        value = COSTS[cost](row) or 0
+        if (held >= target and value < last) or value == 0:
+            break
+        found.append(row)
+        held, last = held + value, value
+    return tuple(found)
+
+
+def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerReport]) -> Iterable[str]:
+    """The lines below the table: the heaviest rows, the kinds that hold most, what was folded, what is unknown."""
+    most = [_heaviest_words(shown, cost) for cost in MAIN_COSTS if total(shown, cost)]
+    if most and len(shown) > 1:
+        yield f"* {'; '.join(most)}"
+    kinds = [words for kind in dict.fromkeys(row.kind for row in shown) if (words := _kind_words(shown, kind))]
+    if len(kinds) > 1:
+        yield f"by kind: {'; '.join(kinds)}"
+    if folded:
+        counts = Counter(row.kind for row in folded)
+        kinds = [f"{kind} ×{n}" for kind, n in counts.items()]
+        yield f"folded: {', '.join(kinds)} (no cost, no change of shape; --all shows them, shares leave them out)"
+    unknown = [printable(row.name) for row in report.layers if row.flops is None]
+    if unknown:
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        yield f"totals are incomplete: the operations of {', '.join(unknown[:5])}{more} are unknown"
+
+
+def _heaviest_words(rows: Sequence[LayerReport], cost: str) -> str:
+    heavy = heaviest(rows, cost)
+    named = ", ".join(printable(row.name) for row in heavy[:3])
+    if len(heavy) > 3:
+        named = f"{named} and {len(heavy) - 3} more"
+    verb = "holds" if len(heavy) == 1 else "hold"
+    return f"{named} {verb} {percent(total(heavy, cost), total(rows, cost))} of {_OF[cost]}"
+
+
+def _kind_words(rows: Sequence[LayerReport], kind: str) -> str:
+    of_kind = [row for row in rows if row.kind == kind]
+    shares = []
+    for cost in MAIN_COSTS:
+        held, whole = total(of_kind, cost), total(rows, cost)
+        if held > WORTH_NAMING * whole:
+            shares.append(f"{percent(held, whole)} of {_OF[cost]}")
+    return f"{kind} {', '.join(shares)}" if shares else ""

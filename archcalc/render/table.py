@@ -1,0 +1,121 @@
+"""Report → Grid: the table of the lecture, in the columns and units that were asked for, or that fit."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from archcalc.conventions import CONVENTIONS
+from archcalc.errors import printable
+from archcalc.layers.base import fmt_shape
+from archcalc.render.columns import (
+    COSTS,
+    DEFAULT,
+    FACTS,
+    LARGE_UNITS,
+    LECTURE_UNITS,
+    MAIN_COSTS,
+    NOTHING,
+    SHARES,
+    Units,
+    column,
+)
+from archcalc.render.grid import Cell, Grid, narrowed
+from archcalc.render.summary import heaviest, notes, total
+from archcalc.report import LayerReport, Report
+from archcalc.units import in_unit, percent
+
+UNKNOWN = "?"
+
+
+def report_grid(
+    report: Report, columns: tuple[str, ...] = DEFAULT, *, units: Units = LECTURE_UNITS, fold: bool = True
+) -> Grid:
+    """The table of a report in these columns and units.
+
+    `fold` leaves out the rows that cost nothing and change no shape; one closing row sums them up, so that every
+    column still adds up to its total. The heaviest cells stand out.
+    """
+    shown = [row for row in report.layers if not (fold and row.is_foldable)]
+    folded = [row for row in report.layers if fold and row.is_foldable]
+    heavy = {cost: {row.name for row in heaviest(shown, cost)} for cost in MAIN_COSTS}
+    decimals = {cost: _decimals(report.layers, cost, units) for cost in COSTS}
+
+    def figure(cost: str, value: int) -> str:
+        return in_unit(value, units[cost].worth, decimals[cost])
+
+    def cell(name: str, row: LayerReport) -> Cell:
+        if name in FACTS:
+            return Cell(printable(FACTS[name][1](row)))
+        cost = SHARES.get(name, name)
+        value = COSTS[cost](row)
+        text = UNKNOWN if value is None else _share(report, cost, value) if name in SHARES else figure(cost, value)
+        return Cell(text, strong=row.name in heavy.get(cost, ()))
+
+    def closing(label: str, rows: Sequence[LayerReport]) -> tuple[Cell, ...]:
+        cells = [Cell(NOTHING if name in FACTS else _sum_text(name, rows)) for name in columns]
+        if columns[0] in FACTS:
+            cells[0] = Cell(label)
+        return tuple(cells)
+
+    def _sum_text(name: str, rows: Sequence[LayerReport]) -> str:
+        cost = SHARES.get(name, name)
+        value = total(rows, cost)
+        text = _share(report, cost, value) if name in SHARES else figure(cost, value)
+        return text if all(COSTS[cost](row) is not None for row in rows) else f"{text}+{UNKNOWN}"
+
+    sums = [closing(f"+{len(folded)} folded", folded)] if folded else []
+    return Grid(
+        columns=tuple(column(name, units) for name in columns),
+        rows=tuple(tuple(cell(name, row) for name in columns) for row in shown),
+        closing=(*sums, closing("total", report.layers)),
+        title=printable(report.title),
+        caption=caption(report),
+        notes=tuple(notes(report, shown, folded)),
+    )
+
+
+def fitted_grid(
+    report: Report, width: int | None, columns: tuple[str, ...], *, units: Units, fold: bool
+) -> tuple[Grid, int]:
+    """The table of a report that fits `width` (None: any), and the gap to draw it with.
+
+    Larger units come first, then columns are dropped by priority; a figure is never cut.
+    """
+    grid = report_grid(report, columns, units=units, fold=fold)
+    if width is None:
+        return grid, 2
+    if units is LECTURE_UNITS and grid.width(gap=1) > width:
+        grid = report_grid(report, columns, units=LARGE_UNITS, fold=fold)
+    return narrowed(grid, width)
+
+
+def without_totals(grid: Grid) -> Grid:
+    """The rows before a spec's first error, without totals and shares, which would mislead."""
+    return msgspec.structs.replace(grid, closing=(), notes=("the rows before the first error",))
+
+
+def caption(report: Report) -> str:
+    """What the figures were made at: input, batch, dtype and convention."""
+    settings = report.settings
+    parts = (
+        f"input {fmt_shape(settings.input)}",
+        f"batch {settings.batch}",
+        settings.dtype,
+        f"{settings.convention} convention: {CONVENTIONS[settings.convention].statement}",
+    )
+    return " · ".join(parts)
+
+
+def _decimals(rows: Iterable[LayerReport], cost: str, units: Units) -> int:
+    """Whole numbers as the lecture prints them, unless even the largest row would come out with few figures."""
+    worth = units[cost].worth
+    largest = max((COSTS[cost](row) or 0 for row in rows), default=0)
+    if worth == 1 or largest == 0:
+        return 0
+    if largest >= 100 * worth:
+        return 1 if units is LARGE_UNITS else 0
+    return 1 if largest >= 10 * worth else 2 if largest >= worth else 3
+
+
+def _share(report: Report, cost: str, value: int) -> str:
+    return percent(value, total(report.layers, cost), 1).removesuffix(" %")

@@ -1,0 +1,150 @@
+"""What an analysis found: one immutable row for each layer, and their totals, as exact integers."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from archcalc._version import __version__
+from archcalc.layers import Layer
+from archcalc.layers.arithmetic import Shape
+from archcalc.layers.base import elements
+
+SCHEMA_VERSION = 1
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What a report was made at: the input's shape without the batch, the batch, the dtype and the convention."""
+
+    input: Shape
+    batch: int
+    dtype: str
+    convention: str
+
+
+class LayerReport(msgspec.Struct, frozen=True, gc=False):
+    """One row: `memory_bytes`, `macs` and `flops` are for the whole batch, `macs` and `flops` None where unknown.
+
+    `line` is that of the spec, `inputs` and `output` are shapes of one sample. `receptive_field` gives, for each
+    spatial dimension of the spec's input, how many of its elements one output sees; None where it has none.
+    """
+
+    name: str
+    kind: str
+    line: int
+    inputs: tuple[Shape, ...]
+    output: Shape
+    params: int
+    weights: int
+    buffers: int
+    memory_bytes: int
+    macs: int | None
+    flops: int | None
+    receptive_field: Shape | None
+    layer: Layer
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of the layer, defaults filled in."""
+        return {name: getattr(self.layer, name) for name in self.layer.__struct_fields__}
+
+    @property
+    def elements(self) -> int:
+        """How many numbers the output of one sample holds."""
+        return elements(self.output)
+
+    @property
+    def is_foldable(self) -> bool:
+        """Whether the row costs nothing and changes no shape, so that the table may fold it away."""
+        return self.flops == 0 and self.params == 0 and len(self.inputs) == 1 and self.inputs[0] == self.output
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as `archcalc table --json` prints it."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "line": self.line,
+            "inputs": [list(shape) for shape in self.inputs],
+            "output": list(self.output),
+            "params": self.params,
+            "buffers": self.buffers,
+            "memory_bytes": self.memory_bytes,
+            "macs": self.macs,
+            "flops": self.flops,
+            "receptive_field": None if self.receptive_field is None else list(self.receptive_field),
+            "fields": {name: list(v) if isinstance(v, tuple) else v for name, v in self.fields.items()},
+        }
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Sums over rows. `complete` is False where some row's operations are unknown: the sums then leave them out."""
+
+    params: int
+    buffers: int
+    memory_bytes: int
+    macs: int
+    flops: int
+    complete: bool
+
+    @classmethod
+    def of(cls, rows: Iterable[LayerReport]) -> "Totals":
+        """The sums over these rows."""
+        rows = tuple(rows)
+        return cls(
+            params=sum(row.params for row in rows),
+            buffers=sum(row.buffers for row in rows),
+            memory_bytes=sum(row.memory_bytes for row in rows),
+            macs=sum(row.macs or 0 for row in rows),
+            flops=sum(row.flops or 0 for row in rows),
+            complete=all(row.flops is not None for row in rows),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The totals as `archcalc table --json` prints them."""
+        return msgspec.structs.asdict(self)
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The rows of an architecture in the order in which its layers run, and their totals.
+
+    >>> from archcalc import analyze, load
+    >>> report = analyze(load("alexnet"))
+    >>> report.totals.params, report.layers[0].output
+    (61100840, (64, 56, 56))
+    """
+
+    architecture: str
+    title: str
+    settings: Settings
+    layers: tuple[LayerReport, ...]
+    totals: Totals
+
+    def layer(self, name: str) -> LayerReport:
+        """The row of this name; raises KeyError where there is none."""
+        return next((row for row in self.layers if row.name == name), None) or _no_layer(name)
+
+    def kinds(self) -> Counter[str]:
+        """How many layers of each kind there are."""
+        return Counter(row.kind for row in self.layers)
+
+    def share(self, metric: Callable[[LayerReport], int], rows: Iterable[LayerReport]) -> float:
+        """What share of the metric's total these rows hold, from 0 to 1; 0 where the total is 0."""
+        total = sum(map(metric, self.layers))
+        return sum(map(metric, rows)) / total if total else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `archcalc table --json` prints it: plain lists, dicts and exact integers."""
+        settings = {**msgspec.structs.asdict(self.settings), "input": list(self.settings.input)}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "archcalc": __version__,
+            "architecture": self.architecture,
+            "settings": settings,
+            "layers": [row.to_dict() for row in self.layers],
+            "totals": self.totals.to_dict(),
+        }
+
+
+def _no_layer(name: str) -> LayerReport:
+    raise KeyError(name)

@@ -1,0 +1,178 @@
+"""Trees → typed values: evaluates the expressions of an entry and builds its layer, or says all that is wrong."""
+
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from archcalc.errors import Problem, SpecError, did_you_mean
+from archcalc.layers import Layer
+from archcalc.spec.architecture import COMMON_FIELDS, Entry
+from archcalc.spec.expression import Expression, ExpressionError, Value
+from archcalc.spec.source import Document, Scalar, Sequence, Tree
+
+Variables: TypeAlias = Mapping[str, Value]
+
+
+class Evaluator:
+    """Evaluates the trees of one document; each expression is parsed once, however often it is evaluated."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._parsed: dict[Scalar, Expression] = {}
+
+    def value(self, tree: Tree, variables: Variables) -> Value:
+        """The value of a tree: numbers as they stand, text as an expression; raises SpecError."""
+        if isinstance(tree, Sequence):
+            return tuple(self.value(item, variables) for item in tree.items)
+        if not isinstance(tree, Scalar):
+            raise self.error(tree, "a mapping stands where a value was expected")
+        if not isinstance(tree.value, str):
+            return tree.value
+        try:
+            result = self._expression(tree)(variables)
+        except ExpressionError as error:
+            raise self._expression_error(tree, error) from None
+        if isinstance(result, float) and result.is_integer():
+            return int(result)
+        return result
+
+    def whole(self, tree: Tree, variables: Variables, what: str, least: int) -> int:
+        """The value of a tree that must be a whole number of at least `least`; raises SpecError."""
+        value = self.value(tree, variables)
+        if type(value) is not int or value < least:
+            raise self.error(tree, f"{what} must be a whole number ≥ {least}, got {show(value)}")
+        return value
+
+    def names(self, tree: Tree) -> frozenset[str]:
+        """The variables that a tree reads; of one that is no expression, none."""
+        if isinstance(tree, Sequence):
+            return frozenset[str]().union(*(self.names(item) for item in tree.items))
+        if not isinstance(tree, Scalar) or not isinstance(tree.value, str):
+            return frozenset()
+        try:
+            return self._expression(tree).names
+        except ExpressionError:
+            return frozenset()
+
+    def error(self, tree: Tree, message: str, hint: str | None = None) -> SpecError:
+        """A SpecError of one problem at `tree`."""
+        return SpecError([self.document.problem(tree, message, hint)])
+
+    def _expression(self, tree: Scalar) -> Expression:
+        parsed = self._parsed.get(tree)
+        if parsed is None:
+            parsed = self._parsed[tree] = Expression(tree.text)
+        return parsed
+
+    def _expression_error(self, tree: Scalar, error: ExpressionError) -> SpecError:
+        text = tree.text if len(tree.text) <= 60 else tree.text[:57] + "..."
+        location = self.document.locate(tree.line, tree.column)
+        if location.text.startswith(tree.text, tree.column - 1):  # plain text on one line: point inside it
+            location = location._replace(column=tree.column + error.offset)
+        return SpecError([Problem(f"{text!r}: {error}", location, error.hint)])
+
+
+def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables: Variables) -> Layer:
+    """The layer of an entry; raises SpecError with all that is wrong in its fields."""
+    trees, problems = entry.fields, []
+    types = field_types(cls)
+    if entry.scalar is not None:
+        if not types:
+            raise evaluator.error(
+                entry.scalar, f"{entry.kind} has no fields; it takes no value", f"write `- {entry.kind}`"
+            )
+        trees = {next(iter(types)): entry.scalar}
+    for name in trees.keys() - types.keys():
+        known = f"fields of {entry.kind}: {', '.join([*types, *COMMON_FIELDS])}"
+        hint = did_you_mean(name, [*types, *COMMON_FIELDS], known)
+        problems.append(evaluator.document.problem(entry.keys[name], f"{entry.kind} has no field {name!r}", hint))
+    missing = [name for name in required_fields(cls) if name not in trees]
+    if missing:
+        hint = f"such as {entry.kind}: {{{', '.join(f'{name}: …' for name in missing)}}}"
+        message = f"{entry.kind} needs {' and '.join(missing)}"
+        problems.append(evaluator.document.problem(entry.tree, message, hint))
+    values: dict[str, Any] = {}
+    for name, tree in trees.items():
+        if name in types:
+            try:
+                values[name] = field_value(types[name], tree, evaluator, variables)
+            except SpecError as error:
+                problems += error.problems
+    if not problems:
+        try:
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError:
+            problems = [p for name in values if (p := _invalid(name, values[name], types, trees, evaluator, entry))]
+    raise SpecError(problems)
+
+
+def field_value(type_: Any, tree: Tree, evaluator: Evaluator, variables: Variables) -> Value:
+    """A field's value before its bounds are checked: one of the words that its type allows, or an expression's."""
+    if isinstance(tree, Scalar) and tree.value in words(type_):
+        return tree.value
+    return evaluator.value(tree, variables)
+
+
+def _invalid(
+    name: str, value: Value, types: dict[str, Any], trees: dict[str, Tree], evaluator: Evaluator, entry: Entry
+) -> Problem | None:
+    try:
+        msgspec.convert(value, types[name])
+    except msgspec.ValidationError:
+        message = f"{entry.kind}: {name} must be {describe(types[name])}, got {show(value)}"
+        return evaluator.document.problem(trees[name], message)
+    return None
+
+
+def field_types(cls: type[Layer]) -> dict[str, Any]:
+    """The type of every field of a kind, by name, in order."""
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        hints |= getattr(base, "__annotations__", {})
+    return {name: hints[name] for name in cls.__struct_fields__}
+
+
+def required_fields(cls: type[Layer]) -> tuple[str, ...]:
+    """The fields of a kind that have no default.
+
+    >>> from archcalc.layers import kinds
+    >>> required_fields(kinds()["conv"])
+    ('filters', 'kernel')
+    """
+    fields = cls.__struct_fields__
+    return fields[: len(fields) - len(cls.__struct_defaults__)]
+
+
+def words(type_: Any) -> tuple[str, ...]:
+    """The words that a type allows, such as `same` for a pad."""
+    if typing.get_origin(type_) is typing.Literal:
+        return tuple(word for word in typing.get_args(type_) if isinstance(word, str))
+    return tuple(word for part in typing.get_args(type_) for word in words(part))
+
+
+def describe(type_: Any) -> str:
+    """What a field must be, for people: the description that its type carries.
+
+    >>> from archcalc.layers.base import Size2d
+    >>> describe(Size2d), describe(Size2d | None)
+    ('a whole number ≥ 1, or [height, width]', 'a whole number ≥ 1, or [height, width]')
+    """
+    for meta in getattr(type_, "__metadata__", ()):
+        if meta.description:
+            return str(meta.description)
+    return next((text for part in typing.get_args(type_) if (text := describe(part))), "")
+
+
+def show(value: Value) -> str:
+    """A value as a spec would write it.
+
+    >>> show((1, 2)), show(True), show("same"), show(None)
+    ('[1, 2]', 'true', "'same'", 'nothing')
+    """
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(show, value))}]"
+    if value is None:
+        return "nothing"
+    return str(value).lower() if isinstance(value, bool) else repr(value)

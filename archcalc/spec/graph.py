@@ -1,0 +1,26 @@
+"""The expanded form of a spec: a flat list of nodes, each a layer and the nodes that it reads."""
+
+import msgspec
+
+from archcalc.layers import Layer
+from archcalc.layers.arithmetic import Shape
+from archcalc.spec.architecture import Entry
+
+INPUT = -1
+"""The index that stands for the spec's input among a node's inputs."""
+
+
+class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One layer of the graph. `inputs` are indices of earlier nodes, or INPUT; equal layers may be one object."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[int, ...]
+    entry: Entry
+
+
+class Graph(msgspec.Struct, frozen=True, eq=False):
+    """The nodes of an architecture in the order in which they run, and the shape of its input."""
+
+    input: Shape
+    nodes: tuple[Node, ...]

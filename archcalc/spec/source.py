@@ -1,0 +1,279 @@
+"""Text → tree: YAML 1.2 (and with it JSON) read into values that know their line and column.
+
+Built on the events of PyYAML's C parser, not on its loaders, for three reasons: positions stay, YAML 1.1 readings
+(`no` as false, `010` as eight) never happen, and limits hold while reading, so that no text can exhaust memory.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import yaml
+
+from archcalc.errors import Location, Problem, SpecError
+
+MAX_BYTES = 4 * 2**20
+MAX_NODES = 200_000
+MAX_DEPTH = 64
+MAX_NUMBER = 10**18
+
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_BASED = {"0x": 16, "0o": 8}
+_WORDS: dict[str, bool | float | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+
+
+class Scalar:
+    """A single value: null, true, false, a number or a string, and the text it was written as."""
+
+    __slots__ = ("column", "line", "size", "text", "value")
+
+    def __init__(self, value: bool | int | float | str | None, text: str, line: int, column: int) -> None:
+        self.value, self.text, self.line, self.column, self.size = value, text, line, column, 1
+
+
+class Sequence:
+    """A list of trees."""
+
+    __slots__ = ("column", "items", "line", "size")
+
+    def __init__(self, line: int, column: int) -> None:
+        self.items: list[Tree] = []
+        self.line, self.column, self.size = line, column, 1
+
+
+class Mapping:
+    """Trees by key, in the order of the text; `keys` holds where each key stands."""
+
+    __slots__ = ("column", "items", "keys", "line", "size")
+
+    def __init__(self, line: int, column: int) -> None:
+        self.items: dict[str, Tree] = {}
+        self.keys: dict[str, Scalar] = {}
+        self.line, self.column, self.size = line, column, 1
+
+
+Tree: TypeAlias = Scalar | Sequence | Mapping
+
+
+class Document:
+    """A spec's text, under the name it goes by in messages."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name, self.text = name, text
+        self._lines: list[str] | None = None
+
+    def locate(self, line: int, column: int) -> Location:
+        """The place at 1-based `line` and `column`, with that line's text."""
+        if self._lines is None:
+            self._lines = self.text.splitlines()
+        text = self._lines[line - 1] if line <= len(self._lines) else ""
+        return Location(self.name, line, column, text)
+
+    def problem(self, tree: Tree | None, message: str, hint: str | None = None) -> Problem:
+        """A problem at `tree` (at the beginning of the file where None)."""
+        line, column = (tree.line, tree.column) if tree is not None else (1, 1)
+        return Problem(message, self.locate(line, column), hint)
+
+
+def read_file(path: str) -> Document:
+    """The text of a file, or of standard input for `-`; raises SpecError where it is none.
+
+    The file is read only as far as MAX_BYTES allows.
+    """
+    name = "<stdin>" if path == "-" else path
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with open(path, "rb") as file:
+                data = file.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise _unreadable(name, "is a directory, not a spec", _specs_inside(path)) from None
+    except PermissionError:
+        raise _unreadable(name, "may not be read: permission denied") from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > MAX_BYTES:
+        raise _unreadable(name, f"is larger than {MAX_BYTES // 2**20} MiB", "use `repeat` for layers that recur")
+    if b"\0" in data:
+        raise _unreadable(name, "is a binary file, not a spec")
+    try:
+        return Document(name, data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise _unreadable(name, f"is not UTF-8 text (byte {error.start})", "save it as UTF-8") from None
+
+
+def parse(document: Document) -> tuple[Tree, list[Problem]]:
+    """The tree of a document's text, and the keys in it that cannot stand.
+
+    Raises SpecError at the first place where the text is no YAML, or goes beyond a limit.
+
+    >>> tree, problems = parse(Document("net.yaml", "input: [3, 010, 1e3]"))
+    >>> [item.value for item in tree.items["input"].items], problems
+    ([3, 10, 1000], [])
+    """
+    text = document.text
+    if text.lstrip().startswith("{"):
+        text = _SURROGATES.sub(_one_escape, text)
+    loader = getattr(yaml, "CLoader", yaml.Loader)
+    try:
+        composer = _Composer(document, loader(text))
+        return composer.compose(), composer.problems
+    except yaml.MarkedYAMLError as error:
+        raise _yaml_error(document, error) from None
+    except yaml.reader.ReaderError as error:
+        line = document.text.count("\n", 0, error.position) + 1
+        message = f"not valid YAML: character #x{ord(document.text[error.position]):04x} is not allowed"
+        raise SpecError([Problem(message, document.locate(line, 1))]) from None
+
+
+def resolve(text: str) -> bool | int | float | str | None:
+    """What plain text means by the core schema of YAML 1.2; a number such as 1e6 is a whole one.
+
+    >>> resolve("no"), resolve("010"), resolve("1e6"), resolve("0x10"), resolve("1.5"), resolve("~")
+    ('no', 10, 1000000, 16, 1.5, None)
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] in "0123456789.+-" and len(text) <= 100:
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _FLOAT.fullmatch(text):
+            number = float(text)
+            return int(number) if abs(number) <= 2**53 and number.is_integer() and "e" in text.lower() else number
+        base = _BASED.get(text[:2])
+        if base and re.fullmatch(r"[0-9a-fA-F]+" if base == 16 else r"[0-7]+", text[2:]):
+            return int(text[2:], base)
+    return text
+
+
+class _Composer:
+    """Makes a tree of the parser's events, with the limits held on the way."""
+
+    def __init__(self, document: Document, parser: Any) -> None:
+        self.document = document
+        self.next: Callable[[], Any] = parser.get_event
+        self.anchors: dict[str, Tree | None] = {}
+        self.size = 0
+        self.problems: list[Problem] = []
+
+    def compose(self) -> Tree:
+        self.next()  # stream start
+        if isinstance(self.next(), yaml.StreamEndEvent):
+            message = f"{self.document.name} is empty"
+            raise SpecError([Problem(message, hint="a spec needs at least `input:` and `layers:`")])
+        tree = self._tree(self.next(), depth=0)
+        self.next()  # document end
+        event = self.next()
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise self._error(event, "a second document; a spec is one", "remove the `---` line and what follows it")
+        return tree
+
+    def _tree(self, event: Any, depth: int) -> Tree:
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        if event.tag is not None and event.tag != "!":
+            raise self._error(event, f"tag {event.tag!r} is not part of the spec language", "remove the tag")
+        if depth > MAX_DEPTH:
+            raise self._error(event, f"nested deeper than {MAX_DEPTH} levels")
+        if event.anchor is not None:
+            self.anchors[event.anchor] = None  # an alias to it from inside would be a cycle
+        node = self._collection(event, depth)
+        self._count(event, node.size if isinstance(node, Scalar) else 1)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = node
+        return node
+
+    def _collection(self, event: Any, depth: int) -> Tree:
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        if isinstance(event, yaml.ScalarEvent):
+            plain = event.implicit[0]
+            value = resolve(event.value) if plain else event.value
+            if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
+                raise self._error(event, f"number {event.value[:40]} is out of range", "numbers go up to 10^18")
+            return Scalar(value, event.value, line, column)
+        if isinstance(event, yaml.SequenceStartEvent):
+            sequence = Sequence(line, column)
+            for item in self._until(yaml.SequenceEndEvent):
+                child = self._tree(item, depth + 1)
+                sequence.items.append(child)
+                sequence.size += child.size
+            return sequence
+        mapping = Mapping(line, column)
+        for item in self._until(yaml.MappingEndEvent):
+            key = self._tree(item, depth + 1)
+            child = self._tree(self.next(), depth + 1)
+            self._add(mapping, key, child)
+            mapping.size += key.size + child.size
+        return mapping
+
+    def _add(self, mapping: Mapping, key: Tree, child: Tree) -> None:
+        if not isinstance(key, Scalar):
+            self._problem(key, "a key must be a word, not a list or mapping")
+        elif key.text in mapping.items:
+            first = mapping.keys[key.text].line
+            self._problem(key, f"key {key.text!r} stands twice (first in line {first})", "remove one of them")
+        else:
+            mapping.items[key.text] = child
+            mapping.keys[key.text] = key
+
+    def _problem(self, key: Tree, message: str, hint: str | None = None) -> None:
+        self.problems.append(self.document.problem(key, message, hint))
+
+    def _alias(self, event: Any) -> Tree:
+        node = self.anchors.get(event.anchor)
+        if node is None:
+            known = event.anchor in self.anchors
+            raise self._error(event, f"alias *{event.anchor} {'contains itself' if known else 'has no anchor'}")
+        self._count(event, node.size)
+        return node
+
+    def _count(self, event: Any, size: int) -> None:
+        self.size += size
+        if self.size > MAX_NODES:
+            raise self._error(event, f"more than {MAX_NODES:,} values, aliases counted in full", "use `repeat`")
+
+    def _until(self, end: type) -> Iterator[Any]:
+        while not isinstance(event := self.next(), end):
+            yield event
+
+    def _error(self, event: Any, message: str, hint: str | None = None) -> SpecError:
+        mark = event.start_mark
+        return SpecError([Problem(message, self.document.locate(mark.line + 1, mark.column + 1), hint)])
+
+
+def _yaml_error(document: Document, error: Any) -> SpecError:
+    mark = error.problem_mark or error.context_mark
+    location = document.locate(mark.line + 1, mark.column + 1)
+    if not location.text and error.context_mark:  # the end of the file: what was left open says more
+        location = document.locate(error.context_mark.line + 1, error.context_mark.column + 1)
+    context = f" ({error.context})" if error.context else ""
+    tab = "\t" in location.text[: location.column]
+    hint = "indent with spaces: YAML allows no tabs" if tab else "check indentation, brackets and colons around here"
+    return SpecError([Problem(f"not valid YAML: {error.problem}{context}", location, hint)])
+
+
+def _one_escape(pair: re.Match[str]) -> str:
+    """JSON writes a character beyond 16 bits as two escapes, YAML as one."""
+    high, low = (int(half, 16) for half in pair.groups())
+    return f"\\U{0x10000 + (high - 0xD800) * 0x400 + (low - 0xDC00):08x}"
+
+
+def _unreadable(name: str, what: str, hint: str | None = None) -> SpecError:
+    return SpecError([Problem(f"{name} {what}", hint=hint)])
+
+
+def _specs_inside(path: str) -> str:
+    inside = sorted(f for f in os.listdir(path) if f.endswith((".yaml", ".yml", ".json")))
+    return f"name a file in it, such as {os.path.join(path, inside[0])}" if inside else "name a YAML or JSON file"
