@@ -8,7 +8,7 @@ from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import chosen_format, format_options, settings_options
 from archcalc.errors import SettingError, SpecError
 from archcalc.render.columns import EXACT_UNITS, LECTURE_UNITS, choose
-from archcalc.render.output import show_grid, terminal_width, write, write_grid
+from archcalc.render.output import print_grid, show_grid, terminal_width, write
 from archcalc.render.table import fitted_grid, without_totals
 from archcalc.report import Report
 
@@ -37,7 +37,7 @@ def table(
     output: str | None,
     **settings: Any,
 ) -> None:
-    r"""Print what every layer of an architecture costs.
+    """Print what every layer of an architecture costs.
 
     NAME is a shipped architecture (see `archcalc list`), FILE a YAML or JSON spec, - standard input. Memory is the
     size of a layer's output (KB = 1024 bytes), params counts weights and biases. `*` marks the rows that together
@@ -47,7 +47,7 @@ def table(
     Columns: layer name kind line input_channels input_size filters kernel stride pad
       dilation groups output_channels output_size receptive_field memory params flops
       macs buffers memory_share params_share flops_share
-    """
+    """  # noqa: D301  # click takes the character \b for "keep these lines"
     from archcalc.engine import analyze
     from archcalc.spec.catalogue import find
 
@@ -75,4 +75,4 @@ def table(
     elif form == "table" and not output:
         show_grid(*grid(report, width))
     else:
-        write_grid(grid(report, None)[0], form, output)
+        print_grid(grid(report, None)[0], form, output)

@@ -40,24 +40,25 @@ def _receptive_field(row: LayerReport) -> str:
     return NOTHING if row.receptive_field is None else _size((0, *row.receptive_field))
 
 
+# Columns that only come when they are asked for go last.
 FACTS: dict[str, tuple[Column, Text]] = {
     column.name: (column, text)
     for column, text in (
         (Column("layer", ("layer",), "left"), lambda row: row.name),
         (Column("name", ("name",), "left"), lambda row: row.name),
-        (Column("kind", ("kind",), "left", 70), lambda row: row.kind),
-        (Column("line", ("line",), "right", 95), lambda row: str(row.line)),
+        (Column("kind", ("kind",), "left", 8), lambda row: row.kind),
+        (Column("line", ("line",), "right", 9), lambda row: str(row.line)),
         (Column("input_channels", ("in", "C"), "right", 60), lambda row: _channels(row.inputs[0])),
         (Column("input_size", ("in", "H/W"), "right", 50), lambda row: _size(row.inputs[0])),
         (Column("filters", ("", "filters"), "right", 80), _field("filters")),
         (Column("kernel", ("", "kernel"), "right", 20), _field("kernel")),
         (Column("stride", ("", "stride"), "right", 30), _field("stride")),
         (Column("pad", ("", "pad"), "right", 40), _field("pad")),
-        (Column("dilation", ("", "dilation"), "right", 75), _field("dilation")),
-        (Column("groups", ("", "groups"), "right", 75), _field("groups")),
+        (Column("dilation", ("", "dilation"), "right", 6), _field("dilation")),
+        (Column("groups", ("", "groups"), "right", 6), _field("groups")),
         (Column("output_channels", ("out", "C"), "right", 10), lambda row: _channels(row.output)),
         (Column("output_size", ("out", "H/W"), "right", 5), lambda row: _size(row.output)),
-        (Column("receptive_field", ("receptive", "field"), "right", 90), _receptive_field),
+        (Column("receptive_field", ("receptive", "field"), "right", 7), _receptive_field),
     )
 }
 
@@ -137,6 +138,7 @@ def column(name: str, units: Units) -> Column:
     if name in FACTS:
         return FACTS[name][0]
     if name in SHARES:
-        return Column(name, (WORDS[SHARES[name]], "(%)"), "right", 85)
+        return Column(name, (WORDS[SHARES[name]], "(%)"), "right", 7)
     symbol = units[name].symbol
-    return Column(name, (WORDS[name], f"({symbol})" if symbol else ""), "right", 0 if name in MAIN_COSTS else 65)
+    header = (WORDS[name], f"({symbol})") if symbol else (WORDS[name],)
+    return Column(name, header, "right", 0 if name in MAIN_COSTS else 6)

@@ -1,7 +1,7 @@
 """Reports and lists → JSON, JSON Lines, CSV and TSV: exact figures, for programs."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
 
@@ -31,6 +31,18 @@ def as_separated(header: Iterable[str], rows: Iterable[Iterable[object]], delimi
     writer.writerow(header)
     writer.writerows([_harmless(value) for value in row] for row in rows)
     return out.getvalue()
+
+
+def records(rows: Sequence[dict[str, Any]], form: str) -> str:
+    """Dicts of the same keys as json, jsonl, csv or tsv; what a cell cannot hold stands in it as JSON."""
+    if form == "json":
+        return as_json(rows)
+    if form == "jsonl":
+        return as_json_lines(rows)
+    flat = (
+        [json.dumps(v, ensure_ascii=False) if isinstance(v, list | dict) else v for v in row.values()] for row in rows
+    )
+    return as_separated(rows[0] if rows else (), flat, DELIMITERS[form])
 
 
 def report_data(report: Report, form: str, columns: tuple[str, ...]) -> str:

@@ -9,12 +9,17 @@ MARK = "*"
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column. Its `header` has one or two lines; where room is short, the highest `drop_order` goes first."""
+    """A column. Its `header` has one or two lines.
+
+    Where room is short, a column of prose is cut down to `least` characters (None: never), then the column with the
+    highest `drop_order` goes first (0: it stays).
+    """
 
     name: str
     header: tuple[str, ...]
     align: Literal["left", "right"] = "right"
     drop_order: int = 0
+    least: int | None = None
 
     @property
     def title(self) -> str:
@@ -88,12 +93,16 @@ class Grid(msgspec.Struct, frozen=True):
         )
 
 
-def narrowed(grid: Grid, width: int) -> tuple[Grid, int]:
-    """The grid with columns dropped until it fits `width`, with a note that names them; and the gap to draw it with.
+def narrowed(grid: Grid, width: int, remedy: str = "") -> tuple[Grid, int]:
+    """The grid with prose cut and columns dropped until it fits `width`, and the gap to draw it with.
 
-    Columns with a drop_order of 0 stay whatever the width.
+    A note names what was dropped, and the `remedy`. Columns with a drop_order of 0 stay whatever the width.
     """
     dropped: list[str] = []
+    for i, column in enumerate(grid.columns):
+        room = grid.widths()[i] - max(0, grid.width(gap=2) - width)
+        if column.least is not None and room < grid.widths()[i]:
+            grid = _cut(grid, i, max(room, column.least))
     while grid.width(gap=1) > width:
         order, index = max((column.drop_order, i) for i, column in enumerate(grid.columns))
         if order == 0:
@@ -101,6 +110,17 @@ def narrowed(grid: Grid, width: int) -> tuple[Grid, int]:
         dropped.insert(0, grid.columns[index].title)
         grid = grid.without(index)
     if dropped:
-        note = f"not shown for lack of room: {', '.join(dropped)}; --wide shows all"
+        note = f"not shown for lack of room: {', '.join(dropped)}{remedy}"
         grid = msgspec.structs.replace(grid, notes=(*grid.notes, note))
     return grid, 2 if grid.width(gap=2) <= width else 1
+
+
+def _cut(grid: Grid, index: int, width: int) -> Grid:
+    """The grid with one column of prose cut to `width` characters."""
+
+    def cut(row: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        text = row[index].text
+        short = text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
+        return (*row[:index], Cell(short, row[index].strong), *row[index + 1 :])
+
+    return msgspec.structs.replace(grid, rows=tuple(map(cut, grid.rows)), closing=tuple(map(cut, grid.closing)))

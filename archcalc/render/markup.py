@@ -20,14 +20,14 @@ def markdown(grid: Grid) -> str:
 
 
 def latex(grid: Grid) -> str:
-    """The grid as a booktabs tabular; title, caption and notes are comments, cells that stand out are bold."""
+    """The grid as a tabular; title, caption and notes are comments, cells that stand out are bold."""
 
     def cell(cell: Cell) -> str:
         text = "".join(_LATEX.get(c, c) for c in cell.text)
         return f"\\textbf{{{text}}}" if cell.strong else text
 
     prose = [f"% {line}" for line in (grid.title, grid.caption) if line]
-    table = _table(grid, "latex_raw_booktabs", cell, heading=lambda h: "".join(_LATEX.get(c, c) for c in h))
+    table = _table(grid, "latex_raw", cell, heading=lambda h: "".join(_LATEX.get(c, c) for c in h))
     return "\n".join([*prose, table, *(f"% {note}" for note in grid.notes)]) + "\n"
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 
 from archcalc.errors import ArchcalcError
-from archcalc.render.grid import Grid
+from archcalc.render.grid import Grid, narrowed
 from archcalc.render.text import plain
 
 
@@ -21,8 +21,8 @@ def terminal_width() -> int | None:
         return 80
 
 
-def show_grid(grid: Grid, gap: int = 2) -> None:
-    """Print a grid to standard output: in colour on a terminal, plain in a pipe, which does not load rich."""
+def show_grid(grid: Grid, gap: int) -> None:
+    """Print a grid to standard output as it is: in colour on a terminal, plain in a pipe, which does not load rich."""
     if terminal_width() is None:
         write(plain(grid, gap))
         return
@@ -31,14 +31,17 @@ def show_grid(grid: Grid, gap: int = 2) -> None:
     show(grid, gap, terminal_console())
 
 
-def write_grid(grid: Grid, form: str, path: str | None = None) -> None:
-    """Write a grid as table, markdown, latex or html."""
-    if form == "table":
-        write(plain(grid), path)
-        return
-    from archcalc.render import markup
+def print_grid(grid: Grid, form: str, path: str | None = None) -> None:
+    """Print a grid as table (fitted to the terminal), markdown, latex or html, to standard output or a file."""
+    if form != "table":
+        from archcalc.render import markup
 
-    write(getattr(markup, form)(grid), path)
+        write(getattr(markup, form)(grid), path)
+    elif path is not None:
+        write(plain(grid), path)
+    else:
+        width = terminal_width()
+        show_grid(*((grid, 2) if width is None else narrowed(grid, width)))
 
 
 def write(text: str, path: str | None = None) -> None:

@@ -86,7 +86,7 @@ def fitted_grid(
         return grid, 2
     if units is LECTURE_UNITS and grid.width(gap=1) > width:
         grid = report_grid(report, columns, units=LARGE_UNITS, fold=fold)
-    return narrowed(grid, width)
+    return narrowed(grid, width, remedy="; --wide shows all")
 
 
 def without_totals(grid: Grid) -> Grid:

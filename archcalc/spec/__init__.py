@@ -1,0 +1,1 @@
+"""Text → Architecture → Graph: the spec language, and the catalogue of shipped specs."""

@@ -13,7 +13,7 @@ MALFORMED = ""
 
 COMMON_FIELDS = {
     "name": "what other entries and messages call this layer",
-    "from": "the layer, or list of layers, whose output it takes; the entry before where left out; `input` is the spec's",
+    "from": "the layer or list of layers that it reads: the entry before where left out; `input` is the spec's",
     "repeat": "how many times it stands one after the other; `i` counts from 0 in its expressions",
     "when": "a condition over the vars; where it is false the entry is left out",
 }

@@ -48,11 +48,11 @@ def load(what: str) -> Architecture:
 
     >>> load("vgg16").name
     'vgg16'
-    >>> load("vgg61")
+    >>> load("zfnte")
     Traceback (most recent call last):
     ...
-    archcalc.errors.SpecError: error: no architecture or file is called 'vgg61'
-      hint: did you mean vgg16 or vgg11 or vgg19?
+    archcalc.errors.SpecError: error: no architecture or file is called 'zfnte'
+      hint: did you mean zfnet?
     """
     architecture = find(what)
     if architecture.problems:

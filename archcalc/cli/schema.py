@@ -1,0 +1,29 @@
+"""`archcalc schema`."""
+
+import click
+
+from archcalc.cli.base import HELP_OPTIONS, Command
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS)
+@click.option("--claims", is_flag=True, help="The schema of a file of published figures, as `reproduce` reads it.")
+@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+def schema(claims: bool, output: str | None) -> None:
+    """Print the JSON Schema of a spec, for editors that complete and check YAML.
+
+    \b
+    archcalc schema -o archcalc.schema.json
+    then, as the first line of a spec:
+    # yaml-language-server: $schema=archcalc.schema.json
+    """  # noqa: D301  # click takes the character \b for "keep these lines"
+    from archcalc.render.data import as_json
+    from archcalc.render.output import write
+
+    if claims:
+        from archcalc.published import claims_schema
+
+        write(as_json(claims_schema()), output)
+        return
+    from archcalc.spec.schema import spec_schema
+
+    write(as_json(spec_schema()), output)

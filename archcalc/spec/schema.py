@@ -1,0 +1,100 @@
+"""The JSON Schema of a spec, for editors: generated from the registry, so that it knows every kind there is."""
+
+from typing import Any
+
+import msgspec
+
+from archcalc.layers import Layer, kinds
+from archcalc.spec.architecture import COMMON_FIELDS, TOP_LEVEL
+from archcalc.spec.fields import required_fields
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def spec_schema() -> dict[str, Any]:
+    """The schema of a spec.
+
+    >>> sorted(spec_schema()["required"])
+    ['input', 'layers']
+    """
+    value = {"anyOf": [{"type": ["number", "boolean"]}, _ref("expression"), {"type": "array", "items": _ref("value")}]}
+    top: dict[str, dict[str, Any]] = {
+        "name": {"type": "string"},
+        "title": {"type": "string"},
+        "source": {"type": "string"},
+        "input": {"anyOf": [{"type": "array", "items": _ref("dimension"), "minItems": 1}, _ref("dimension")]},
+        "vars": {"type": "object", "additionalProperties": _ref("value")},
+        "layers": {"type": "array", "items": _ref("entry"), "minItems": 1},
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "archcalc spec",
+        "description": "A neural network as a list of layers, for archcalc.",
+        "type": "object",
+        "properties": {name: {"description": TOP_LEVEL[name], **schema} for name, schema in top.items()},
+        "required": ["input", "layers"],
+        "additionalProperties": False,
+        "$defs": {
+            "expression": {"type": "string", "description": "arithmetic over the vars, such as 4 * width"},
+            "dimension": {"anyOf": [{"type": "integer", "minimum": 1}, _ref("expression")]},
+            "value": value,
+            **_common(),
+            "entry": {"anyOf": [_bare_kinds(), *(_entry(kind, cls) for kind, cls in kinds().items())]},
+        },
+    }
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _bare_kinds() -> dict[str, Any]:
+    """The kinds that can stand as a word alone, having no required field."""
+    return {"enum": [kind for kind, cls in kinds().items() if not required_fields(cls)]}
+
+
+def _entry(kind: str, cls: type[Layer]) -> dict[str, Any]:
+    struct = msgspec.json.schema(cls)["$defs"][cls.__name__]
+    fields = {name: _with_expressions(schema) for name, schema in struct["properties"].items()}
+    body: dict[str, Any] = {
+        "type": "object",
+        "properties": {**fields, **{name: _ref(name) for name in COMMON_FIELDS}},
+        "required": list(required_fields(cls)),
+        "additionalProperties": False,
+    }
+    forms = [body]
+    if fields and len(required_fields(cls)) <= 1:
+        forms.append(next(iter(fields.values())))
+    if not required_fields(cls):
+        forms.append({"type": "null"})
+    summary = (cls.__doc__ or "").split("\n")[0]
+    return {
+        "type": "object",
+        "properties": {kind: {"description": summary, "anyOf": forms}},
+        "required": [kind],
+        "additionalProperties": False,
+    }
+
+
+def _common() -> dict[str, Any]:
+    names = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+    schemas: dict[str, Any] = {
+        "name": {"type": "string", "minLength": 1},
+        "from": names,
+        "repeat": {"anyOf": [{"type": "integer", "minimum": 0}, _ref("expression")]},
+        "when": {"anyOf": [{"type": "boolean"}, _ref("expression")]},
+    }
+    return {name: {"description": COMMON_FIELDS[name], **schema} for name, schema in schemas.items()}
+
+
+def _with_expressions(schema: Any) -> Any:
+    """The schema of a field, with an expression allowed wherever a number or flag may stand."""
+    if isinstance(schema, list):
+        return [_with_expressions(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: _with_expressions(value) if key in ("anyOf", "items") else value for key, value in schema.items()}
+    if schema.get("type") not in ("integer", "number", "boolean"):
+        return inner
+    described = {key: inner.pop(key) for key in ("description", "default") if key in inner}
+    return {**described, "anyOf": [inner, _ref("expression")]}
