@@ -29,7 +29,8 @@ def on_terminal(*arguments: str, columns: int, **changes: str) -> str:
     reader, writer = pty.openpty()
     env = environment(COLUMNS=str(columns), TERM="xterm-256color", **changes)
     command = [sys.executable, "-m", "archcalc", *arguments]
-    with subprocess.Popen(command, stdout=writer, stderr=writer, stdin=subprocess.DEVNULL, env=env, cwd=ROOT) as process:
+    streams = {"stdin": subprocess.DEVNULL, "stdout": writer, "stderr": writer}
+    with subprocess.Popen(command, env=env, cwd=ROOT, **streams) as process:
         os.close(writer)
         shown = b""
         while True:

@@ -35,7 +35,10 @@ def test_golden_table(name: str, update_golden: bool) -> None:
     ("file", "arguments"),
     [
         ("alexnet-exact.txt", ["--exact", "--all"]),
-        ("alexnet-torch.txt", ["--convention", "torch", "--batch", "8", "--dtype", "float16", "--columns", "+macs,share"]),
+        (
+            "alexnet-torch.txt",
+            ["--convention", "torch", "--batch", "8", "--dtype", "float16", "--columns", "+macs,share"],
+        ),
         ("lenet5.json", ["--json"]),
         ("lenet5.jsonl", ["--format", "jsonl"]),
         ("lenet5.csv", ["--format", "csv", "--columns", "layer,kind,line,memory,params,flops,share,receptive_field"]),
@@ -158,7 +161,9 @@ def test_html_is_well_formed_and_escapes_names() -> None:
     ET.fromstring(f"<div>{html}</div>")
     assert "<script>" not in html
     assert "\\|" in piped("table", "-", "--format", "markdown", stdin=spec).stdout
-    latex = piped("table", "-", "--format", "latex", stdin="input: [4]\nlayers:\n  - linear: {name: a_b%, features: 2}\n")
+    latex = piped(
+        "table", "-", "--format", "latex", stdin="input: [4]\nlayers:\n  - linear: {name: a_b%, features: 2}\n"
+    )
     assert r"a\_b\%" in latex.stdout
 
 
@@ -168,11 +173,19 @@ def test_a_spreadsheet_gets_no_formula() -> None:
 
 
 def test_output_file_takes_its_format_from_its_ending(tmp_path: Path) -> None:
-    for ending, beginning in ((".json", "{"), (".csv", "layer,"), (".md", "### "), (".txt", "LeNet-5"), (".tex", "% LeNet")):
+    for ending, beginning in (
+        (".json", "{"),
+        (".csv", "layer,"),
+        (".md", "### "),
+        (".txt", "LeNet-5"),
+        (".tex", "% LeNet"),
+    ):
         path = tmp_path / f"table{ending}"
         assert piped("table", "lenet5", "-o", str(path)).stdout == ""
         assert path.read_text(encoding="utf-8").startswith(beginning)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(f"table{e}" for e in (".json", ".csv", ".md", ".txt", ".tex"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        f"table{e}" for e in (".json", ".csv", ".md", ".txt", ".tex")
+    )
 
 
 def test_nothing_is_written_half(tmp_path: Path) -> None:

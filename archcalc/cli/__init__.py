@@ -3,15 +3,19 @@
 0: fine. 1: a check failed. 2: bad input, bad usage, or an internal error. 130: interrupted.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
 
-import click
+# What start-up makes lives to the end: looking through it again and again would cost a twentieth of the time.
+gc.set_threshold(100_000)
 
-from archcalc._version import __version__
-from archcalc.cli.base import HELP_OPTIONS, LazyGroup
-from archcalc.errors import ArchcalcError
+import click  # noqa: E402  # after the line above, which is about the imports
+
+from archcalc._version import __version__  # noqa: E402  # the same
+from archcalc.cli.base import HELP_OPTIONS, LazyGroup  # noqa: E402  # the same
+from archcalc.errors import ArchcalcError  # noqa: E402  # the same
 
 BAD_INPUT, INTERRUPTED = 2, 130
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from archcalc.errors import Location, Problem, SpecError, did_you_mean
+from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.spec.catalogue import ENDINGS, specs_directory
 from archcalc.spec.source import Document, Mapping, Sequence, Tree, parse, read_file
 
@@ -203,15 +203,17 @@ def _inconsistencies(document: Document, tree: Tree, file: ClaimFile) -> list[Pr
         for name in table.misprints.keys() - cells_named:
             message = f"table {table.id}: misprint {name!r} names no cell"
             problems.append(document.problem(_place(place, ".misprints"), message, "write it as row.column"))
-    if not problems:
-        seen: set[str] = set()
-        for claim in file.all_claims():
-            if claim.id in seen:
-                location = Location(document.name, 1, 1)
-                problems.append(Problem(f"claim id {claim.id!r} is given twice", location, "every claim needs its own"))
-            seen.add(claim.id)
-            if (claim.architecture is None) == (claim.spec is None):
-                problems.append(
-                    Problem(f"claim {claim.id} needs one of architecture and spec", Location(document.name, 1, 1))
-                )
+    if problems:
+        return problems
+    seen: set[str] = set()
+    placed = [(_place(tree, f".tables[{i}]"), claim) for i, table in enumerate(file.tables) for claim in table.claims()]
+    placed += [(_place(tree, f".claims[{i}]"), claim) for i, claim in enumerate(file.claims)]
+    for place, claim in placed:
+        if claim.id in seen:
+            problems.append(
+                document.problem(place, f"claim id {claim.id!r} is given twice", "every claim needs its own")
+            )
+        seen.add(claim.id)
+        if (claim.architecture is None) == (claim.spec is None):
+            problems.append(document.problem(place, f"claim {claim.id} needs one of architecture and spec"))
     return problems

@@ -46,7 +46,9 @@ def _styled(cells: list[str], row: tuple[Cell, ...], gap: int) -> Text:
     line = Text()
     for i, (text, cell) in enumerate(zip(cells, row, strict=True)):
         line.append(" " * gap if i else "")
-        line.append(text, style=HEAVY if cell.strong else "")
+        figure = text.lstrip()
+        line.append(text[: len(text) - len(figure)])
+        line.append(figure, style=HEAVY if cell.strong else "")
     line.rstrip()
     return line
 

@@ -1,0 +1,203 @@
+"""The other commands, and the process around them: help, exit codes, pipes."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+import archcalc
+from archcalc.cli.kinds import describe_kind
+from archcalc.layers import kinds
+from archcalc.spec.catalogue import specs_directory
+from archcalc.spec.schema import spec_schema
+from tests.running import ROOT, environment, on_terminal, piped
+
+VALIDATOR = jsonschema.Draft202012Validator(spec_schema())
+COMMANDS = ("table", "list", "show", "kinds", "schema", "reproduce")
+
+
+def test_list_names_every_shipped_architecture() -> None:
+    listed = json.loads(piped("list", "--json").stdout)
+    assert [row["name"] for row in listed] == list(archcalc.names())
+    alexnet = next(row for row in listed if row["name"] == "alexnet")
+    assert (alexnet["params"], alexnet["input"]) == (61_100_840, [3, 227, 227])
+    text = piped("list").stdout
+    assert all(name in text for name in archcalc.names())
+    assert "61.1 M" in text
+
+
+def test_list_fits_a_narrow_terminal() -> None:
+    lines = on_terminal("list", columns=70, NO_COLOR="1").splitlines()
+    assert max(len(line.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "")) for line in lines) <= 70
+    assert any("138 M" in line for line in lines)
+
+
+def test_show_prints_a_spec_that_works() -> None:
+    text = piped("show", "alexnet").stdout
+    assert text == (ROOT / "specs" / "alexnet.yaml").read_text(encoding="utf-8")
+    assert json.loads(piped("table", "-", "--json", stdin=text).stdout)["totals"]["params"] == 61_100_840
+
+
+@pytest.mark.parametrize("name", archcalc.names())
+def test_shipped_specs_meet_the_schema_and_say_where_they_are_from(name: str) -> None:
+    spec = yaml.safe_load((Path(specs_directory()) / f"{name}.yaml").read_text(encoding="utf-8"))
+    VALIDATOR.validate(spec)
+    assert spec["name"] == name
+    assert spec["title"]
+    assert spec["source"]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "relu",
+        {"relu": None},
+        {"linear": 10},
+        {"linear": "4 * width"},
+        {
+            "conv": {
+                "filters": 4,
+                "kernel": [3, 5],
+                "pad": "same",
+                "name": "c",
+                "from": ["a"],
+                "repeat": "n",
+                "when": True,
+            }
+        },
+        {"maxpool": {"kernel": 3, "ceil": True}},
+        {"dropout": {"p": 0.3}},
+        {"add": {"from": ["a", "b"]}},
+    ],
+)
+def test_the_schema_accepts(layer: object) -> None:
+    VALIDATOR.validate({"input": [3, "size", "size"], "vars": {"n": 2, "list": [1, 2]}, "layers": [layer]})
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "linear",
+        "lienar",
+        {"conv": {"filters": 4}},
+        {"conv": {"filters": 0, "kernel": 3}},
+        {"conv": {"filters": 4, "kernel": 3, "width": 3}},
+        {"conv": {"filters": 4, "kernel": [1, 2, 3]}},
+        {"relu": None, "name": "r"},
+        {"dropout": 2},
+        7,
+    ],
+)
+def test_the_schema_refuses(layer: object) -> None:
+    assert list(VALIDATOR.iter_errors({"input": [3, 8, 8], "layers": [layer]}))
+
+
+def test_schema_command_prints_both_schemas(tmp_path: Path) -> None:
+    assert json.loads(piped("schema").stdout) == spec_schema()
+    assert json.loads(piped("schema", "--claims").stdout)["title"] == "archcalc claims"
+    path = tmp_path / "s.json"
+    assert piped("schema", "-o", str(path)).stdout == ""
+    jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text(encoding="utf-8")))
+
+
+def test_kinds_lists_every_kind_with_its_fields() -> None:
+    listed = {row["kind"]: row for row in json.loads(piped("kinds", "--json").stdout)}
+    assert listed.keys() == kinds().keys()
+    assert [field["name"] for field in listed["conv"]["fields"]][:2] == ["filters", "kernel"]
+    assert listed["conv"]["rules"].keys() == {"Shape", "Params", "Ops", "Raises", "Source"}
+    text = piped("kinds").stdout
+    assert all(kind in text for kind in kinds())
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_kind_has_a_page(kind: str) -> None:
+    described = describe_kind(kind)
+    assert all(field["meaning"] and field["type"] for field in described["fields"])
+    assert all(described["rules"].values())
+    assert described["torch"].startswith("torch.")
+
+
+def test_kinds_page_and_its_error() -> None:
+    page = piped("kinds", "conv").stdout
+    assert "  kernel: height and width of each filter\n      a whole number ≥ 1, or [height, width]; required\n" in page
+    assert "bias: whether each filter adds a learned constant\n      true or false; default true" in page
+    wrong = piped("kinds", "cnov")
+    assert (wrong.returncode, wrong.stderr) == (2, "error: unknown kind 'cnov'\n  hint: did you mean conv?\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_in_a_pipe_and_on_a_terminal(command: str) -> None:
+    result = piped(command, "--help")
+    assert result.returncode == 0
+    assert "--help" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert "--help" in on_terminal(command, "--help", columns=80)
+
+
+def test_the_group_names_its_commands_and_corrects_a_wrong_one() -> None:
+    assert all(command in piped("--help").stdout for command in COMMANDS)
+    wrong = piped("tabel")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "no such command: 'tabel'; did you mean table?" in wrong.stderr
+    assert piped("--version").stdout == f"archcalc {archcalc.__version__}\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m archcalc table vgg16 --format jsonl --convention torch"
+    script = f"set -o pipefail; {command} | head -c 10 >/dev/null"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment(), cwd=ROOT)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_output_in_ascii_is_no_error() -> None:
+    env = environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    command = [sys.executable, "-m", "archcalc", "table", "lenet5"]
+    result = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "input 1?32?32" in result.stdout
+
+
+def test_an_internal_error_is_one_line_and_exits_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from archcalc import cli, engine
+
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(engine, "analyze", fails)
+    monkeypatch.delenv("ARCHCALC_TRACEBACK", raising=False)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["table", "alexnet"])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err.startswith("archcalc: internal error: RuntimeError: planted\n  This is a bug")
+    monkeypatch.setenv("ARCHCALC_TRACEBACK", "1")
+    with pytest.raises(RuntimeError, match="planted"):
+        cli.main(["table", "alexnet"])
+
+
+def test_the_console_script_is_the_same_main() -> None:
+    script = next(iter(entry_points(group="console_scripts", name="archcalc")))
+    from archcalc.cli import main
+
+    assert script.load() is main
+
+
+def test_the_public_names_are_there() -> None:
+    assert all(getattr(archcalc, name) is not None for name in archcalc.__all__)
+    assert set(archcalc.__all__) <= set(dir(archcalc))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = archcalc.nonsense
+
+
+def test_a_file_of_a_shipped_name_is_found_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "alexnet").write_text("input: [4]\nlayers: [{linear: 2}]\n")
+    assert json.loads(piped("table", "./alexnet", "--json", cwd=tmp_path).stdout)["totals"]["params"] == 10
+    assert json.loads(piped("table", "alexnet", "--json", cwd=tmp_path).stdout)["totals"]["params"] == 61_100_840
+    assert not [name for name in os.listdir(tmp_path) if name != "alexnet"]

@@ -1,0 +1,85 @@
+"""Every kind says what it is, in the same words and the same order."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import archcalc.layers
+from archcalc.layers import Layer, kinds
+from archcalc.spec.fields import describe, field_types
+
+SECTIONS = ["Fields", "Shape", "Params", "Ops", "Raises", "Source"]
+
+every_kind = pytest.mark.parametrize("cls", kinds().values(), ids=kinds())
+
+
+def docstring(cls: type[Layer]) -> str:
+    assert cls.__dict__.get("__doc__"), "no docstring of its own"
+    return inspect.cleandoc(cls.__doc__ or "")
+
+
+@every_kind
+def test_the_first_line_is_a_summary(cls: type[Layer]) -> None:
+    summary, _, rest = docstring(cls).partition("\n")
+    assert re.match(r"[A-Z0-9].*[.:)]", summary), "a sentence, to its full stop"
+    assert rest.startswith("\n"), "an empty line after the summary"
+
+
+@every_kind
+def test_the_sections_are_there_in_order(cls: type[Layer]) -> None:
+    assert re.findall(r"^([A-Z][a-z]+):(?= \S|$)", docstring(cls).partition("\n")[2], re.MULTILINE) == SECTIONS
+
+
+@every_kind
+def test_the_sections_are_not_empty(cls: type[Layer]) -> None:
+    for section in SECTIONS:
+        assert re.search(rf"^{section}:( \S|\n {{4}}\S)", docstring(cls), re.MULTILINE), section
+
+
+@every_kind
+def test_the_fields_section_names_the_fields_in_order(cls: type[Layer]) -> None:
+    found = re.search(r"^Fields:(.*\n(?: .*\n)*)", docstring(cls), re.MULTILINE)
+    assert found
+    if field_types(cls):
+        assert re.findall(r"^ {4}(\w+): \S", found[1], re.MULTILINE) == list(field_types(cls))
+    else:
+        assert found[1].strip() == "none"
+
+
+@every_kind
+def test_there_is_a_worked_example(cls: type[Layer]) -> None:
+    assert re.search(r"^>>> ", docstring(cls), re.MULTILINE)
+
+
+@every_kind
+def test_every_field_says_what_it_must_be(cls: type[Layer]) -> None:
+    for name, type_ in field_types(cls).items():
+        assert describe(type_), name
+
+
+@every_kind
+def test_the_twin_takes_fields_of_the_kind(cls: type[Layer]) -> None:
+    assert cls.torch.path.startswith("torch.")
+    assert {name for name in cls.torch.arguments.values() if isinstance(name, str)} <= set(field_types(cls))
+
+
+def test_every_kind_that_is_written_is_imported() -> None:
+    written = {
+        keyword.value.value
+        for path in Path(archcalc.layers.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        for keyword in node.keywords
+        if keyword.arg == "kind" and isinstance(keyword.value, ast.Constant)
+    }
+    # A fresh interpreter: here, other tests may have imported a file that archcalc.layers forgets.
+    command = [sys.executable, "-c", "from archcalc.layers import kinds; print(*kinds())"]
+    root = Path(archcalc.__file__).parents[1]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
+    assert written
+    assert set(result.stdout.split()) == written

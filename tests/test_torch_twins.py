@@ -1,0 +1,217 @@
+"""PyTorch as a witness: every kind's twin, built from its data and run on real tensors, against the kind's rules."""
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+
+from archcalc.errors import LayerError
+from archcalc.layers import Layer, kinds
+from archcalc.layers.arithmetic import Shape
+from archcalc.layers.base import Constant, FromInput, Ops, Params
+from archcalc.layers.conv import Conv2d
+from archcalc.layers.linear import Linear
+from archcalc.layers.merge import Add
+from archcalc.layers.norm import BatchNorm
+from archcalc.layers.pool import GlobalAvgPool2d, MaxPool2d
+from archcalc.layers.window import slide
+from tests.strategies import Case, cases, enough
+
+torch = pytest.importorskip("torch")
+flop_counter = pytest.importorskip("torch.utils.flop_counter")
+
+BATCH = 2
+LEAST_ACCEPTED = 10
+REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
+"""What PyTorch raises for a layer that does not fit. A TypeError would mean that the twin's data are wrong."""
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+
+
+class Cost(NamedTuple):
+    """What a layer does to one sample and holds; `weights` and `biases` None where PyTorch does not name them so."""
+
+    output: Shape
+    params: int
+    weights: int | None
+    biases: int | None
+    buffers: int
+    macs: int | None
+
+
+def predicted(layer: Any, inputs: tuple[Shape, ...]) -> Cost:
+    x, *others = inputs
+    y = layer.output(*inputs)
+    params, ops = layer.params(x), layer.ops(x, y, *others)
+    return Cost(y, params.total, params.weights, params.biases, params.buffers, None if ops is None else ops.macs)
+
+
+def measured(layer: Layer, inputs: tuple[Shape, ...]) -> Cost:
+    tensors = [torch.zeros(BATCH, *shape) for shape in inputs]
+    module, run = built(layer, tensors)
+    counter = flop_counter.FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        y = run(tensors)
+    learned = {name: tensor.numel() for name, tensor in module.named_parameters()}
+    named = {part: sum(n for name, n in learned.items() if part in name) for part in ("weight", "bias")}
+    are_named = sum(named.values()) == sum(learned.values())
+    assert y.shape[0] == BATCH
+    assert counter.get_total_flops() % (2 * BATCH) == 0
+    return Cost(
+        output=tuple(y.shape[1:]),
+        params=sum(learned.values()),
+        weights=named["weight"] if are_named else None,
+        biases=named["bias"] if are_named else None,
+        buffers=sum(tensor.numel() for tensor in module.buffers()),
+        macs=counter.get_total_flops() // (2 * BATCH),
+    )
+
+
+def built(layer: Layer, tensors: list[Any]) -> tuple[Any, Callable[[list[Any]], Any]]:
+    """The module of a layer's twin (an empty one for a function), and what runs it."""
+    twin, x = layer.torch, tensors[0]
+    home, _, name = twin.path.format(n=max(1, x.dim() - 2)).rpartition(".")
+    made = getattr(importlib.import_module(home), name)
+    arguments = {name: argument_value(layer, argument, x) for name, argument in twin.arguments.items()}
+    if twin.call == "list":
+        return torch.nn.Module(), lambda xs: made(xs, **arguments)
+    if twin.call == "fold":
+        return torch.nn.Module(), lambda xs: functools.reduce(lambda a, b: made(a, b, **arguments), xs)
+    module = made(**arguments).eval()
+    return module, lambda xs: module(*xs)
+
+
+def argument_value(layer: Layer, argument: str | Constant | FromInput, x: Any) -> Any:
+    if isinstance(argument, Constant):
+        return argument.value
+    return x.shape[argument.axis] if isinstance(argument, FromInput) else getattr(layer, argument)
+
+
+class Excuse(NamedTuple):
+    """Inputs that PyTorch takes and archcalc refuses, and why that is right; `example` shows that the entry is used."""
+
+    reason: str
+    applies: Callable[[Layer, tuple[Shape, ...]], bool]
+    example: Case
+
+
+EXCUSES = [
+    Excuse(
+        "PyTorch applies a linear layer to the last axis of a map, which is nearly always a flatten forgotten",
+        lambda layer, inputs: layer.kind == "linear" and len(inputs[0]) > 1,
+        Case(Linear(features=3), ((4, 5, 5),)),
+    ),
+    Excuse(
+        "to PyTorch, a batch of sequences looks like one map without a batch",
+        lambda layer, inputs: layer.torch.path.endswith("2d") and len(inputs[0]) == 2,
+        Case(GlobalAvgPool2d(), ((4, 5),)),
+    ),
+    Excuse(
+        "of a volume too, PyTorch takes the mean over the last two axes where they become 1×1; no other size will do",
+        lambda layer, inputs: layer.torch.path == "torch.nn.AdaptiveAvgPool2d" and len(inputs[0]) == 4,
+        Case(GlobalAvgPool2d(), ((4, 5, 5, 5),)),
+    ),
+    Excuse(
+        "PyTorch broadcasts what it adds; in a residual connection that hides a wrong shape",
+        lambda layer, inputs: layer.kind == "add" and len(set(inputs)) > 1,
+        Case(Add(), ((4, 5, 5), (1, 5, 5))),
+    ),
+]
+
+
+def disagreements(layer: Layer, inputs: tuple[Shape, ...]) -> list[str]:
+    """What archcalc and PyTorch say differently of a layer."""
+    found: Cost | None = None
+    expected: Cost | None = None
+    refused = accepted = ""
+    try:
+        expected = predicted(layer, inputs)
+    except LayerError as error:
+        refused = error.message
+    try:
+        found = measured(layer, inputs)
+    except REFUSALS as error:
+        accepted = str(error)
+    if expected is None or found is None:
+        if found is not None and not any(excuse.applies(layer, inputs) for excuse in EXCUSES):
+            return [f"archcalc refuses ({refused}), PyTorch gives {found}"]
+        return [] if expected is None else [f"archcalc gives {expected}, PyTorch refuses ({accepted})"]
+    pairs = zip(Cost._fields, expected, found, strict=True)
+    return [f"{what}: {a} ≠ {b}" for what, a, b in pairs if a != b and a is not None and b is not None]
+
+
+@pytest.mark.parametrize("cls", kinds().values(), ids=kinds())
+def test_every_kind_agrees_with_its_twin(cls: type[Layer]) -> None:
+    accepted = 0
+
+    @enough(cls)
+    @given(cases(cls))
+    def compare(case: Case) -> None:
+        nonlocal accepted
+        assert disagreements(*case) == []
+        try:
+            case.layer.output(*case.inputs)
+            accepted += 1
+        except LayerError:
+            pass
+
+    compare()
+    assert accepted >= LEAST_ACCEPTED
+
+
+@pytest.mark.parametrize("excuse", EXCUSES, ids=lambda excuse: f"{excuse.example.layer.kind}-{excuse.example.inputs}")
+def test_every_excuse_is_needed(excuse: Excuse) -> None:
+    assert excuse.applies(*excuse.example)
+    with pytest.raises(LayerError):
+        predicted(*excuse.example)
+    measured(*excuse.example)
+
+
+class WrongParams(Conv2d):
+    def params(self, x: Shape) -> Params:
+        return Params(weights=self.groups * super().params(x).weights, biases=self.filters)  # forgets the groups
+
+
+class WrongOps(Conv2d):
+    def ops(self, x: Shape, y: Shape) -> Ops:
+        right = super().ops(x, y)
+        return Ops(macs=right.macs // self.groups)  # divides by the groups twice
+
+
+class WrongRounding(MaxPool2d):
+    def output(self, x: Shape) -> Shape:
+        return (x[0], *slide(x, self.kernel, self.step, self.pad, self.dilation, ceil=True))  # always up
+
+
+class WrongBuffers(BatchNorm):
+    def params(self, x: Shape) -> Params:
+        return Params(weights=x[0], biases=x[0], buffers=2 * x[0])  # forgets the count of batches
+
+
+class WrongRefusal(Conv2d):
+    def output(self, x: Shape) -> Shape:
+        raise LayerError("refuses whatever comes")
+
+
+class WrongAcceptance(MaxPool2d):
+    def output(self, x: Shape) -> Shape:
+        return (x[0], 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        (WrongParams(filters=4, kernel=3, groups=2), "params: 148 ≠ 76"),
+        (WrongOps(filters=4, kernel=3, groups=2), "macs: 900 ≠ 1800"),
+        (WrongRounding(kernel=2), "output: (4, 4, 4) ≠ (4, 3, 3)"),
+        (WrongBuffers(), "buffers: 8 ≠ 9"),
+        (WrongRefusal(filters=4, kernel=3), "archcalc refuses"),
+        (WrongAcceptance(kernel=9), "PyTorch refuses"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Layer) else "",
+)
+def test_a_wrong_rule_is_found(layer: Layer, says: str) -> None:
+    assert says in "; ".join(disagreements(layer, ((4, 7, 7),)))
