@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from archcalc.conventions import Convention, convention_named
-from archcalc.errors import LayerError, Problem, SettingError, SpecError, did_you_mean
+from archcalc.errors import MAX_PROBLEMS, LayerError, Problem, SettingError, SpecError, did_you_mean
 from archcalc.layers import Layer
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.base import elements
@@ -16,6 +16,9 @@ from archcalc.spec.expand import expand
 from archcalc.spec.expression import Value
 from archcalc.spec.graph import Graph, Node
 from archcalc.units import BYTES_PER_ELEMENT
+
+MAX_SEARCH = 10_000
+"""How far back the layer that shrank a map is looked for."""
 
 
 def analyze(
@@ -108,6 +111,8 @@ class _Run:
                     self.problems.append(self._problem(node, error))
                     shapes[position] = error.assume
                     sound = len(rows) if sound is None else sound
+                    if len(self.problems) >= MAX_PROBLEMS:
+                        break
                     continue
             shapes[position] = cost.output
             field = fields[first] if len(inputs) == 1 else self._widest(inputs)
@@ -148,7 +153,7 @@ class _Run:
             memory_bytes=self.batch * elements(y) * self.bytes_per_element,
             macs=None if ops is None else self.batch * ops.macs,
             flops=None if ops is None else self.batch * self.convention.flops(ops, layer.family),
-            lens=lens(layer.window(x)),
+            lens=lens(layer.window(x), layer.covers),
         )
 
     def _widest(self, inputs: tuple[int, ...]) -> Field | None:
@@ -166,7 +171,9 @@ class _Run:
     def _shrunk_by(self, node: Node) -> Node | None:
         """The nearest layer before this one that made the map smaller."""
         position = node.inputs[0]
-        while position >= 0:
+        for _ in range(MAX_SEARCH):
+            if position < 0:
+                break
             earlier = self.graph.nodes[position]
             before, after = self.shapes[earlier.inputs[0]], self.shapes[position]
             if before and after and before[1:] > after[1:]:

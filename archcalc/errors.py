@@ -3,10 +3,15 @@
 This module imports nothing but the standard library, so that every other module can raise its errors.
 """
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
 EXCERPT_WIDTH = 96
+MAX_PROBLEMS = 100
+"""How many problems are collected and shown: nobody reads more, and hints take time."""
+MAX_MESSAGE = 600
+MAX_CANDIDATES = 500
 
 
 class Location(NamedTuple):
@@ -37,19 +42,21 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         where = "" if self.location is None else f"{printable(str(self.location))}: "
-        lines = [f"{where}error: {printable(self.message)}"]
+        lines = [f"{where}error: {printable(_shortened(self.message))}"]
         if self.location is not None and self.location.text:
             lines += _excerpt(self.location)
         if self.hint:
-            lines.append(f"  hint: {printable(self.hint)}")
+            lines.append(f"  hint: {printable(_shortened(self.hint))}")
         return "\n".join(lines)
 
 
 class ArchcalcError(Exception):
     """Base of every error that a user can cause; `problems` lists all of them."""
 
-    def __init__(self, message: str = "", *, hint: str | None = None, problems: Iterable[Problem] = ()) -> None:
-        self.problems: tuple[Problem, ...] = tuple(problems) or (Problem(message, hint=hint),)
+    def __init__(
+        self, message: str = "", *, hint: str | None = None, problems: Iterable[Problem] | None = None
+    ) -> None:
+        self.problems: tuple[Problem, ...] = (Problem(message, hint=hint),) if problems is None else tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -65,7 +72,10 @@ class SpecError(ArchcalcError):
 
     def __init__(self, problems: Iterable[Problem], partial: object = None) -> None:
         self.partial = partial
-        super().__init__(problems=sorted(problems, key=_position))
+        ordered = sorted(problems, key=_position)
+        if len(ordered) > MAX_PROBLEMS:
+            ordered[MAX_PROBLEMS:] = [Problem(f"too many errors; these are the first {MAX_PROBLEMS}")]
+        super().__init__(problems=ordered)
 
 
 class LayerError(ArchcalcError):
@@ -109,8 +119,12 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) 
     """
     import difflib  # only on the way to an error: start-up does not pay for it
 
-    near = difflib.get_close_matches(name[:80].lower(), list(known), n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name[:80].lower(), list(itertools.islice(known, MAX_CANDIDATES)), n=3, cutoff=0.6)
     return f"did you mean {' or '.join(near)}?" if near else otherwise
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 100]} … {text[-100:]}"
 
 
 def _position(problem: Problem) -> tuple[int, int]:

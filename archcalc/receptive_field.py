@@ -13,21 +13,26 @@ from archcalc.layers.base import WHOLE, Window
 
 
 class Field(msgspec.Struct, frozen=True, gc=False):
-    """What outputs see, for each spatial dimension: how many input elements, the jump between two neighbouring
-    outputs in input elements, and how many outputs there are.
+    """What outputs see along each spatial dimension, in input elements.
+
+    `size` is what one output sees, `jump` how far two neighbours are apart, `whole` what all of them together see.
     """
 
     size: Shape
     jump: Shape
-    extent: Shape
+    whole: Shape
 
 
 class Lens(msgspec.Struct, frozen=True, gc=False):
-    """What a layer does to the fields of its input: by how many jumps each grows, and the strides (None: all 1)."""
+    """What a layer does to the fields of its input: by how many jumps each grows, and the strides (None: all 1).
+
+    `covers`: the outputs together see what the inputs together saw; `is_whole`: so does each of them.
+    """
 
     growth: Shape
     strides: Shape | None
-    whole: bool = False
+    covers: bool = False
+    is_whole: bool = False
 
 
 def start(input: Shape) -> Field | None:
@@ -37,14 +42,14 @@ def start(input: Shape) -> Field | None:
     return Field(ones, ones, spatial) if spatial else None
 
 
-def lens(window: Window | Literal["whole"]) -> Lens | None:
+def lens(window: Window | Literal["whole"], covers: bool = False) -> Lens | None:
     """The lens of a layer's window; None where each output sees just what its own input saw."""
     if window == WHOLE:
-        return Lens((), None, whole=True)
+        return Lens((), None, is_whole=True)
     if not window:
         return None
     strides = tuple(stride for _, stride in window)
-    return Lens(tuple(kernel - 1 for kernel, _ in window), None if set(strides) == {1} else strides)
+    return Lens(tuple(kernel - 1 for kernel, _ in window), None if set(strides) == {1} else strides, covers)
 
 
 def after(field: Field, lens: Lens, output: Shape) -> Field:
@@ -57,17 +62,18 @@ def after(field: Field, lens: Lens, output: Shape) -> Field:
     (5, 5)
     """
     size, jump = field.size, field.jump
-    if lens.whole:
-        seen = tuple([s + (n - 1) * j for s, n, j in zip(size, field.extent, jump, strict=True)])
-        return Field(seen, jump, (1,) * len(jump))
+    if lens.is_whole:
+        return Field(field.whole, jump, field.whole)
     size = tuple([s + g * j for s, g, j in zip(size, lens.growth, jump, strict=True)])
     if lens.strides is not None:
         jump = tuple([j * s for s, j in zip(lens.strides, jump, strict=True)])
-    return Field(size, jump, output[1:])
+    if lens.covers:
+        return Field(size, jump, field.whole)
+    return Field(size, jump, tuple([s + (n - 1) * j for s, n, j in zip(size, output[1:], jump, strict=True)]))
 
 
 def widest(fields: Iterable[Field]) -> Field:
     """Of the fields of several inputs, the largest size and jump along each dimension."""
     fields = tuple(fields)
     size = tuple(map(max, *(field.size for field in fields)))
-    return Field(size, tuple(map(max, *(field.jump for field in fields))), fields[0].extent)
+    return Field(size, tuple(map(max, *(f.jump for f in fields))), tuple(map(max, *(f.whole for f in fields))))

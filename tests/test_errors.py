@@ -180,12 +180,12 @@ def test_add_of_unequal_shapes() -> None:
 
 
 def test_variables() -> None:
-    head = "vars: {classes: 10, next: later, later: 1}\ninput: [8]"
+    head = "vars: {classes: 10, next: latr, later: 1}\ninput: [8]"
     says(
         layers("linear: 4 * clases", head=head),
         """
-        net.yaml:1:27: error: 'later': unknown variable 'later'
-          1 | vars: {classes: 10, next: later, later: 1}
+        net.yaml:1:27: error: 'latr': unknown variable 'latr'
+          1 | vars: {classes: 10, next: latr, later: 1}
             |                           ^
           hint: known here: classes
         net.yaml:4:17: error: '4 * clases': unknown variable 'clases'

@@ -94,7 +94,8 @@ BOMBS: dict[str, Callable[[], str]] = {
         ["relu"] * 60_000 + ["relu: {name: x}"] + ["conv: {from: x, filters: 1, kernel: 9}"] * 9_000
     ),
     "9,000 unknown variables of 20,000": lambda: layers(
-        *(["linear: varaible"] * 9_000), head="input: [8]\nvars:\n" + "".join(f"  variable{n}: 1\n" for n in range(20_000))
+        *(["linear: varaible"] * 9_000),
+        head="input: [8]\nvars:\n" + "".join(f"  variable{n}: 1\n" for n in range(20_000)),
     ),
     "doubling numbers": lambda: doubling("10", "V*V", 60, "v60"),
     "doubling sums of lists": lambda: doubling("[1, 1]", "'sum([V, V], [])'", 60, "v60"),

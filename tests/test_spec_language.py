@@ -216,7 +216,7 @@ def test_from() -> None:
         "relu: {from: concat4}",
     )
     rows = report(layers(*lines)).layers
-    assert [row.output[0] for row in rows] == [4, 2, 2, 5, 18, 3, 2, 2, 18]
+    assert [row.output[0] for row in rows] == [4, 2, 2, 5, 16, 3, 2, 2, 16]
     assert rows[4].inputs == ((3, 8, 8), (4, 8, 8), (2, 8, 8), (2, 8, 8), (5, 8, 8))
 
 

@@ -15,7 +15,7 @@ import click  # noqa: E402  # after the line above, which is about the imports
 
 from archcalc._version import __version__  # noqa: E402  # the same
 from archcalc.cli.base import HELP_OPTIONS, LazyGroup  # noqa: E402  # the same
-from archcalc.errors import ArchcalcError  # noqa: E402  # the same
+from archcalc.errors import ArchcalcError, printable  # noqa: E402  # the same
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -25,7 +25,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
     context_settings=HELP_OPTIONS,
     commands_at={
         "table": "archcalc.cli.table:table",
-        "list": "archcalc.cli.list:list_",
+        "list": "archcalc.cli.listing:list_",
         "show": "archcalc.cli.show:show",
         "kinds": "archcalc.cli.kinds:kinds_",
         "schema": "archcalc.cli.schema:schema",
@@ -33,7 +33,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
     },
 )
 @click.version_option(__version__, "-V", "--version", prog_name="archcalc", message="%(prog)s %(version)s")
-def archcalc() -> None:
+def group() -> None:
     """Tell what a neural network costs: output sizes, memory, parameters and FLOPs of every layer, from a text spec.
 
     Begin with `archcalc table alexnet`; `archcalc list` names the shipped architectures.
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A terminal that knows no × or · gets a ? rather than an error.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     try:
-        code = archcalc.main(list(sys.argv[1:] if arguments is None else arguments), "archcalc", standalone_mode=False)
+        code = group.main(list(sys.argv[1:] if arguments is None else arguments), "archcalc", standalone_mode=False)
     except ArchcalcError as error:
         print("\n".join(map(str, error.problems)), file=sys.stderr)
         code = BAD_INPUT
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("ARCHCALC_TRACEBACK"):
             raise
-        print(f"archcalc: internal error: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"archcalc: internal error: {type(error).__name__}: {printable(str(error))}", file=sys.stderr)
         print("  This is a bug in archcalc: please report it with the spec and the command.", file=sys.stderr)
         code = BAD_INPUT
     sys.exit(code if isinstance(code, int) else 0)

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from archcalc.layers.arithmetic import Shape
+from archcalc.errors import LayerError
+from archcalc.layers.arithmetic import Shape, require
 from archcalc.layers.base import Constant, Layer, Ops, Params, Real, TorchTwin, elements
 
 
@@ -250,7 +251,7 @@ class Hardtanh(Activation, kind="hardtanh"):
     Shape: as the input
     Params: none
     Ops: two comparisons per element
-    Raises: nothing
+    Raises: low not below high
     Source: torch.nn.Hardtanh
 
     >>> Hardtanh().ops((10,), (10,)).comparisons
@@ -262,6 +263,13 @@ class Hardtanh(Activation, kind="hardtanh"):
 
     per_element = Ops(comparisons=2)
     torch = TorchTwin("torch.nn.Hardtanh", min_val="low", max_val="high")
+
+    def output(self, x: Shape) -> Shape:
+        require(
+            self.low < self.high,
+            lambda: LayerError(f"low {self.low:g} is not below high {self.high:g}", field="low", assume=x),
+        )
+        return x
 
 
 class Hardsigmoid(Activation, kind="hardsigmoid"):

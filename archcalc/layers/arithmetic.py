@@ -104,7 +104,11 @@ def require(condition: object, error: Callable[[], LayerError]) -> None:
 
 
 def _library(value: object) -> str:
-    return type(value).__module__.partition(".")[0]
+    for base in type(value).__mro__[:-1]:  # a symbolic gcd is a class of ours, of SymPy's by its base
+        library = base.__module__.partition(".")[0]
+        if library in ("sympy", "numpy"):
+            return library
+    return ""
 
 
 def _by_type(

@@ -10,6 +10,7 @@ from archcalc.layers.arithmetic import Dim, Shape, product
 Positive = Annotated[int, Meta(ge=1, description="a whole number ≥ 1")]
 NonNegative = Annotated[int, Meta(ge=0, description="a whole number ≥ 0")]
 Real = Annotated[float, Meta(description="a number")]
+NonNegativeReal = Annotated[float, Meta(ge=0, description="a number ≥ 0")]
 Probability = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
 Flag = Annotated[bool, Meta(description="true or false")]
 
@@ -153,6 +154,8 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """Whether the layer advances the number in automatic names, as convolutions and linear layers do."""
     many_inputs: ClassVar[bool] = False
     """Whether the layer takes two or more inputs."""
+    covers: ClassVar[bool] = False
+    """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
     torch: ClassVar[TorchTwin]
 
     def output(self, x: Shape) -> Shape:

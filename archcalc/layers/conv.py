@@ -66,7 +66,7 @@ class Conv2d(Layer, kind="conv"):
 
     def output(self, x: Shape) -> Shape:
         require_map(x, self.kind)
-        if self.pad == "same":
+        if isinstance(self.pad, str):  # same
             y = (self.filters, *x[1:])
             for stride in spread(self.stride, 2):
                 require(

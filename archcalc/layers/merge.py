@@ -2,7 +2,7 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, equal, require
-from archcalc.layers.base import Constant, Layer, Ops, TorchTwin, elements, fmt_shape
+from archcalc.layers.base import NO_OPS, Constant, Layer, Ops, TorchTwin, elements, fmt_shape
 
 
 class Add(Layer, kind="add"):
@@ -52,6 +52,9 @@ class Concat(Layer, kind="concat"):
         for other in others:
             _require_same(self.kind, x, other, skip_axis=0)
         return (x[0] + sum(other[0] for other in others), *x[1:])
+
+    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
+        return NO_OPS
 
 
 def _require_same(kind: str, x: Shape, other: Shape, skip_axis: int | None) -> None:

@@ -2,7 +2,18 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import CHANNELS, Flag, Layer, Ops, Params, Positive, Real, TorchTwin, elements
+from archcalc.layers.base import (
+    CHANNELS,
+    Flag,
+    Layer,
+    NonNegativeReal,
+    Ops,
+    Params,
+    Positive,
+    Real,
+    TorchTwin,
+    elements,
+)
 
 
 class BatchNorm(Layer, kind="batchnorm"):
@@ -16,8 +27,8 @@ class BatchNorm(Layer, kind="batchnorm"):
         affine: whether gamma and beta are learned
     Shape: as the input: (C, H, W) or (C,)
     Params: C weights (gamma) and C biases (beta) if affine; buffers: mean, variance and a count of batches
-    Ops: one multiplication and one addition per element; per channel one square root, one division, two additions,
-        one multiplication, and one more if affine
+    Ops: one multiplication and one addition per element; per channel one square root, one division, one
+        multiplication, one addition, and one more addition if affine
     Raises: nothing
     Source: torch.nn.BatchNorm2d; Ioffe and Szegedy, arXiv:1502.03167
 
@@ -25,7 +36,7 @@ class BatchNorm(Layer, kind="batchnorm"):
     Params(weights=64, biases=64, buffers=129)
     """
 
-    eps: Real = 1e-5
+    eps: NonNegativeReal = 1e-5
     momentum: Real = 0.1
     affine: Flag = True
 
@@ -39,8 +50,8 @@ class BatchNorm(Layer, kind="batchnorm"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         channels, outputs = x[0], elements(y)
         return Ops(
-            additions=outputs + 2 * channels,
-            multiplications=outputs + (2 if self.affine else 1) * channels,
+            additions=outputs + (2 if self.affine else 1) * channels,
+            multiplications=outputs + channels,
             divisions=channels,
             special=channels,
         )

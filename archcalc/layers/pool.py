@@ -4,9 +4,11 @@ Operations are those of a running result: a window of K·K elements takes K·K c
 K·K additions from zero and one division. Padding counts like any element, as the lecture counts it.
 """
 
+from typing import Literal
+
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, ceil_div, gcd, product, require
-from archcalc.layers.base import Constant, Flag, Layer, Ops, Pad2d, Size2d, TorchTwin, Window, elements
+from archcalc.layers.base import WHOLE, Constant, Flag, Layer, Ops, Pad2d, Size2d, TorchTwin, Window, elements
 from archcalc.layers.window import receptive_window, require_map, slide, span, spread
 
 
@@ -37,7 +39,8 @@ class MaxPool2d(Layer, kind="maxpool"):
     Shape: (C, H, W) → (C, H', W') with H' = (H + 2·pad - dilation·(kernel - 1) - 1) // stride + 1
     Params: none
     Ops: kernel · kernel comparisons per output element
-    Raises: input is not a map; kernel larger than the padded input; pad more than half of the kernel
+    Raises: input is not a map; kernel larger than the padded input (with ceil: no window); pad more than half of the
+        kernel
     Source: torch.nn.MaxPool2d
 
     >>> pool1 = MaxPool2d(kernel=3, stride=2)
@@ -88,7 +91,8 @@ class AvgPool2d(Layer, kind="avgpool"):
     Shape: (C, H, W) → (C, H', W') with H' = (H + 2·pad - kernel) // stride + 1
     Params: none
     Ops: kernel · kernel additions and one division per output element
-    Raises: input is not a map; kernel larger than the padded input; pad more than half of the kernel
+    Raises: input is not a map; kernel larger than the padded input (with ceil: no window); pad more than half of the
+        kernel
     Source: torch.nn.AvgPool2d
 
     >>> pool = AvgPool2d(kernel=2)
@@ -144,6 +148,7 @@ class AdaptiveAvgPool2d(Layer, kind="adaptive_avgpool"):
     size: Size2d
 
     label = "pool"
+    covers = True
     torch = TorchTwin("torch.nn.AdaptiveAvgPool2d", output_size="size")
 
     def output(self, x: Shape) -> Shape:
@@ -185,5 +190,5 @@ class GlobalAvgPool2d(Layer, kind="global_avgpool"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=elements(x), divisions=elements(y))
 
-    def window(self, x: Shape) -> Window:
-        return tuple((size, 1) for size in x[1:])
+    def window(self, x: Shape) -> Literal["whole"]:
+        return WHOLE

@@ -60,7 +60,7 @@ def slide(
     n = len(x) - 1
 
     def misfit(size: Dim, reach: Dim, pad_one: Dim) -> LayerError:
-        dilated = "" if reach in spread(kernel, n) else f", spanning {reach} with its dilation,"
+        dilated = "" if str(reach) in map(str, spread(kernel, n)) else f", spanning {reach} with its dilation,"
         return LayerError(
             f"kernel {_fmt(kernel)}{dilated} does not fit its input of {fmt_shape(x[1:])} (pad {_fmt(pad)})",
             field="kernel",
@@ -71,9 +71,9 @@ def slide(
     taps = zip(x[1:], spread(kernel, n), spread(stride, n), spread(pad, n), spread(dilation, n), strict=True)
     y = []
     for size, k, s, p, d in taps:
-        reach = span(k, d)
-        require(size + 2 * p >= reach, lambda args=(size, reach, p): misfit(*args))  # type: ignore[misc]
-        y.append(positions(size, k, s, p, d, ceil))
+        count, reach = positions(size, k, s, p, d, ceil), span(k, d)
+        require(count >= 1, lambda args=(size, reach, p): misfit(*args))  # type: ignore[misc]
+        y.append(count)
     return tuple(y)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from archcalc.errors import Problem, SpecError, did_you_mean
+from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, parse
 
 MALFORMED = ""
@@ -87,10 +87,11 @@ def read(document: Document) -> Architecture:
         )
 
     def note(where: Tree | None, message: str, hint: str | None = None) -> None:
-        problems.append(document.problem(where, message, hint))
+        if len(problems) < MAX_PROBLEMS:
+            problems.append(document.problem(where, message, hint))
 
     for key, scalar in tree.keys.items():
-        if key not in TOP_LEVEL:
+        if key not in TOP_LEVEL and len(problems) < MAX_PROBLEMS:
             note(scalar, f"unknown key {key!r}", did_you_mean(key, TOP_LEVEL, f"known keys: {', '.join(TOP_LEVEL)}"))
     for key in ("input", "layers"):
         if key not in tree.items:
@@ -128,9 +129,9 @@ def _text(tree: Mapping, key: str, note: Any) -> str:
 
 
 def _entry(tree: Tree, note: Any) -> Entry:
-    if isinstance(tree, Scalar) and isinstance(tree.value, str):
+    if isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.value:
         return Entry(tree.text, tree)
-    if not isinstance(tree, Mapping) or not tree.items:
+    if not isinstance(tree, Mapping) or not tree.items or "" in tree.items:
         note(
             tree, "a layer must be a kind, or a kind with its fields", "such as `- relu` or `- linear: {features: 10}`"
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
+from archcalc.errors import MAX_PROBLEMS, Problem, SettingError, SpecError, did_you_mean
 from archcalc.layers import Layer, kinds
 from archcalc.layers.activation import Identity
 from archcalc.layers.arithmetic import Shape
@@ -49,15 +49,21 @@ class _Expansion:
         }
         self.namer = Namer(tuple(self.given))
         self.sound: int | None = None
+        self.failed: set[str] = set()
+        """Names of layers that are in error themselves: what reads them is not reported as well."""
 
     def run(self) -> tuple[Graph, list[Problem]]:
         self._variables()
         shape = self._input()
         for entry in self.architecture.entries:
+            if len(self.problems) >= MAX_PROBLEMS:
+                break
             try:
                 self._entry(entry)
             except SpecError as error:
                 self._broken(error.problems)
+                if isinstance(name := entry.common.get("name"), Scalar):
+                    self.failed.add(name.text)
         if self.architecture.entries and not self.nodes and not self.problems:
             self._note(None, "no layer is left: every `when` is false with these vars")
         nodes = self.nodes if self.sound is None else self.nodes[: self.sound]
@@ -82,6 +88,10 @@ class _Expansion:
         for name, tree in trees.items():
             try:
                 overridden = name in self.overrides
+                later = [n for n in self.evaluate.names(tree) if n in trees and n not in self.variables]
+                if later and not overridden:
+                    message = f"{name} reads {min(later)!r}, which is not given above it"
+                    raise self.evaluate.error(tree, message, "vars are computed in their order: move it up")
                 self.variables[name] = self.overrides[name] if overridden else self.evaluate.value(tree, self.variables)
             except SpecError as error:
                 self._broken(error.problems)
@@ -92,6 +102,7 @@ class _Expansion:
             return self.input
         tree = self.architecture.input
         if tree is None:
+            self._broken(())  # it is missing, which is among the problems
             return ()
         try:
             value = self.evaluate.value(tree, self.variables)
@@ -107,7 +118,8 @@ class _Expansion:
 
     def _entry(self, entry: Entry) -> None:
         if entry.kind == MALFORMED:
-            raise SpecError(())
+            self._broken(())
+            return
         cls = kinds().get(entry.kind)
         if cls is None:
             hint = did_you_mean(entry.kind, kinds(), "`archcalc kinds` lists all kinds")
@@ -144,7 +156,7 @@ class _Expansion:
         tree = entry.common.get("name")
         if tree is None:
             return None
-        if not isinstance(tree, Scalar) or not tree.text:
+        if not isinstance(tree, Scalar) or tree.value is None or not tree.text:
             raise self.evaluate.error(tree, "name must be text")
         if tree.text == "input":
             raise self.evaluate.error(tree, "the name 'input' stands for the spec's input", "choose another name")
@@ -161,9 +173,9 @@ class _Expansion:
             inputs: tuple[int, ...] = (len(self.nodes) - 1,)
         else:
             items = tree.items if isinstance(tree, Sequence) else [tree]
-            found = [self._source(item) for item in items]
+            found = [self._source(item, entry) for item in items[:MAX_PROBLEMS]]
             problems = [item for item in found if isinstance(item, Problem)]
-            if problems:
+            if problems or None in found:
                 raise SpecError(problems)
             inputs = tuple(item for item in found if isinstance(item, int))
         where = tree or entry.tree
@@ -176,11 +188,20 @@ class _Expansion:
             raise self.evaluate.error(where, f"{entry.kind} takes one input, got {len(inputs)}", hint)
         return inputs
 
-    def _source(self, tree: Tree) -> int | Problem:
+    def _source(self, tree: Tree, entry: Entry) -> int | Problem | None:
         name = tree.text if isinstance(tree, Scalar) else ""
         if name in self.index:
             return self.index[name]
         problem = self.architecture.document.problem
+        if not name:
+            return problem(tree, "from must be a name or a list of names", "such as `from: [a, b]`")
+        if name in self.failed:
+            return None
+        if name in self.given and self.given[name] == entry.line:
+            return problem(tree, f"from: {name!r} is this layer itself", "a layer reads earlier ones")
+        if name in self.given and self.given[name] < entry.line:
+            message = f"from: {name!r} (line {self.given[name]}) is left out: its `when` is false or its `repeat` 0"
+            return problem(tree, message, "give both the same `when`")
         if name in self.given:
             return problem(
                 tree, f"from: {name!r} comes later, in line {self.given[name]}", "a layer reads earlier ones"
@@ -203,6 +224,10 @@ class _Expansion:
             else:
                 self.namer.count(cls)
                 full = f"{name}.{i}" if repeated else name
+            if full in self.index and (repeated or name is not None):
+                raise self.evaluate.error(
+                    entry.place("name"), f"name {full!r} is given twice", "every layer needs a name of its own"
+                )
             self._add(full, layer, inputs, entry)
             inputs = (len(self.nodes) - 1,)
         if name is not None:

@@ -7,7 +7,7 @@ of anything but the named functions, and strings in arithmetic are errors. Resul
 import _ast
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from archcalc.errors import did_you_mean
@@ -16,6 +16,7 @@ from archcalc.spec.source import MAX_NUMBER
 Value: TypeAlias = bool | int | float | str | tuple["Value", ...] | None
 
 MAX_LENGTH = 1_000
+MAX_ITEMS = 10_000
 
 
 class ExpressionError(Exception):
@@ -38,6 +39,22 @@ def divisible(value: float, divisor: int, minimum: int | None = None) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
+def is_small(items: tuple[Value, ...]) -> bool:
+    """Whether a list holds at most MAX_ITEMS values, those of lists inside it counted in full."""
+    left, todo = MAX_ITEMS, [items]
+    while todo and left >= 0:
+        inner = todo.pop()
+        left -= len(inner)
+        todo += [item for item in inner if isinstance(item, tuple)]
+    return left >= 0
+
+
+def _round(value: float, digits: int = 0) -> float:
+    if abs(digits) > 18:  # Python computes 10 to that power
+        raise ValueError("round takes up to 18 digits")
+    return round(value, digits) if digits else round(value)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
     "ceil": math.ceil,
@@ -46,9 +63,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": len,
     "max": max,
     "min": min,
-    "round": round,
+    "round": _round,
     "sqrt": math.sqrt,
-    "sum": sum,
+    "sum": lambda items: sum(items),  # a start would let it join lists
 }
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
@@ -158,7 +175,7 @@ class Expression:
                 return self._bounded(node, value)
             case _ast.Name(id=name):
                 if name not in variables:
-                    known = f"known here: {', '.join(variables)}" if variables else "the spec has no vars"
+                    known = f"known here: {some(variables)}" if variables else "the spec has no vars"
                     raise self._error(node, f"unknown variable {name!r}", did_you_mean(name, variables, known))
                 return variables[name]
             case _ast.BinOp(left=left, op=op, right=right):
@@ -189,7 +206,7 @@ class Expression:
                     node, operator.getitem, self._value(value, variables), self._value(index, variables)
                 )
             case _ast.List(elts=items) | _ast.Tuple(elts=items):
-                return tuple(self._value(item, variables) for item in items)
+                return self._bounded(node, tuple(self._value(item, variables) for item in items))
             case _ast.Call(func=_ast.Name(id=name), args=args):
                 return self._compute(node, FUNCTIONS[name], *(self._value(arg, variables) for arg in args))
         raise AssertionError(f"_variables let {node!r} pass")
@@ -217,12 +234,21 @@ class Expression:
     def _bounded(self, node: Any, value: Any) -> Any:
         if isinstance(value, complex):
             raise self._error(node, "a complex number")
+        if isinstance(value, tuple) and not is_small(value):
+            raise self._error(node, f"a list of more than {MAX_ITEMS:,} values")
         if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
             raise self._error(node, "a number out of range", "numbers go up to 10^18")
         return value
 
     def _error(self, node: Any, message: str, hint: str | None = None) -> ExpressionError:
-        return ExpressionError(message, getattr(node, "col_offset", 0), hint)
+        before = self.text.strip().encode()[: getattr(node, "col_offset", 0)]  # Python counts bytes
+        return ExpressionError(message, len(before.decode(errors="replace")), hint)
+
+
+def some(names: Iterable[str]) -> str:
+    """The first dozen of these names, and how many more there are."""
+    names = list(names)
+    return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:12])} and {len(names) - 12} more"
 
 
 def _words(node: Any) -> str:

@@ -1,18 +1,21 @@
 """Trees → typed values: evaluates the expressions of an entry and builds its layer, or says all that is wrong."""
 
+import contextlib
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 
-from archcalc.errors import Problem, SpecError, did_you_mean
+from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.layers import Layer
 from archcalc.spec.architecture import COMMON_FIELDS, Entry
-from archcalc.spec.expression import Expression, ExpressionError, Value
+from archcalc.spec.expression import MAX_ITEMS, Expression, ExpressionError, Value, is_small
 from archcalc.spec.source import Document, Scalar, Sequence, Tree
 
 Variables: TypeAlias = Mapping[str, Value]
+
+MAX_EXPRESSIONS = 200_000
 
 
 class Evaluator:
@@ -20,12 +23,16 @@ class Evaluator:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self._parsed: dict[Scalar, Expression] = {}
+        self._parsed: dict[str, Expression] = {}
+        self._length = 0
 
     def value(self, tree: Tree, variables: Variables) -> Value:
         """The value of a tree: numbers as they stand, text as an expression; raises SpecError."""
         if isinstance(tree, Sequence):
-            return tuple(self.value(item, variables) for item in tree.items)
+            items = tuple(self.value(item, variables) for item in tree.items)
+            if not is_small(items):
+                raise self.error(tree, f"a list of more than {MAX_ITEMS:,} values")
+            return items
         if not isinstance(tree, Scalar):
             raise self.error(tree, "a mapping stands where a value was expected")
         if not isinstance(tree.value, str):
@@ -34,7 +41,7 @@ class Evaluator:
             result = self._expression(tree)(variables)
         except ExpressionError as error:
             raise self._expression_error(tree, error) from None
-        if isinstance(result, float) and result.is_integer():
+        if isinstance(result, float) and result.is_integer() and abs(result) <= 2**53:  # beyond, it may be rounded
             return int(result)
         return result
 
@@ -61,9 +68,12 @@ class Evaluator:
         return SpecError([self.document.problem(tree, message, hint)])
 
     def _expression(self, tree: Scalar) -> Expression:
-        parsed = self._parsed.get(tree)
+        parsed = self._parsed.get(tree.text)
         if parsed is None:
-            parsed = self._parsed[tree] = Expression(tree.text)
+            self._length += len(tree.text)
+            if self._length > MAX_EXPRESSIONS:
+                raise ExpressionError(f"more than {MAX_EXPRESSIONS:,} characters of expressions in one spec")
+            parsed = self._parsed[tree.text] = Expression(tree.text)
         return parsed
 
     def _expression_error(self, tree: Scalar, error: ExpressionError) -> SpecError:
@@ -84,9 +94,11 @@ def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables:
                 entry.scalar, f"{entry.kind} has no fields; it takes no value", f"write `- {entry.kind}`"
             )
         trees = {next(iter(types)): entry.scalar}
-    for name in trees.keys() - types.keys():
+    for name in sorted(trees.keys() - types.keys())[:MAX_PROBLEMS]:
         known = f"fields of {entry.kind}: {', '.join([*types, *COMMON_FIELDS])}"
         hint = did_you_mean(name, [*types, *COMMON_FIELDS], known)
+        if ")" in name or "]" in name:
+            hint = "within {…} an expression with brackets or commas needs quotes, such as 'max(a, b)'"
         problems.append(evaluator.document.problem(entry.keys[name], f"{entry.kind} has no field {name!r}", hint))
     missing = [name for name in required_fields(cls) if name not in trees]
     if missing:
@@ -101,10 +113,9 @@ def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables:
             except SpecError as error:
                 problems += error.problems
     if not problems:
-        try:
+        with contextlib.suppress(msgspec.ValidationError):
             return msgspec.convert(values, cls)
-        except msgspec.ValidationError:
-            problems = [p for name in values if (p := _invalid(name, values[name], types, trees, evaluator, entry))]
+    problems += [p for name in values if (p := _invalid(name, values[name], types, trees, evaluator, entry))]
     raise SpecError(problems)
 
 

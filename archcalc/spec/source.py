@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from archcalc.errors import Location, Problem, SpecError
+from archcalc.errors import MAX_PROBLEMS, Location, Problem, SpecError
 
 MAX_BYTES = 4 * 2**20
 MAX_NODES = 200_000
@@ -72,12 +72,17 @@ class Document:
     def __init__(self, name: str, text: str) -> None:
         self.name, self.text = name, text
         self._lines: list[str] | None = None
+        self.has_pairs = False
+        """Whether surrogate pairs of JSON were read as one escape each, two characters shorter."""
 
     def locate(self, line: int, column: int) -> Location:
         """The place at 1-based `line` and `column`, with that line's text."""
         if self._lines is None:
             self._lines = self.text.splitlines()
         text = self._lines[line - 1] if line <= len(self._lines) else ""
+        if self.has_pairs:
+            for pair in _SURROGATES.finditer(text):
+                column += 2 * (pair.start() + 1 < column)
         return Location(self.name, line, column, text)
 
     def problem(self, tree: Tree | None, message: str, hint: str | None = None) -> Problem:
@@ -125,7 +130,8 @@ def parse(document: Document) -> tuple[Tree, list[Problem]]:
     """
     text = document.text
     if text.lstrip().startswith("{"):
-        text = _SURROGATES.sub(_one_escape, text)
+        text, pairs = _SURROGATES.subn(_one_escape, text)
+        document.has_pairs = pairs > 0
     loader = getattr(yaml, "CLoader", yaml.Loader)
     try:
         composer = _Composer(document, loader(text))
@@ -133,9 +139,9 @@ def parse(document: Document) -> tuple[Tree, list[Problem]]:
     except yaml.MarkedYAMLError as error:
         raise _yaml_error(document, error) from None
     except yaml.reader.ReaderError as error:
-        line = document.text.count("\n", 0, error.position) + 1
-        message = f"not valid YAML: character #x{ord(document.text[error.position]):04x} is not allowed"
-        raise SpecError([Problem(message, document.locate(line, 1))]) from None
+        raise _bad_character(document, error.character) from None
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which no file but an argument can hold
+        raise _bad_character(document, ord(error.object[error.start])) from None
 
 
 def resolve(text: str) -> bool | int | float | str | None:
@@ -151,11 +157,18 @@ def resolve(text: str) -> bool | int | float | str | None:
             return int(text)
         if _FLOAT.fullmatch(text):
             number = float(text)
-            return int(number) if abs(number) <= 2**53 and number.is_integer() and "e" in text.lower() else number
+            return _whole(text) if "e" in text.lower() and number.is_integer() and abs(number) <= MAX_NUMBER else number
         base = _BASED.get(text[:2])
         if base and re.fullmatch(r"[0-9a-fA-F]+" if base == 16 else r"[0-7]+", text[2:]):
             return int(text[2:], base)
     return text
+
+
+def _whole(text: str) -> int | float:
+    from decimal import Decimal  # only where a number has an exponent
+
+    exact = Decimal(text)
+    return int(exact) if exact == exact.to_integral_value() else float(text)
 
 
 class _Composer:
@@ -229,7 +242,8 @@ class _Composer:
             mapping.keys[key.text] = key
 
     def _problem(self, key: Tree, message: str, hint: str | None = None) -> None:
-        self.problems.append(self.document.problem(key, message, hint))
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(self.document.problem(key, message, hint))
 
     def _alias(self, event: Any) -> Tree:
         node = self.anchors.get(event.anchor)
@@ -261,7 +275,16 @@ def _yaml_error(document: Document, error: Any) -> SpecError:
     context = f" ({error.context})" if error.context else ""
     tab = "\t" in location.text[: location.column]
     hint = "indent with spaces: YAML allows no tabs" if tab else "check indentation, brackets and colons around here"
+    if re.search(r"\w\[", location.text[: location.column]):
+        hint = "within {…} an expression with brackets or commas needs quotes, such as 'depths[2]'"
     return SpecError([Problem(f"not valid YAML: {error.problem}{context}", location, hint)])
+
+
+def _bad_character(document: Document, code: int) -> SpecError:
+    # The C parser counts bytes; the first such character is the one it stopped at.
+    position = max(0, document.text.find(chr(code)))
+    line, column = document.text.count("\n", 0, position) + 1, position - document.text.rfind("\n", 0, position)
+    return SpecError([Problem(f"not valid YAML: character #x{code:04x} is not allowed", document.locate(line, column))])
 
 
 def _one_escape(pair: re.Match[str]) -> str:
@@ -275,5 +298,8 @@ def _unreadable(name: str, what: str, hint: str | None = None) -> SpecError:
 
 
 def _specs_inside(path: str) -> str:
-    inside = sorted(f for f in os.listdir(path) if f.endswith((".yaml", ".yml", ".json")))
+    try:
+        inside = sorted(f for f in os.listdir(path) if f.endswith((".yaml", ".yml", ".json")))
+    except OSError:
+        inside = []
     return f"name a file in it, such as {os.path.join(path, inside[0])}" if inside else "name a YAML or JSON file"

@@ -1,6 +1,6 @@
 """How long a layer takes in process, at 10^4 and at 10^6 layers: propagation, counting and building the rows.
 
-    python tests/benchmarks/million_layers.py [RUNS]
+python tests/benchmarks/million_layers.py [RUNS]
 """
 
 import sys

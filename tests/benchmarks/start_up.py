@@ -1,6 +1,6 @@
 """How long the command line takes from cold, as ratios to a bare interpreter, side by side in one run.
 
-    python tests/benchmarks/start_up.py [RUNS]
+python tests/benchmarks/start_up.py [RUNS]
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""`archcalc list`."""
+"""`archcalc list`; a module named list would hide the builtin in its package."""
 
 from typing import Any
 
