@@ -15,12 +15,21 @@ from archcalc.layers.base import WHOLE, Window
 class Field(msgspec.Struct, frozen=True, gc=False):
     """What outputs see along each spatial dimension, in input elements.
 
-    `size` is what one output sees, `jump` how far two neighbours are apart, `whole` what all of them together see.
+    `size` is what one output sees, `jump` how far two neighbours are apart. `output` is the shape that they make up;
+    what all of them together see follows from these three, unless `covered` says it.
     """
 
     size: Shape
     jump: Shape
-    whole: Shape
+    output: Shape
+    covered: Shape | None = None
+
+    @property
+    def whole(self) -> Shape:
+        """What all outputs together see."""
+        if self.covered is not None:
+            return self.covered
+        return tuple([s + (n - 1) * j for s, n, j in zip(self.size, self.output[1:], self.jump, strict=True)])
 
 
 class Lens(msgspec.Struct, frozen=True, gc=False):
@@ -39,7 +48,7 @@ def start(input: Shape) -> Field | None:
     """The field of the input itself: each element sees one; None for an input without spatial dimensions."""
     spatial = input[1:]
     ones = (1,) * len(spatial)
-    return Field(ones, ones, spatial) if spatial else None
+    return Field(ones, ones, input) if spatial else None
 
 
 def lens(window: Window | Literal["whole"], covers: bool = False) -> Lens | None:
@@ -63,17 +72,16 @@ def after(field: Field, lens: Lens, output: Shape) -> Field:
     """
     size, jump = field.size, field.jump
     if lens.is_whole:
-        return Field(field.whole, jump, field.whole)
+        return Field(field.whole, jump, output, field.whole)
     size = tuple([s + g * j for s, g, j in zip(size, lens.growth, jump, strict=True)])
     if lens.strides is not None:
         jump = tuple([j * s for s, j in zip(lens.strides, jump, strict=True)])
-    if lens.covers:
-        return Field(size, jump, field.whole)
-    return Field(size, jump, tuple([s + (n - 1) * j for s, n, j in zip(size, output[1:], jump, strict=True)]))
+    return Field(size, jump, output, field.whole if lens.covers else None)
 
 
 def widest(fields: Iterable[Field]) -> Field:
     """Of the fields of several inputs, the largest size and jump along each dimension."""
     fields = tuple(fields)
     size = tuple(map(max, *(field.size for field in fields)))
-    return Field(size, tuple(map(max, *(f.jump for f in fields))), tuple(map(max, *(f.whole for f in fields))))
+    jump = tuple(map(max, *(field.jump for field in fields)))
+    return Field(size, jump, fields[0].output, tuple(map(max, *(field.whole for field in fields))))

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 import archcalc
-from archcalc.cli.kinds import describe_kind
 from archcalc.layers import kinds
 from archcalc.spec.catalogue import specs_directory
+from archcalc.spec.description import describe_kind
 from archcalc.spec.schema import spec_schema
 from tests.running import ROOT, environment, on_terminal, piped
 

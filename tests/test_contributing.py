@@ -10,8 +10,8 @@ from tests.running import ROOT, environment
 USES = """
 import doctest
 from archcalc import analyze
-from archcalc.cli.kinds import describe_kind
 from archcalc.spec.architecture import read
+from archcalc.spec.description import describe_kind
 from archcalc.spec.schema import spec_schema
 from archcalc.spec.source import Document
 

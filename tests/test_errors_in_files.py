@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from archcalc import SpecError, load
-from tests.specs_helper import layers, messages, python, run
+from tests.running import piped, python
+from tests.specs_helper import layers, messages
 
 INDENTATION = "check indentation, brackets and colons around here"
 INPUT = "add `input:`, the input's shape without the batch: [channels, height, width] or [features]"
@@ -145,25 +146,25 @@ def test_a_command_prints_the_errors_to_stderr_and_exits_with_2(tmp_path: Path) 
     file = tmp_path / "net.yaml"
     file.write_text(layers("cnov: 3"))
     for arguments in (("table", file), ("table", file, "--json"), ("table", "xyzzy"), ("table", tmp_path), ("tabel",)):
-        process = run(*arguments)
+        process = piped(*arguments)
         assert process.returncode == 2
         assert process.stdout == ""
         assert "rror: " in process.stderr
         assert "Traceback" not in process.stderr
-    assert run("table", file).stderr.startswith(f"{file}:3:5: error: unknown kind 'cnov'\n  3 |   - cnov: 3\n")
+    assert piped("table", file).stderr.startswith(f"{file}:3:5: error: unknown kind 'cnov'\n  3 |   - cnov: 3\n")
 
 
 def test_standard_input_has_a_name_in_messages() -> None:
-    process = run("table", "-", stdin=layers("cnov: 3"))
+    process = piped("table", "-", stdin=layers("cnov: 3"))
     assert process.returncode == 2
     assert process.stderr.startswith("<stdin>:3:5: error: unknown kind 'cnov'\n")
-    assert run("table", "-", stdin="").stderr.startswith("error: <stdin> is empty\n")
+    assert piped("table", "-", stdin="").stderr.startswith("error: <stdin> is empty\n")
 
 
 def test_rows_before_a_shape_error_are_printed(tmp_path: Path) -> None:
     file = tmp_path / "net.yaml"
     file.write_text(layers("conv: {name: stem, filters: 4, kernel: 3}", "conv: {name: deep, filters: 4, kernel: 9}"))
-    process = run("table", file)
+    process = piped("table", file)
     assert process.returncode == 2
     assert "stem" in process.stdout
     assert "deep" not in process.stdout
@@ -173,7 +174,7 @@ def test_rows_before_a_shape_error_are_printed(tmp_path: Path) -> None:
         "  hint: pad ≥ 2 or kernel ≤ 6; the size shrank at stem (line 3)\n"
     )
     for form in ("json", "jsonl", "csv", "tsv"):
-        process = run("table", file, "--format", form)
+        process = piped("table", file, "--format", form)
         assert (process.returncode, process.stdout) == (2, "")
 
 
@@ -199,7 +200,7 @@ def test_control_characters_reach_no_terminal(tmp_path: Path) -> None:
     file = tmp_path / "net.yaml"
     name = '"a\\e[31mb\\u202e"'
     file.write_text(f"title: {name}\n" + layers(f"conv: {{name: {name}, filters: 1, kernel: 1}}", "linear: 3"))
-    process = run("table", file)
+    process = piped("table", file)
     assert process.returncode == 2
     for output in (process.stdout, process.stderr):
         assert "\x1b" not in output

@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archcalc import ArchcalcError, analyze, load
-from tests.specs_helper import layers, measured, report
+from tests.running import measured
+from tests.specs_helper import layers, report
 
 pytest.importorskip("resource")
 
@@ -81,21 +82,21 @@ BOMBS: dict[str, Callable[[], str]] = {
     "60,000 unknown kinds": lambda: lines(["cnov"] * 60_000),
     "60,000 different unknown kinds": lambda: lines(f"cnov{n}" for n in range(60_000)),
     "60,000 unknown kinds in one line": lambda: f"{{input: [3], layers: [{'cnov, ' * 60_000}]}}",
-    "20,000 unknown sources": lambda: lines(f"relu: {{name: a{n}, from: b{n}}}" for n in range(20_000)),
+    "12,000 unknown sources": lambda: lines(f"relu: {{name: a{n}, from: b{n}}}" for n in range(12_000)),
     "50,000 unknown sources of one layer": lambda: layers(f"relu: {{from: [{'b, ' * 50_000}]}}"),
-    "50,000 unknown fields of one layer": lambda: layers(f"conv: {{{''.join(f'b{n}: 1, ' for n in range(50_000))}}}"),
-    "20,000 names to choose from": lambda: lines(
-        [f"relu: {{name: layer{n}}}" for n in range(20_000)] + ["relu: {from: layre}"] * 200
+    "40,000 unknown fields of one layer": lambda: layers(f"conv: {{{''.join(f'b{n}: 1, ' for n in range(40_000))}}}"),
+    "15,000 names to choose from": lambda: lines(
+        [f"relu: {{name: layer{n}}}" for n in range(15_000)] + ["relu: {from: layre}"] * 200
     ),
-    "30,000 equal names": lambda: lines(["relu: {name: a}"] * 30_000),
-    "90,000 equal keys": lambda: lines(["relu"]) + "a: 1\n" * 90_000,
-    "90,000 unknown keys": lambda: lines(["relu"]) + "".join(f"a{n}: 1\n" for n in range(90_000)),
-    "9,000 misfits far from what shrank": lambda: lines(
-        ["relu"] * 60_000 + ["relu: {name: x}"] + ["conv: {from: x, filters: 1, kernel: 9}"] * 9_000
+    "15,000 equal names": lambda: lines(["relu: {name: a}"] * 15_000),
+    "45,000 equal keys": lambda: lines(["relu"]) + "a: 1\n" * 45_000,
+    "45,000 unknown keys": lambda: lines(["relu"]) + "".join(f"a{n}: 1\n" for n in range(45_000)),
+    "5,000 misfits far from what shrank": lambda: lines(
+        ["relu"] * 30_000 + ["relu: {name: x}"] + ["conv: {from: x, filters: 1, kernel: 9}"] * 5_000
     ),
     "9,000 unknown variables of 20,000": lambda: layers(
         *(["linear: varaible"] * 9_000),
-        head="input: [8]\nvars:\n" + "".join(f"  variable{n}: 1\n" for n in range(20_000)),
+        head="input: [8]\nvars:\n" + "".join(f"  variable{n}: 1\n" for n in range(12_000)),
     ),
     "doubling numbers": lambda: doubling("10", "V*V", 60, "v60"),
     "doubling sums of lists": lambda: doubling("[1, 1]", "'sum([V, V], [])'", 60, "v60"),

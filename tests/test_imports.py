@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.specs_helper import python
+from tests.running import python
 
 HEAVY = {"torch", "numpy", "sympy"}
 PRETTY = {"rich", "rich_click", "tabulate"}

@@ -6,7 +6,8 @@ import pytest
 
 from archcalc import SettingError, load
 from archcalc.spec.source import resolve
-from tests.specs_helper import layers, messages, names, numbers, report, run, spec
+from tests.running import piped
+from tests.specs_helper import layers, messages, names, numbers, report, spec
 
 Shapes = list[tuple[int, ...]]
 
@@ -147,10 +148,10 @@ def test_an_override_of_no_variable() -> None:
 
 def test_vars_and_input_overridden_on_the_command_line() -> None:
     text = layers("flatten", "linear: n", head="vars: {n: 1, m: 2 * n}\ninput: [1, m]")
-    row = json.loads(run("table", "-", "--json", "--set", "n=2+3", stdin=text).stdout)["layers"][-1]
+    row = json.loads(piped("table", "-", "--json", "--set", "n=2+3", stdin=text).stdout)["layers"][-1]
     assert row["output"] == [5]
     assert row["inputs"] == [[10]]
-    row = json.loads(run("table", "-", "--json", "--input", "3x4x5", stdin=text).stdout)["layers"][0]
+    row = json.loads(piped("table", "-", "--json", "--input", "3x4x5", stdin=text).stdout)["layers"][0]
     assert row["inputs"] == [[3, 4, 5]]
 
 

@@ -1,6 +1,5 @@
 """`archcalc kinds`."""
 
-import inspect
 from typing import Any
 
 import click
@@ -19,6 +18,7 @@ def kinds_(kind: str | None, format_: str | None, json_: bool, output: str | Non
     from archcalc.render.data import records
     from archcalc.render.grid import Cell, Column, Grid
     from archcalc.render.output import print_grid, write
+    from archcalc.spec.description import describe_kind
 
     form = chosen_format(format_, json_, output)
     if kind is not None and kind not in kinds():
@@ -40,62 +40,6 @@ def kinds_(kind: str | None, format_: str | None, json_: bool, output: str | Non
             for k in described
         )
         print_grid(Grid(columns, rows, notes=("archcalc kinds KIND tells all about one",)), form, output)
-
-
-def describe_kind(name: str) -> dict[str, Any]:
-    """All that is to be said of a layer kind, from its class.
-
-    >>> describe_kind("linear")["fields"][0]
-    {'name': 'features', 'type': 'a whole number ≥ 1', 'required': True, 'default': None, 'meaning': 'how many outputs'}
-    """
-    from archcalc.layers import kinds
-    from archcalc.spec.fields import describe, field_types, required_fields
-
-    cls = kinds()[name]
-    summary, sections = _sections(inspect.cleandoc(cls.__doc__ or ""))
-    meanings = _field_meanings(sections.pop("Fields", ""))
-    required = required_fields(cls)
-    defaults = dict(zip(cls.__struct_fields__[len(required) :], cls.__struct_defaults__, strict=True))
-    fields = [
-        {
-            "name": field,
-            "type": describe(type_),
-            "required": field in required,
-            "default": defaults.get(field),
-            "meaning": meanings.get(field, ""),
-        }
-        for field, type_ in field_types(cls).items()
-    ]
-    return {
-        "kind": name,
-        "summary": summary.split("\n\n")[0].replace("\n", " "),
-        "text": summary,
-        "fields": fields,
-        "rules": sections,
-        "torch": cls.torch.path,
-    }
-
-
-def _sections(text: str) -> tuple[str, dict[str, str]]:
-    """The opening of a docstring, and its sections by heading; the example is left out."""
-    opening: list[str] = []
-    sections: dict[str, str] = {}
-    current = ""
-    for line in text.split(">>>")[0].splitlines():
-        heading, colon, rest = line.partition(":")
-        if colon and heading in ("Fields", "Shape", "Params", "Ops", "Raises", "Source"):
-            current = heading
-            sections[current] = rest.strip()
-        elif current:
-            sections[current] += f"\n{line}"
-        else:
-            opening.append(line)
-    return "\n".join(opening).strip(), {name: body.strip() for name, body in sections.items()}
-
-
-def _field_meanings(body: str) -> dict[str, str]:
-    pairs = (line.strip().partition(": ") for line in body.splitlines())
-    return {name: meaning for name, colon, meaning in pairs if colon}
 
 
 def _page(kind: dict[str, Any]) -> str:

@@ -13,7 +13,15 @@ from archcalc.layers.base import Constant, Layer, Ops, Params, Real, TorchTwin, 
 
 
 class Activation(Layer):
-    """What all activations share: the shape stays, and each element costs the same."""
+    """What all activations share: the shape stays, and each element costs the same.
+
+    A kind's docstring has the sections that differ from these.
+
+    Fields: none
+    Shape: as the input
+    Params: none
+    Raises: nothing
+    """
 
     per_element: ClassVar[Ops]
 
@@ -24,11 +32,7 @@ class Activation(Layer):
 class ReLU(Activation, kind="relu"):
     """Rectified linear unit: max(0, x).
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: one comparison per element
-    Raises: nothing
     Source: torch.nn.ReLU
 
     >>> ReLU().ops((64, 56, 56), (64, 56, 56)).comparisons
@@ -42,11 +46,7 @@ class ReLU(Activation, kind="relu"):
 class ReLU6(Activation, kind="relu6"):
     """Rectified linear unit cut at six: min(max(0, x), 6).
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: two comparisons per element
-    Raises: nothing
     Source: torch.nn.ReLU6
 
     >>> ReLU6().ops((10,), (10,)).comparisons
@@ -62,10 +62,7 @@ class LeakyReLU(Activation, kind="leaky_relu"):
 
     Fields:
         slope: factor of the negative side
-    Shape: as the input
-    Params: none
     Ops: one comparison and one multiplication per element
-    Raises: nothing
     Source: torch.nn.LeakyReLU
 
     >>> LeakyReLU(slope=0.1).ops((10,), (10,)).multiplications
@@ -83,10 +80,8 @@ class PReLU(Activation, kind="prelu"):
 
     Fields:
         init: the slope that training starts from
-    Shape: as the input
     Params: one weight, the slope
     Ops: one comparison and one multiplication per element
-    Raises: nothing
     Source: torch.nn.PReLU; He et al., "Delving Deep into Rectifiers", arXiv:1502.01852
 
     >>> PReLU().params((64, 56, 56)).total
@@ -107,10 +102,7 @@ class ELU(Activation, kind="elu"):
 
     Fields:
         alpha: minus the value for very negative x
-    Shape: as the input
-    Params: none
     Ops: one comparison, one exp, one addition and one multiplication per element
-    Raises: nothing
     Source: torch.nn.ELU; Clevert et al., arXiv:1511.07289
 
     >>> ELU().ops((10,), (10,)).special
@@ -126,11 +118,7 @@ class ELU(Activation, kind="elu"):
 class SELU(Activation, kind="selu"):
     """Scaled exponential linear unit: scale · (x where x > 0, else alpha · (exp(x) - 1)), both constants fixed.
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: one comparison, one exp, one addition and two multiplications per element
-    Raises: nothing
     Source: torch.nn.SELU; Klambauer et al., arXiv:1706.02515
 
     >>> SELU().ops((10,), (10,)).multiplications
@@ -148,11 +136,8 @@ class GELU(Activation, kind="gelu"):
 
     Fields:
         approximate: none for the exact function, tanh for the approximation
-    Shape: as the input
-    Params: none
     Ops: per element one erf, one addition and three multiplications; with tanh: one tanh, two additions and six
         multiplications
-    Raises: nothing
     Source: torch.nn.GELU; Hendrycks and Gimpel, arXiv:1606.08415
 
     >>> GELU().ops((10,), (10,)).multiplications, GELU(approximate="tanh").ops((10,), (10,)).multiplications
@@ -173,11 +158,7 @@ class GELU(Activation, kind="gelu"):
 class SiLU(Activation, kind="silu"):
     """Sigmoid linear unit, also called swish: x / (1 + exp(-x)).
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: one exp, one addition and one division per element
-    Raises: nothing
     Source: torch.nn.SiLU; Ramachandran et al., arXiv:1710.05941
 
     >>> SiLU().ops((10,), (10,)).divisions
@@ -191,11 +172,7 @@ class SiLU(Activation, kind="silu"):
 class Mish(Activation, kind="mish"):
     """Mish: x · tanh(log(1 + exp(x))).
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: exp, log and tanh, one addition and one multiplication per element
-    Raises: nothing
     Source: torch.nn.Mish; Misra, arXiv:1908.08681
 
     >>> Mish().ops((10,), (10,)).special
@@ -209,11 +186,7 @@ class Mish(Activation, kind="mish"):
 class Sigmoid(Activation, kind="sigmoid"):
     """Logistic sigmoid: 1 / (1 + exp(-x)).
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: one exp, one addition and one division per element
-    Raises: nothing
     Source: torch.nn.Sigmoid
 
     >>> Sigmoid().ops((10,), (10,)).special
@@ -227,11 +200,7 @@ class Sigmoid(Activation, kind="sigmoid"):
 class Tanh(Activation, kind="tanh"):
     """Hyperbolic tangent.
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: one tanh per element
-    Raises: nothing
     Source: torch.nn.Tanh
 
     >>> Tanh().ops((10,), (10,)).special
@@ -248,8 +217,6 @@ class Hardtanh(Activation, kind="hardtanh"):
     Fields:
         low: the smallest output
         high: the largest output
-    Shape: as the input
-    Params: none
     Ops: two comparisons per element
     Raises: low not below high
     Source: torch.nn.Hardtanh
@@ -275,11 +242,7 @@ class Hardtanh(Activation, kind="hardtanh"):
 class Hardsigmoid(Activation, kind="hardsigmoid"):
     """Piecewise linear sigmoid: min(max(0, x + 3), 6) / 6.
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: one addition, two comparisons and one division per element
-    Raises: nothing
     Source: torch.nn.Hardsigmoid
 
     >>> Hardsigmoid().ops((10,), (10,)).divisions
@@ -293,11 +256,7 @@ class Hardsigmoid(Activation, kind="hardsigmoid"):
 class Hardswish(Activation, kind="hardswish"):
     """Piecewise linear swish: x · min(max(0, x + 3), 6) / 6.
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: one addition, two comparisons, one multiplication and one division per element
-    Raises: nothing
     Source: torch.nn.Hardswish; Howard et al., "Searching for MobileNetV3", arXiv:1905.02244
 
     >>> Hardswish().ops((10,), (10,)).multiplications
@@ -311,11 +270,7 @@ class Hardswish(Activation, kind="hardswish"):
 class Softplus(Activation, kind="softplus"):
     """Smooth rectifier: log(1 + exp(x)).
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: exp, log and one addition per element
-    Raises: nothing
     Source: torch.nn.Softplus with its default beta of 1
 
     >>> Softplus().ops((10,), (10,)).special
@@ -329,11 +284,7 @@ class Softplus(Activation, kind="softplus"):
 class Softsign(Activation, kind="softsign"):
     """Softsign: x / (1 + abs(x)).
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: one comparison (for the absolute value), one addition and one division per element
-    Raises: nothing
     Source: torch.nn.Softsign
 
     >>> Softsign().ops((10,), (10,)).divisions
@@ -347,11 +298,7 @@ class Softsign(Activation, kind="softsign"):
 class Softmax(Activation, kind="softmax"):
     """Turns scores into probabilities over the channels: exp(x - max) / sum of exp(x - max).
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: per element one comparison (the maximum), one exp, two additions (less the maximum; the sum), one division
-    Raises: nothing
     Source: torch.nn.Softmax(dim=1)
 
     >>> Softmax().ops((1000,), (1000,)).special
@@ -365,11 +312,7 @@ class Softmax(Activation, kind="softmax"):
 class Identity(Activation, kind="identity"):
     """Passes its input on: the place of a layer that a variant leaves out.
 
-    Fields: none
-    Shape: as the input
-    Params: none
     Ops: none
-    Raises: nothing
     Source: torch.nn.Identity
 
     >>> Identity().output((64, 56, 56))

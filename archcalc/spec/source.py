@@ -15,7 +15,7 @@ import yaml
 from archcalc.errors import MAX_PROBLEMS, Location, Problem, SpecError
 
 MAX_BYTES = 4 * 2**20
-MAX_NODES = 200_000
+MAX_NODES = 100_000
 MAX_DEPTH = 64
 MAX_NUMBER = 10**18
 
