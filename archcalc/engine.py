@@ -165,8 +165,17 @@ class _Run:
         shrunk = self._shrunk_by(node) if error.size_matters else None
         if shrunk is not None:
             hint = f"{hint}; the size shrank at {shrunk.name} (line {shrunk.entry.line})"
+        if len(node.inputs) > 1:
+            hint = f"they come from {self._origins(node)}" + (f"; {hint}" if hint else "")
+        if node.calls:
+            hint = f"{hint}; {node.calls[-1].words()}" if hint else node.calls[-1].words()
         place = node.entry.place(error.field)
         return self.architecture.document.problem(place, f"{node.name}: {error.message}", hint)
+
+    def _origins(self, node: Node) -> str:
+        """The layers that a node reads, with their lines."""
+        earlier = (self.graph.nodes[i] if i >= 0 else None for i in node.inputs)
+        return " and ".join(f"{n.name} (line {n.entry.line})" if n else "the input" for n in earlier)
 
     def _shrunk_by(self, node: Node) -> Node | None:
         """The nearest layer before this one that made the map smaller."""

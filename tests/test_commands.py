@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -44,13 +45,27 @@ def test_show_prints_a_spec_that_works() -> None:
     assert json.loads(piped("table", "-", "--json", stdin=text).stdout)["totals"]["params"] == 61_100_840
 
 
-@pytest.mark.parametrize("name", archcalc.names())
-def test_shipped_specs_meet_the_schema_and_say_where_they_are_from(name: str) -> None:
-    spec = yaml.safe_load((Path(specs_directory()) / f"{name}.yaml").read_text(encoding="utf-8"))
+SPECS = sorted(Path(specs_directory()).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_shipped_specs_meet_the_schema_and_say_where_they_are_from(path: Path) -> None:
+    spec = yaml.safe_load(path.read_text(encoding="utf-8"))
     VALIDATOR.validate(spec)
-    assert spec["name"] == name
+    assert spec["name"] == path.stem
     assert spec["title"]
     assert spec["source"]
+    assert all(variant["title"] for variant in spec.get("variants", {}).values())
+
+
+def test_the_glance_at_the_files_sees_what_is_in_them() -> None:
+    read_in_full = [name for path in SPECS for name in _names_in(yaml.safe_load(path.read_text(encoding="utf-8")))]
+    assert sorted(read_in_full) == list(archcalc.names())
+    assert len(set(read_in_full)) == len(read_in_full)
+
+
+def _names_in(spec: dict[str, Any]) -> list[str]:
+    return list(spec.get("variants", {})) or [spec["name"]]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +89,12 @@ def test_shipped_specs_meet_the_schema_and_say_where_they_are_from(name: str) ->
         {"maxpool": {"kernel": 3, "ceil": True}},
         {"dropout": {"p": 0.3}},
         {"add": {"from": ["a", "b"]}},
+        {"residual": {"main": [{"linear": 3}], "shortcut": []}},
+        {"parallel": {"branches": [["relu"], []], "join": "concat", "name": "both"}},
+        {"sequence": {"layers": ["relu"], "repeat": 3}},
+        "mine",
+        {"mine": 3},
+        {"mine": {"width": 64, "repeat": 2, "first": {"stride": 2}}},
     ],
 )
 def test_the_schema_accepts(layer: object) -> None:
@@ -84,13 +105,17 @@ def test_the_schema_accepts(layer: object) -> None:
     "layer",
     [
         "linear",
-        "lienar",
         {"conv": {"filters": 4}},
         {"conv": {"filters": 0, "kernel": 3}},
         {"conv": {"filters": 4, "kernel": 3, "width": 3}},
         {"conv": {"filters": 4, "kernel": [1, 2, 3]}},
         {"relu": None, "name": "r"},
         {"dropout": 2},
+        {"residual": {"main": []}},
+        {"residual": {"shortcut": ["relu"]}},
+        {"parallel": {"branches": [["relu"]], "join": "concat"}},
+        {"parallel": {"branches": [["relu"], []], "join": "conct"}},
+        {"linear": {"features": 3, "first": {"features": 2}}},
         7,
     ],
 )

@@ -39,6 +39,12 @@ def aliases(levels: int, width: int) -> str:
 
 
 # Each is written only when its test runs: together they are many megabytes.
+def doubling_blocks(depth: int) -> str:
+    """Blocks each of which calls the next twice."""
+    calls = "".join(f"  b{n}: {{layers: [b{n + 1}, b{n + 1}]}}\n" for n in range(depth))
+    return f"input: [3, 8, 8]\nblocks:\n{calls}  b{depth}: {{layers: [relu]}}\nlayers: [b0]\n"
+
+
 BOMBS: dict[str, Callable[[], str]] = {
     "aliases": lambda: aliases(9, 9),
     "aliases as layers": lambda: aliases(9, 9).replace("a9:", "input: [3]\nlayers:"),
@@ -104,6 +110,21 @@ BOMBS: dict[str, Callable[[], str]] = {
     "doubling lists compared": lambda: doubling("[1, 1]", "[V, V]", 40, "1 if v40 == w40 else 0"),
     "doubling lists sought": lambda: doubling("[1, 1]", "[V, V]", 40, "1 if v40 in [w40] else 0"),
     "4,000 long expressions": lambda: layers(*(f"linear: {n}{'+1' * 490}" for n in range(4_000))),
+    "doubling blocks": lambda: doubling_blocks(40),
+    "calls 10,000 deep": lambda: "".join(
+        [
+            "input: [3, 8, 8]\nblocks:\n",
+            *(f"  b{n}: {{layers: [b{n + 1}]}}\n" for n in range(10_000)),
+            "  b10000: {layers: [relu]}\nlayers: [b0]\n",
+        ]
+    ),
+    "blocks that hold nothing": lambda: "".join(
+        [
+            "input: [3, 8, 8]\nblocks:\n",
+            *(f"  b{n}: {{layers: [{{b{n + 1}: {{repeat: 100}}}}]}}\n" for n in range(9)),
+            "  b9: {layers: [{relu: {when: 0 > 1}}]}\nlayers: [b0]\n",
+        ]
+    ),
     "3 MB of tabs": lambda: "\t" * 3_000_000,
     "3 MB of spaces": lambda: " " * 3_000_000,
     "3 MB of comments": lambda: "#\n" * 1_500_000,

@@ -11,6 +11,6 @@ from archcalc.cli.base import HELP_OPTIONS, Command
 def show(spec: str, output: str | None) -> None:
     """Print the spec of an architecture, to read or to start your own from."""
     from archcalc.render.output import write
-    from archcalc.spec.catalogue import find
+    from archcalc.spec.catalogue import find_text
 
-    write(find(spec).text, output)
+    write(find_text(spec), output)

@@ -2,7 +2,7 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, equal, require
-from archcalc.layers.base import NO_OPS, Constant, Layer, Ops, TorchTwin, elements, fmt_shape
+from archcalc.layers.base import NO_OPS, Constant, Layer, Ops, TorchTwin, elements, fmt_shape, kinds
 
 
 class Add(Layer, kind="add"):
@@ -55,6 +55,11 @@ class Concat(Layer, kind="concat"):
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         return NO_OPS
+
+
+def joins() -> dict[str, type[Layer]]:
+    """The kinds that join several inputs into one, by name."""
+    return {kind: cls for kind, cls in kinds().items() if cls.many_inputs}
 
 
 def _require_same(kind: str, x: Shape, other: Shape, skip_axis: int | None) -> None:

@@ -1,13 +1,17 @@
 """The shipped specs, and how a name, a file or standard input becomes an Architecture."""
 
 import os
+import re
 
 from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.spec.architecture import Architecture, read
+from archcalc.spec.expression import some
 from archcalc.spec.source import read_file
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENDINGS = (".yaml", ".yml", ".json")
+FILE = re.compile(r"(.*\.(?:yaml|yml|json))(?::(.*))?", flags=re.DOTALL)
+"""A file by its ending, and the variant in it."""
 
 
 def specs_directory() -> str:
@@ -17,27 +21,74 @@ def specs_directory() -> str:
 
 
 def names() -> tuple[str, ...]:
-    """The names of the shipped architectures.
+    """The names of the shipped architectures: a family's variants under names of their own.
 
-    >>> "alexnet" in names()
+    >>> "alexnet" in names() and "resnet50" in names()
     True
     """
-    return tuple(sorted(file[:-5] for file in os.listdir(specs_directory()) if file.endswith(".yaml")))
+    return tuple(sorted(_files()))
 
 
 def find(what: str) -> Architecture:
     """The architecture that `what` names: a shipped one, a file, or `-` for standard input.
 
-    A shipped name wins over a file of that name; `./alexnet` is always the file. Raises SpecError where there is
-    none such, or where it cannot be read; problems inside it are kept for the analysis.
+    One of a family in a file is named `file.yaml:variant`. A shipped name wins over a file of that name; `./alexnet`
+    is always the file. Raises SpecError where there is none such, or where it cannot be read; problems inside it are
+    kept for the analysis.
     """
     shipped = os.path.join(specs_directory(), f"{what}.yaml")
     if os.sep not in what and os.path.isfile(shipped):
-        return read(read_file(shipped))
-    if what == "-" or os.sep in what or what.endswith(ENDINGS) or os.path.exists(what):
-        return read(read_file(what))
-    hint = did_you_mean(what, names(), f"shipped: {', '.join(names())}; a file is named with its ending or a slash")
+        return _variant(read(read_file(shipped)), None, shipped)
+    file = FILE.fullmatch(what)
+    if what == "-" or os.sep in what or file or os.path.exists(what):
+        path, variant = file.groups() if file else (what, None)
+        return _variant(read(read_file(path)), variant, path)
+    files = _files()
+    if what in files:
+        return _variant(read(read_file(files[what])), what, files[what])
+    hint = did_you_mean(what, files, f"shipped: {some(sorted(files))}; a file is named with its ending or a slash")
     raise SpecError([Problem(f"no architecture or file is called {what!r}", hint=hint)])
+
+
+def find_text(what: str) -> str:
+    """The text of the spec that `what` names, be it a family or one of it."""
+    folder, files = specs_directory(), _files()
+    path = os.path.join(folder, f"{what}.yaml")
+    return read_file(path if os.path.isfile(path) else files.get(what, what)).text
+
+
+def _variant(family: Architecture, name: str | None, path: str) -> Architecture:
+    if name is None and not family.variants:
+        return family
+    if name is not None and name in family.variants:
+        return family.variant(name)
+    if not family.variants:
+        raise SpecError([Problem(f"{path} has no variants", hint="name the file alone")])
+    known = f"its variants: {some(family.variants)}"
+    if name is None:
+        shipped = path.startswith(specs_directory())
+        how = "name one of them" if shipped else f"name one of them, such as {path}:{next(iter(family.variants))}"
+        raise SpecError([Problem(f"{family.name} is a family; {known}", hint=how)])
+    raise SpecError([Problem(f"{path} has no variant {name!r}", hint=did_you_mean(name, family.variants, known))])
+
+
+def _files() -> dict[str, str]:
+    """The shipped architectures and the file of each, by a glance at the text: reading every spec would take too long.
+
+    A test holds the glance against what reading the files gives.
+    """
+    folder = specs_directory()
+    found: dict[str, str] = {}
+    for file in os.listdir(folder):
+        if not file.endswith(".yaml"):
+            continue
+        path = os.path.join(folder, file)
+        with open(path, encoding="utf-8") as text:
+            _, _, variants = text.read().partition("\nvariants:\n")
+        family = re.match(r"(?:(?:  .*)?\n)*", variants)
+        named = re.findall(r"^  ([\w.-]+):", family.group() if family else "", flags=re.MULTILINE)
+        found |= dict.fromkeys(named or [file.removesuffix(".yaml")], path)
+    return found
 
 
 def load(what: str) -> Architecture:

@@ -1,4 +1,4 @@
-"""Architecture → Graph: evaluates the vars, conditions, repetitions and fields, and ties names to nodes."""
+"""Architecture → Graph: evaluates vars, conditions, repetitions and fields, calls blocks, and ties names to nodes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,14 +7,17 @@ from archcalc.errors import MAX_PROBLEMS, Problem, SettingError, SpecError, did_
 from archcalc.layers import Layer, kinds
 from archcalc.layers.activation import Identity
 from archcalc.layers.arithmetic import Shape
-from archcalc.spec.architecture import MALFORMED, Architecture, Entry
+from archcalc.layers.merge import joins
+from archcalc.spec.architecture import MALFORMED, STRUCTURES, Architecture, Block, Entry
 from archcalc.spec.expression import Value
-from archcalc.spec.fields import Evaluator, build_layer, show
-from archcalc.spec.graph import INPUT, Graph, Node
-from archcalc.spec.naming import Namer
+from archcalc.spec.fields import Evaluator, block_arguments, build_layer, show
+from archcalc.spec.graph import INPUT, Call, Graph, Node
+from archcalc.spec.scope import Scope
 from archcalc.spec.source import Scalar, Sequence, Tree
 
 MAX_LAYERS = 1_000_000
+MAX_CALLS = 50_000
+MAX_DEPTH = 32
 
 
 def expand(
@@ -38,48 +41,39 @@ class _Expansion:
         self.architecture, self.input, self.overrides = architecture, input, overrides
         self.evaluate = Evaluator(architecture.document)
         self.problems: list[Problem] = list(architecture.problems)
-        self.variables: dict[str, Value] = {}
         self.nodes: list[Node] = []
-        self.index = {"input": INPUT}
-        self.lines: dict[str, int] = {}
-        self.given = {
-            name.text: entry.line
-            for entry in reversed(architecture.entries)
-            if isinstance(name := entry.common.get("name"), Scalar)
-        }
-        self.namer = Namer(tuple(self.given))
+        self.paths: dict[str, int] = {}
+        """Where each name leads, names inside others as paths."""
         self.sound: int | None = None
-        self.failed: set[str] = set()
-        """Names of layers that are in error themselves: what reads them is not reported as well."""
+        """How many nodes were there before the first problem."""
+        self.calls = 0
+        self._layers: dict[tuple[int, tuple[Value, ...]], Layer] = {}
 
     def run(self) -> tuple[Graph, list[Problem]]:
-        self._variables()
-        shape = self._input()
-        for entry in self.architecture.entries:
-            if len(self.problems) >= MAX_PROBLEMS:
-                break
-            try:
-                self._entry(entry)
-            except SpecError as error:
-                self._broken(error.problems)
-                if isinstance(name := entry.common.get("name"), Scalar):
-                    self.failed.add(name.text)
+        variables = self._variables()
+        shape = self._input(variables)
+        scope = Scope("", variables, self.architecture.entries, INPUT)
+        self._sequence(self.architecture.entries, scope, INPUT)
         if self.architecture.entries and not self.nodes and not self.problems:
-            self._note(None, "no layer is left: every `when` is false with these vars")
+            self.problems.append(
+                self.architecture.document.problem(None, "no layer is left: every `when` is false with these vars")
+            )
         nodes = self.nodes if self.sound is None else self.nodes[: self.sound]
         return Graph(shape, tuple(nodes)), self.problems
 
-    def _note(self, tree: Tree | None, message: str, hint: str | None = None) -> None:
-        self.problems.append(self.architecture.document.problem(tree, message, hint))
-
-    def _broken(self, problems: tuple[Problem, ...]) -> None:
+    def _broken(self, problems: tuple[Problem, ...], calls: tuple[Call, ...] = ()) -> None:
         """Note problems, after which the nodes built so far are the last that can be trusted."""
-        self.problems += problems
+        for problem in problems:
+            if calls:
+                where = calls[-1].words()
+                problem = problem._replace(hint=f"{problem.hint}; {where}" if problem.hint else where)
+            if not any(known[:2] == problem[:2] for known in self.problems):  # once for all repetitions
+                self.problems.append(problem)
         if self.sound is None:
             self.sound = len(self.nodes)
 
-    def _variables(self) -> None:
-        trees = self.architecture.vars
+    def _variables(self) -> dict[str, Value]:
+        trees, variables = self.architecture.vars, dict[str, Value]()
         for name in self.overrides:
             if name not in trees:
                 known = f"its vars: {', '.join(trees)}" if trees else "it has no vars"
@@ -88,16 +82,17 @@ class _Expansion:
         for name, tree in trees.items():
             try:
                 overridden = name in self.overrides
-                later = [n for n in self.evaluate.names(tree) if n in trees and n not in self.variables]
+                later = [n for n in self.evaluate.names(tree) if n in trees and n not in variables]
                 if later and not overridden:
                     message = f"{name} reads {min(later)!r}, which is not given above it"
                     raise self.evaluate.error(tree, message, "vars are computed in their order: move it up")
-                self.variables[name] = self.overrides[name] if overridden else self.evaluate.value(tree, self.variables)
+                variables[name] = self.overrides[name] if overridden else self.evaluate.value(tree, variables)
             except SpecError as error:
                 self._broken(error.problems)
-                self.variables[name] = 1  # so that what reads it is not reported as well
+                variables[name] = 1  # so that what reads it is not reported as well
+        return variables
 
-    def _input(self) -> Shape:
+    def _input(self, variables: dict[str, Value]) -> Shape:
         if self.input is not None:
             return self.input
         tree = self.architecture.input
@@ -105,7 +100,7 @@ class _Expansion:
             self._broken(())  # it is missing, which is among the problems
             return ()
         try:
-            value = self.evaluate.value(tree, self.variables)
+            value = self.evaluate.value(tree, variables)
         except SpecError as error:
             self._broken(error.problems)
             return ()
@@ -116,43 +111,61 @@ class _Expansion:
         self._broken((self.architecture.document.problem(tree, message, "such as [3, 224, 224]"),))
         return ()
 
-    def _entry(self, entry: Entry) -> None:
+    def _sequence(self, entries: tuple[Entry, ...], scope: Scope, current: int) -> int:
+        """Expand entries one after the other; `current` is what the first reads. Returns what the last one gives."""
+        for entry in entries:
+            if len(self.problems) >= MAX_PROBLEMS:
+                break
+            try:
+                current = self._entry(entry, scope, current)
+            except SpecError as error:
+                self._broken(error.problems, scope.calls)
+                if isinstance(name := entry.common.get("name"), Scalar):
+                    scope.failed.add(name.text)
+        return current
+
+    def _entry(self, entry: Entry, scope: Scope, current: int) -> int:
         if entry.kind == MALFORMED:
             self._broken(())
-            return
-        cls = kinds().get(entry.kind)
-        if cls is None:
-            hint = did_you_mean(entry.kind, kinds(), "`archcalc kinds` lists all kinds")
+            return current
+        cls, block = kinds().get(entry.kind), self.architecture.blocks.get(entry.kind)
+        if cls is None and block is None and entry.kind not in STRUCTURES:
+            known = [*kinds(), *STRUCTURES, *self.architecture.blocks]
+            hint = did_you_mean(entry.kind, known, "`archcalc kinds` lists all kinds")
             raise self.evaluate.error(entry.tree, f"unknown kind {entry.kind!r}", hint)
-        when = entry.common.get("when")
-        if when is not None and not self._condition(when):
-            return
-        repeat = entry.common.get("repeat")
-        times = 1 if repeat is None else self.evaluate.whole(repeat, self.variables, "repeat", least=0)
-        if len(self.nodes) + times > MAX_LAYERS:
-            raise self.evaluate.error(repeat or entry.tree, f"more than {MAX_LAYERS:,} layers")
-        name = self._name(entry)
+        when, repeat = entry.common.get("when"), entry.common.get("repeat")
+        if when is not None and not self._condition(when, scope):
+            return current
+        times = 1 if repeat is None else self.evaluate.whole(repeat, scope.variables, "repeat", least=0)
+        self.calls += times * (cls is None)
+        if len(self.nodes) + times > MAX_LAYERS or self.calls > MAX_CALLS:
+            limit = f"{MAX_LAYERS:,} layers" if cls else f"{MAX_CALLS:,} blocks"
+            raise self.evaluate.error(repeat or entry.tree, f"more than {limit}")
+        name = self._name(entry, scope)
         if times == 0:
-            return
+            return current
         try:
-            inputs = self._inputs(entry, cls, times)
-            self._repeat(entry, cls, name, inputs, times, repeated=repeat is not None)
+            inputs = self._inputs(entry, cls, times, scope, current)
+            if cls is not None:
+                return self._repeat(entry, cls, name, inputs, times, scope, repeated=repeat is not None)
         except SpecError as error:
             # A stand-in keeps the names that come after it in order; no caller gets to see it.
-            self._broken(error.problems)
-            self._add(name or self.namer.name(cls), Identity(), (INPUT,), entry)
+            self._broken(error.problems, scope.calls)
+            stands_for = cls or Identity
             if name:
-                self.namer.count(cls)
+                scope.namer.count(stands_for)
+            return self._add(name or scope.namer.name(stands_for), Identity(), (current,), entry, scope)
+        return self._structures(entry, block, name, inputs[0], times, scope, repeated=repeat is not None)
 
-    def _condition(self, tree: Tree) -> bool:
-        value = self.evaluate.value(tree, self.variables)
+    def _condition(self, tree: Tree, scope: Scope) -> bool:
+        value = self.evaluate.value(tree, scope.variables)
         if not isinstance(value, bool | int):
             raise self.evaluate.error(
                 tree, f"when must be a condition, got {show(value)}", "such as `when: depth > 18`"
             )
         return bool(value)
 
-    def _name(self, entry: Entry) -> str | None:
+    def _name(self, entry: Entry, scope: Scope) -> str | None:
         tree = entry.common.get("name")
         if tree is None:
             return None
@@ -160,82 +173,168 @@ class _Expansion:
             raise self.evaluate.error(tree, "name must be text")
         if tree.text == "input":
             raise self.evaluate.error(tree, "the name 'input' stands for the spec's input", "choose another name")
-        if tree.text in self.lines:
-            first = self.lines[tree.text]
-            message = f"name {tree.text!r} is given twice (first in line {first})"
+        if tree.text in scope.lines:
+            message = f"name {tree.text!r} is given twice (first in line {scope.lines[tree.text]})"
             raise self.evaluate.error(tree, message, "every layer needs a name of its own")
-        self.lines[tree.text] = entry.line
+        scope.lines[tree.text] = entry.line
         return tree.text
 
-    def _inputs(self, entry: Entry, cls: type[Layer], times: int) -> tuple[int, ...]:
+    def _inputs(self, entry: Entry, cls: type[Layer] | None, times: int, scope: Scope, current: int) -> tuple[int, ...]:
         tree = entry.common.get("from")
-        if tree is None:
-            inputs: tuple[int, ...] = (len(self.nodes) - 1,)
-        else:
+        inputs: tuple[int, ...] = (current,)
+        if tree is not None:
             items = tree.items if isinstance(tree, Sequence) else [tree]
-            found = [self._source(item, entry) for item in items[:MAX_PROBLEMS]]
+            found = [self._source(item, entry, scope) for item in items[:MAX_PROBLEMS]]
             problems = [item for item in found if isinstance(item, Problem)]
             if problems or None in found:
                 raise SpecError(problems)
             inputs = tuple(item for item in found if isinstance(item, int))
         where = tree or entry.tree
-        if cls.many_inputs and len(inputs) < 2:
+        many = cls is not None and cls.many_inputs
+        if many and len(inputs) < 2:
             raise self.evaluate.error(where, f"{entry.kind} needs two or more inputs", "name them: `from: [a, b]`")
-        if cls.many_inputs and times > 1:
+        if many and times > 1:
             raise self.evaluate.error(where, f"{entry.kind} cannot be repeated: it takes several inputs")
-        if not cls.many_inputs and len(inputs) != 1:
+        if not many and len(inputs) != 1:
             hint = "join them first with add or concat"
             raise self.evaluate.error(where, f"{entry.kind} takes one input, got {len(inputs)}", hint)
         return inputs
 
-    def _source(self, tree: Tree, entry: Entry) -> int | Problem | None:
+    def _source(self, tree: Tree, entry: Entry, scope: Scope) -> int | Problem | None:
         name = tree.text if isinstance(tree, Scalar) else ""
-        if name in self.index:
-            return self.index[name]
-        problem = self.architecture.document.problem
+        if name == "input":
+            return scope.input
+        found = scope.find(name, self.paths)
+        if found is not None:
+            return found
+        problem, given = self.architecture.document.problem, scope.given
         if not name:
             return problem(tree, "from must be a name or a list of names", "such as `from: [a, b]`")
-        if name in self.failed:
+        if name in scope.failed:
             return None
-        if name in self.given and self.given[name] == entry.line:
+        if given.get(name) == entry.line:
             return problem(tree, f"from: {name!r} is this layer itself", "a layer reads earlier ones")
-        if name in self.given and self.given[name] < entry.line:
-            message = f"from: {name!r} (line {self.given[name]}) is left out: its `when` is false or its `repeat` 0"
+        if name in given and given[name] < entry.line:
+            message = f"from: {name!r} (line {given[name]}) is left out: its `when` is false or its `repeat` 0"
             return problem(tree, message, "give both the same `when`")
-        if name in self.given:
-            return problem(
-                tree, f"from: {name!r} comes later, in line {self.given[name]}", "a layer reads earlier ones"
-            )
-        known = list(self.index)
+        if name in given:
+            return problem(tree, f"from: {name!r} comes later, in line {given[name]}", "a layer reads earlier ones")
+        known = ["input", *self.paths]
         return problem(tree, f"from: no layer is called {name!r}", did_you_mean(name, known, f"known: {_some(known)}"))
 
     def _repeat(
-        self, entry: Entry, cls: type[Layer], name: str | None, inputs: tuple[int, ...], times: int, *, repeated: bool
-    ) -> None:
-        trees = [*entry.fields.values(), *((entry.scalar,) if entry.scalar else ())]
-        varies = repeated and any("i" in self.evaluate.names(tree) for tree in trees)
-        variables: dict[str, Any] = {**self.variables, "i": 0} if repeated else self.variables
-        layer = build_layer(cls, entry, self.evaluate, variables)
+        self,
+        entry: Entry,
+        cls: type[Layer],
+        name: str | None,
+        inputs: tuple[int, ...],
+        times: int,
+        scope: Scope,
+        *,
+        repeated: bool,
+    ) -> int:
+        """Add a layer, or a chain of its repetitions; where its fields do not read `i`, they are one object."""
+        variables: dict[str, Any] = {**scope.variables, "i": 0} if repeated else scope.variables
+        layer = self._layer(entry, cls, variables)
+        varies = repeated and "i" in self.evaluate.reads(entry)
+        if entry.common.get("first") is not None:
+            raise self.evaluate.error(entry.common["first"], "first is for blocks", "a layer may use `i` in its fields")
         for i in range(times):
             if varies and i:
-                layer = build_layer(cls, entry, self.evaluate, {**variables, "i": i})
+                layer = self._layer(entry, cls, {**variables, "i": i})
             if name is None:
-                full = self.namer.name(cls)
+                local = scope.namer.name(cls)
             else:
-                self.namer.count(cls)
-                full = f"{name}.{i}" if repeated else name
-            if full in self.index and (repeated or name is not None):
-                raise self.evaluate.error(
-                    entry.place("name"), f"name {full!r} is given twice", "every layer needs a name of its own"
-                )
-            self._add(full, layer, inputs, entry)
-            inputs = (len(self.nodes) - 1,)
+                scope.namer.count(cls)
+                local = f"{name}.{i}" if repeated else name
+            if (repeated or name is not None) and scope.prefix + local in self.paths:
+                message = f"name {local!r} is given twice"
+                raise self.evaluate.error(entry.place("name"), message, "every layer needs a name of its own")
+            inputs = (self._add(local, layer, inputs, entry, scope),)
         if name is not None:
-            self.index[name] = len(self.nodes) - 1
+            self.paths[scope.prefix + name] = inputs[0]
+        return inputs[0]
 
-    def _add(self, name: str, layer: Layer, inputs: tuple[int, ...], entry: Entry) -> None:
-        self.index[name] = len(self.nodes)
-        self.nodes.append(Node(name, layer, inputs, entry))
+    def _layer(self, entry: Entry, cls: type[Layer], variables: Mapping[str, Value]) -> Layer:
+        """The layer of an entry with these variables: one object for equal values of those that it reads."""
+        key = (id(entry), tuple([variables.get(name) for name in self.evaluate.reads(entry)]))
+        layer = self._layers.get(key)
+        if layer is None:
+            layer = self._layers[key] = build_layer(cls, entry, self.evaluate, variables)
+        return layer
+
+    def _add(self, local: str, layer: Layer, inputs: tuple[int, ...], entry: Entry, scope: Scope) -> int:
+        path, position = scope.prefix + local, len(self.nodes)
+        self.paths[path] = position
+        self.nodes.append(Node(path, layer, inputs, entry, scope.calls))
+        return position
+
+    def _structures(
+        self,
+        entry: Entry,
+        block: Block | None,
+        name: str | None,
+        current: int,
+        times: int,
+        scope: Scope,
+        *,
+        repeated: bool,
+    ) -> int:
+        """Expand a block or a structure, `times` in a row; inside one that has a name, names begin with it."""
+        if block is not None and name is None:
+            name = scope.namer.plain(block.name)
+        for i in range(times):
+            variables = {**scope.variables, "i": i} if repeated else scope.variables
+            local = f"{name}.{i}" if repeated else name
+            prefix = scope.prefix if name is None else f"{scope.prefix}{local}."
+            if block is not None:
+                inner = self._call(entry, block, scope, variables, prefix, current, first=i == 0)
+                current = self._sequence(block.entries, inner, current)
+            else:
+                inner = scope
+                if name is not None or repeated:
+                    inside = [e for part in entry.parts for e in part]
+                    inner = Scope(prefix, variables, inside, scope.input, scope)
+                    if name is None:
+                        inner.namer = scope.namer
+                current = self._structure(entry, inner, current)
+            if name is not None:
+                self.paths[f"{scope.prefix}{local}"] = self.paths[f"{scope.prefix}{name}"] = current
+        return current
+
+    def _call(
+        self,
+        entry: Entry,
+        block: Block,
+        scope: Scope,
+        variables: dict[str, Value],
+        prefix: str,
+        current: int,
+        *,
+        first: bool,
+    ) -> Scope:
+        if any(call.block == block.name for call in scope.calls):
+            chain = " → ".join([*(call.block for call in scope.calls), block.name])
+            raise self.evaluate.error(
+                entry.tree, f"block {block.name} calls itself: {chain}", "a block must come to an end"
+            )
+        if len(scope.calls) >= MAX_DEPTH:
+            raise self.evaluate.error(entry.tree, f"blocks inside one another more than {MAX_DEPTH} deep")
+        arguments = block_arguments(entry, block, self.evaluate, variables, first=first)
+        inside = {name: value for name, value in scope.globals.items() if name not in arguments}
+        call = Call(block.name, prefix.removesuffix("."), entry.line)
+        return Scope(prefix, {**inside, **arguments}, block.entries, current, None, (*scope.calls, call), scope.globals)
+
+    def _structure(self, entry: Entry, scope: Scope, current: int) -> int:
+        ends = [self._sequence(part, scope, current) for part in entry.parts]
+        if entry.kind == "sequence":
+            return ends[0]
+        tree, known = entry.fields.get("join"), joins()
+        kind = "add" if tree is None else tree.text if isinstance(tree, Scalar) else ""
+        if tree is not None and kind not in known:
+            raise self.evaluate.error(tree, f"join must be one of {', '.join(known)}", did_you_mean(kind, known))
+        join = known[kind]
+        return self._add(scope.namer.name(join), join(), tuple(ends), entry, scope)
 
 
 def _some(names: list[str]) -> str:

@@ -9,9 +9,10 @@ import msgspec
 
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.layers import Layer
-from archcalc.spec.architecture import COMMON_FIELDS, Entry
+from archcalc.spec.architecture import COMMON_FIELDS, LAYER_FIELDS, Block, Entry
 from archcalc.spec.expression import MAX_ITEMS, Expression, ExpressionError, Value, is_small
 from archcalc.spec.source import Document, Scalar, Sequence, Tree
+from archcalc.spec.source import Mapping as MappingTree
 
 Variables: TypeAlias = Mapping[str, Value]
 
@@ -25,6 +26,7 @@ class Evaluator:
         self.document = document
         self._parsed: dict[str, Expression] = {}
         self._length = 0
+        self._reads: dict[int, tuple[str, ...]] = {}
 
     def value(self, tree: Tree, variables: Variables) -> Value:
         """The value of a tree: numbers as they stand, text as an expression; raises SpecError."""
@@ -63,6 +65,14 @@ class Evaluator:
         except ExpressionError:
             return frozenset()
 
+    def reads(self, entry: Entry) -> tuple[str, ...]:
+        """The variables that the fields of an entry read."""
+        known = self._reads.get(id(entry))
+        if known is None:
+            trees = [*entry.fields.values(), *((entry.scalar,) if entry.scalar else ())]
+            known = self._reads[id(entry)] = tuple(sorted(frozenset[str]().union(*map(self.names, trees))))
+        return known
+
     def error(self, tree: Tree, message: str, hint: str | None = None) -> SpecError:
         """A SpecError of one problem at `tree`."""
         return SpecError([self.document.problem(tree, message, hint)])
@@ -95,8 +105,8 @@ def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables:
             )
         trees = {next(iter(types)): entry.scalar}
     for name in sorted(trees.keys() - types.keys())[:MAX_PROBLEMS]:
-        known = f"fields of {entry.kind}: {', '.join([*types, *COMMON_FIELDS])}"
-        hint = did_you_mean(name, [*types, *COMMON_FIELDS], known)
+        fields = [*types, *LAYER_FIELDS]
+        hint = did_you_mean(name, fields, f"fields of {entry.kind}: {', '.join(fields)}")
         if ")" in name or "]" in name:
             hint = "within {…} an expression with brackets or commas needs quotes, such as 'max(a, b)'"
         problems.append(evaluator.document.problem(entry.keys[name], f"{entry.kind} has no field {name!r}", hint))
@@ -117,6 +127,48 @@ def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables:
             return msgspec.convert(values, cls)
     problems += [p for name in values if (p := _invalid(name, values[name], types, trees, evaluator, entry))]
     raise SpecError(problems)
+
+
+def block_arguments(
+    entry: Entry, block: Block, evaluator: Evaluator, variables: Variables, *, first: bool
+) -> dict[str, Value]:
+    """The values of a block's parameters in a call; raises SpecError with all that is wrong in it.
+
+    Arguments are evaluated where the block is called, defaults inside it, with the parameters before them. For the
+    first repetition, the fields under `first` take the place of the others.
+    """
+    trees = dict(entry.fields)
+    problems, problem = [], evaluator.document.problem
+    if entry.scalar is not None:
+        if not block.params:
+            raise evaluator.error(entry.scalar, f"block {block.name} has no parameters; it takes no value")
+        trees = {next(iter(block.params)): entry.scalar}
+    override = entry.common.get("first")
+    if override is not None and not isinstance(override, MappingTree):
+        raise evaluator.error(override, "first must be a mapping of parameters", "such as `first: {stride: 2}`")
+    overriding = override.items if override is not None else {}
+    for name, tree in (*trees.items(), *overriding.items()):
+        if name not in block.params:
+            known = f"its parameters: {', '.join(block.params)}" if block.params else "it has none"
+            hint = did_you_mean(name, [*block.params, *COMMON_FIELDS], known)
+            problems.append(problem(entry.keys.get(name, tree), f"block {block.name} has no parameter {name!r}", hint))
+    if first:
+        trees |= overriding
+    values: dict[str, Value] = {}
+    for name, default in block.params.items():
+        try:
+            if name in trees:
+                values[name] = evaluator.value(trees[name], variables)
+            elif default is not None:
+                values[name] = evaluator.value(default, {**variables, **values})
+            else:
+                hint = f"such as {entry.kind}: {{{name}: …}}"
+                problems.append(problem(entry.tree, f"block {block.name} (line {block.line}) needs {name}", hint))
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(problems)
+    return values
 
 
 def field_value(type_: Any, tree: Tree, evaluator: Evaluator, variables: Variables) -> Value:

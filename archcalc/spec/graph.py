@@ -10,6 +10,18 @@ INPUT = -1
 """The index that stands for the spec's input among a node's inputs."""
 
 
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A block that a node came from: its name, the path that it was called as, and the line of the call."""
+
+    block: str
+    path: str
+    line: int
+
+    def words(self) -> str:
+        """The call, for a message."""
+        return f"in block {self.block}, called as {self.path} in line {self.line}"
+
+
 class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One layer of the graph. `inputs` are indices of earlier nodes, or INPUT; equal layers may be one object."""
 
@@ -17,6 +29,7 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
     layer: Layer
     inputs: tuple[int, ...]
     entry: Entry
+    calls: tuple[Call, ...] = ()
 
 
 class Graph(msgspec.Struct, frozen=True, eq=False):

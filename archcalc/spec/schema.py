@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from archcalc.layers import Layer, kinds
-from archcalc.spec.architecture import COMMON_FIELDS, TOP_LEVEL
+from archcalc.layers import Layer, kinds, merge
+from archcalc.spec.architecture import COMMON_FIELDS, LAYER_FIELDS, STRUCTURES, TOP_LEVEL
 from archcalc.spec.fields import required_fields
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -24,7 +24,9 @@ def spec_schema() -> dict[str, Any]:
         "source": {"type": "string"},
         "input": {"anyOf": [{"type": "array", "items": _ref("dimension"), "minItems": 1}, _ref("dimension")]},
         "vars": {"type": "object", "additionalProperties": _ref("value")},
-        "layers": {"type": "array", "items": _ref("entry"), "minItems": 1},
+        "layers": _ref("layers"),
+        "blocks": {"type": "object", "additionalProperties": _ref("block")},
+        "variants": {"type": "object", "additionalProperties": {"anyOf": [_ref("variant"), {"type": "null"}]}},
     }
     return {
         "$schema": DIALECT,
@@ -39,7 +41,30 @@ def spec_schema() -> dict[str, Any]:
             "dimension": {"anyOf": [{"type": "integer", "minimum": 1}, _ref("expression")]},
             "value": value,
             **_common(),
-            "entry": {"anyOf": [_bare_kinds(), *(_entry(kind, cls) for kind, cls in kinds().items())]},
+            "layers": {"type": "array", "items": _ref("entry"), "minItems": 1},
+            "part": {"type": "array", "items": _ref("entry")},
+            "block": {
+                "type": "object",
+                "properties": {
+                    "params": {"type": "object", "additionalProperties": {"anyOf": [_ref("value"), {"type": "null"}]}},
+                    "layers": _ref("layers"),
+                },
+                "required": ["layers"],
+                "additionalProperties": False,
+            },
+            "variant": {
+                "type": "object",
+                "properties": {"title": {"type": "string"}, "input": top["input"]},
+                "additionalProperties": _ref("value"),
+            },
+            "entry": {
+                "anyOf": [
+                    _bare_kinds(),
+                    *(_entry(kind, cls) for kind, cls in kinds().items()),
+                    *_structures(),
+                    *_calls(),
+                ]
+            },
         },
     }
 
@@ -58,7 +83,7 @@ def _entry(kind: str, cls: type[Layer]) -> dict[str, Any]:
     fields = {name: _with_expressions(schema) for name, schema in struct["properties"].items()}
     body: dict[str, Any] = {
         "type": "object",
-        "properties": {**fields, **{name: _ref(name) for name in COMMON_FIELDS}},
+        "properties": {**fields, **{name: _ref(name) for name in LAYER_FIELDS}},
         "required": list(required_fields(cls)),
         "additionalProperties": False,
     }
@@ -76,6 +101,53 @@ def _entry(kind: str, cls: type[Layer]) -> dict[str, Any]:
     }
 
 
+def _structures() -> list[dict[str, Any]]:
+    joins = {"type": "string", "enum": list(merge.joins())}
+    fields: dict[str, tuple[dict[str, Any], list[str]]] = {
+        "residual": ({"main": _ref("layers"), "shortcut": _ref("part")}, ["main"]),
+        "parallel": (
+            {"branches": {"type": "array", "items": _ref("part"), "minItems": 2}, "join": joins},
+            ["branches", "join"],
+        ),
+        "sequence": ({"layers": _ref("layers")}, ["layers"]),
+    }
+    common = {name: _ref(name) for name in LAYER_FIELDS}
+    return [
+        {
+            "type": "object",
+            "properties": {
+                kind: {
+                    "description": STRUCTURES[kind],
+                    "type": "object",
+                    "properties": {**properties, **common},
+                    "required": required,
+                    "additionalProperties": False,
+                }
+            },
+            "required": [kind],
+            "additionalProperties": False,
+        }
+        for kind, (properties, required) in fields.items()
+    ]
+
+
+def _calls() -> list[dict[str, Any]]:
+    """Calls of the spec's own blocks, whose names and parameters a schema cannot know: any name that is no kind."""
+    taken = [*kinds(), *STRUCTURES]
+    arguments = {"type": "object", "properties": {name: _ref(name) for name in COMMON_FIELDS}}
+    call = {"anyOf": [{**arguments, "additionalProperties": _ref("value")}, _ref("value"), {"type": "null"}]}
+    return [
+        {"type": "string", "not": {"enum": taken}},
+        {
+            "type": "object",
+            "propertyNames": {"not": {"enum": taken}},
+            "additionalProperties": call,
+            "minProperties": 1,
+            "maxProperties": 1,
+        },
+    ]
+
+
 def _common() -> dict[str, Any]:
     names = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
     schemas: dict[str, Any] = {
@@ -83,6 +155,7 @@ def _common() -> dict[str, Any]:
         "from": names,
         "repeat": {"anyOf": [{"type": "integer", "minimum": 0}, _ref("expression")]},
         "when": {"anyOf": [{"type": "boolean"}, _ref("expression")]},
+        "first": {"type": "object", "additionalProperties": _ref("value")},
     }
     return {name: {"description": COMMON_FIELDS[name], **schema} for name, schema in schemas.items()}
 
