@@ -1,7 +1,6 @@
 """What an analysis found: one immutable row for each layer, and their totals, as exact integers."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -122,16 +121,10 @@ class Report(msgspec.Struct, frozen=True):
 
     def layer(self, name: str) -> LayerReport:
         """The row of this name; raises KeyError where there is none."""
-        return next((row for row in self.layers if row.name == name), None) or _no_layer(name)
-
-    def kinds(self) -> Counter[str]:
-        """How many layers of each kind there are."""
-        return Counter(row.kind for row in self.layers)
-
-    def share(self, metric: Callable[[LayerReport], int], rows: Iterable[LayerReport]) -> float:
-        """What share of the metric's total these rows hold, from 0 to 1; 0 where the total is 0."""
-        total = sum(map(metric, self.layers))
-        return sum(map(metric, rows)) / total if total else 0.0
+        for row in self.layers:
+            if row.name == name:
+                return row
+        raise KeyError(name)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as `archcalc table --json` prints it: plain lists, dicts and exact integers."""
@@ -144,7 +137,3 @@ class Report(msgspec.Struct, frozen=True):
             "layers": [row.to_dict() for row in self.layers],
             "totals": self.totals.to_dict(),
         }
-
-
-def _no_layer(name: str) -> LayerReport:
-    raise KeyError(name)

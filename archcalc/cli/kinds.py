@@ -18,6 +18,7 @@ def kinds_(kind: str | None, format_: str | None, json_: bool, output: str | Non
     from archcalc.render.data import records
     from archcalc.render.grid import Cell, Column, Grid
     from archcalc.render.output import print_grid, write
+    from archcalc.spec.architecture import STRUCTURES
     from archcalc.spec.description import describe_kind
 
     form = chosen_format(format_, json_, output)
@@ -39,7 +40,9 @@ def kinds_(kind: str | None, format_: str | None, json_: bool, output: str | Non
             (Cell(k["kind"]), Cell(", ".join(field["name"] for field in k["fields"])), Cell(k["summary"]))
             for k in described
         )
-        print_grid(Grid(columns, rows, notes=("archcalc kinds KIND tells all about one",)), form, output)
+        structures = (f"{name}: {words}" for name, words in STRUCTURES.items())
+        notes = ("archcalc kinds KIND tells all about one", "besides these, lists of layers stand in", *structures)
+        print_grid(Grid(columns, rows, notes=notes), form, output)
 
 
 def _page(kind: dict[str, Any]) -> str:
