@@ -224,6 +224,18 @@ def add(x: Shape, *others: Shape) -> Tally:
     return tally
 
 
+def scale(x: Shape, *others: Shape) -> Tally:
+    """A size of 1 is read again at every position along its dimension."""
+    tally = Tally()
+    longest = tuple(max(sizes) for sizes in zip(x, *others, strict=True))
+    for position in every(longest):
+        assert all(p < size or size == 1 for shape in others for p, size in zip(position, shape, strict=True))
+        tally.reached.add(position)
+        for _ in others:
+            tally.do("multiplications")
+    return tally
+
+
 def concatenate(*inputs: Shape) -> Tally:
     tally = Tally()
     channels = 0

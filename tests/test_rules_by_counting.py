@@ -18,7 +18,7 @@ from archcalc.layers.arithmetic import Shape
 from archcalc.layers.base import Ops
 from archcalc.layers.conv import Conv2d
 from archcalc.layers.linear import Linear
-from archcalc.layers.merge import Add, Concat
+from archcalc.layers.merge import Add, Concat, Mul
 from archcalc.layers.norm import BatchNorm, LocalResponseNorm
 from archcalc.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from archcalc.layers.reshape import Flatten
@@ -39,6 +39,7 @@ from tests.counting import (
     pair,
     pool,
     rectify,
+    scale,
     softmax,
     taps,
     window_grid,
@@ -148,6 +149,8 @@ def test_activations(x: Shape) -> None:
 @given(shapes(), st.lists(st.integers(1, 5), min_size=1, max_size=3))
 def test_merges(x: Shape, channels: list[int]) -> None:
     agree(add(x, *[x] * len(channels)), Add(), x, *[x] * len(channels))
+    gates = [(x[0], *(1 for _ in x[1:])) for _ in channels]
+    agree(scale(x, *gates), Mul(), x, *gates)
     inputs = [x, *((c, *x[1:]) for c in channels)]
     agree(concatenate(*inputs), Concat(), *inputs)
 

@@ -1,7 +1,7 @@
 """Layers that make one tensor of several."""
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, equal, require
+from archcalc.layers.arithmetic import Shape, equal, maximum, require
 from archcalc.layers.base import NO_OPS, Constant, Layer, Ops, TorchTwin, elements, fmt_shape, kinds
 
 
@@ -29,6 +29,48 @@ class Add(Layer, kind="add"):
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         return Ops(additions=len(others) * elements(y))
+
+
+class Mul(Layer, kind="mul"):
+    """Multiplies its inputs element by element; a size of 1 stands for every position along its dimension.
+
+    So a gate of (C, 1, 1) scales each channel of a map (C, H, W), as squeeze-and-excitation does.
+
+    Fields: none
+    Shape: the larger size of the inputs along each dimension
+    Params: none
+    Ops: one multiplication per output element and further input
+    Raises: inputs of different rank, or of sizes that differ where neither is 1
+    Source: torch.mul; Hu et al., "Squeeze-and-Excitation Networks", arXiv:1709.01507
+
+    >>> Mul().output((64, 56, 56), (64, 1, 1))
+    (64, 56, 56)
+    """
+
+    many_inputs = True
+    torch = TorchTwin("torch.mul", call="fold")
+
+    def output(self, x: Shape, *others: Shape) -> Shape:
+        y = x
+        for other in others:
+            y = self._stretched(y, other)
+        return y
+
+    def _stretched(self, x: Shape, other: Shape) -> Shape:
+        def error() -> LayerError:
+            return LayerError(
+                f"mul needs inputs of one shape, or of size 1 where they differ, "
+                f"got {fmt_shape(x)} and {fmt_shape(other)}",
+                field="from",
+            )
+
+        require(len(x) == len(other), error)
+        for a, b in zip(x, other, strict=True):
+            require(equal(a, b) | equal(a, 1) | equal(b, 1), error)
+        return tuple(maximum(a, b) for a, b in zip(x, other, strict=True))
+
+    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
+        return Ops(multiplications=len(others) * elements(y))
 
 
 class Concat(Layer, kind="concat"):
