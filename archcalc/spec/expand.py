@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from archcalc.errors import MAX_PROBLEMS, Problem, SettingError, SpecError, did_you_mean
+from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.layers import Layer, kinds
 from archcalc.layers.activation import Identity
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.merge import joins
 from archcalc.spec.architecture import MALFORMED, STRUCTURES, Architecture, Block, Entry
+from archcalc.spec.environment import evaluated_vars, input_shape
 from archcalc.spec.expression import Value
 from archcalc.spec.fields import Evaluator, block_arguments, build_layer, show
 from archcalc.spec.graph import INPUT, Call, Graph, Node
@@ -50,8 +51,10 @@ class _Expansion:
         self._layers: dict[tuple[int, tuple[Value, ...]], Layer] = {}
 
     def run(self) -> tuple[Graph, list[Problem]]:
-        variables = self._variables()
-        shape = self._input(variables)
+        variables, problems = evaluated_vars(self.architecture, self.overrides, self.evaluate)
+        shape, more = (self.input, []) if self.input else input_shape(self.architecture, variables, self.evaluate)
+        if problems or more or not shape:
+            self._broken((*problems, *more))
         scope = Scope("", variables, self.architecture.entries, INPUT)
         self._sequence(self.architecture.entries, scope, INPUT)
         if self.architecture.entries and not self.nodes and not self.problems:
@@ -71,45 +74,6 @@ class _Expansion:
                 self.problems.append(problem)
         if self.sound is None:
             self.sound = len(self.nodes)
-
-    def _variables(self) -> dict[str, Value]:
-        trees, variables = self.architecture.vars, dict[str, Value]()
-        for name in self.overrides:
-            if name not in trees:
-                known = f"its vars: {', '.join(trees)}" if trees else "it has no vars"
-                message = f"{self.architecture.name} has no variable {name!r}"
-                raise SettingError(message, hint=did_you_mean(name, trees, known))
-        for name, tree in trees.items():
-            try:
-                overridden = name in self.overrides
-                later = [n for n in self.evaluate.names(tree) if n in trees and n not in variables]
-                if later and not overridden:
-                    message = f"{name} reads {min(later)!r}, which is not given above it"
-                    raise self.evaluate.error(tree, message, "vars are computed in their order: move it up")
-                variables[name] = self.overrides[name] if overridden else self.evaluate.value(tree, variables)
-            except SpecError as error:
-                self._broken(error.problems)
-                variables[name] = 1  # so that what reads it is not reported as well
-        return variables
-
-    def _input(self, variables: dict[str, Value]) -> Shape:
-        if self.input is not None:
-            return self.input
-        tree = self.architecture.input
-        if tree is None:
-            self._broken(())  # it is missing, which is among the problems
-            return ()
-        try:
-            value = self.evaluate.value(tree, variables)
-        except SpecError as error:
-            self._broken(error.problems)
-            return ()
-        dims = value if isinstance(value, tuple) else (value,)
-        if dims and all(type(dim) is int and dim >= 1 for dim in dims):
-            return tuple(dim for dim in dims if isinstance(dim, int))
-        message = f"input must be a list of whole numbers ≥ 1, got {show(value)}"
-        self._broken((self.architecture.document.problem(tree, message, "such as [3, 224, 224]"),))
-        return ()
 
     def _sequence(self, entries: tuple[Entry, ...], scope: Scope, current: int) -> int:
         """Expand entries one after the other; `current` is what the first reads. Returns what the last one gives."""

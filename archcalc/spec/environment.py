@@ -1,0 +1,56 @@
+"""What the layers of a spec start from: its vars with their values, and the shape of its input."""
+
+from collections.abc import Mapping
+
+from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
+from archcalc.layers.arithmetic import Shape
+from archcalc.spec.architecture import Architecture
+from archcalc.spec.expression import Value
+from archcalc.spec.fields import Evaluator, show
+
+
+def evaluated_vars(
+    architecture: Architecture, overrides: Mapping[str, Value], evaluate: Evaluator
+) -> tuple[dict[str, Value], list[Problem]]:
+    """The vars of a spec in their order, each of which may read those before it; and what is wrong with them.
+
+    Raises SettingError for an override of a variable that the spec does not have.
+    """
+    trees, values, problems = architecture.vars, dict[str, Value](), list[Problem]()
+    for name in overrides:
+        if name not in trees:
+            known = f"its vars: {', '.join(trees)}" if trees else "it has no vars"
+            message = f"{architecture.name} has no variable {name!r}"
+            raise SettingError(message, hint=did_you_mean(name, trees, known))
+    for name, tree in trees.items():
+        if name in overrides:
+            values[name] = overrides[name]
+            continue
+        try:
+            later = [read for read in evaluate.names(tree) if read in trees and read not in values]
+            if later:
+                message = f"{name} reads {min(later)!r}, which is not given above it"
+                raise evaluate.error(tree, message, "vars are computed in their order: move it up")
+            values[name] = evaluate.value(tree, values)
+        except SpecError as error:
+            problems += error.problems
+            values[name] = 1  # so that what reads it is not reported as well
+    return values, problems
+
+
+def input_shape(
+    architecture: Architecture, variables: Mapping[str, Value], evaluate: Evaluator
+) -> tuple[Shape, list[Problem]]:
+    """The shape of a spec's input, and what is wrong with it; the shape is empty where there is none."""
+    tree = architecture.input
+    if tree is None:
+        return (), []  # that it is missing was noted when the spec was read
+    try:
+        value = evaluate.value(tree, variables)
+    except SpecError as error:
+        return (), list(error.problems)
+    dims = value if isinstance(value, tuple) else (value,)
+    if dims and all(type(dim) is int and dim >= 1 for dim in dims):
+        return tuple(dim for dim in dims if isinstance(dim, int)), []
+    message = f"input must be a list of whole numbers ≥ 1, got {show(value)}"
+    return (), [architecture.document.problem(tree, message, "such as [3, 224, 224]")]
