@@ -180,6 +180,15 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_a_full_disk_is_an_error() -> None:
+    script = f"{sys.executable} -m archcalc table vgg16 --json > /dev/full"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment(), cwd=ROOT)
+    assert (result.returncode, result.stderr) == (
+        2,
+        "error: cannot write to standard output: No space left on device\n",
+    )
+
+
 def test_output_in_ascii_is_no_error() -> None:
     env = environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     command = [sys.executable, "-m", "archcalc", "table", "lenet5"]

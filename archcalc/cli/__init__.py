@@ -3,6 +3,7 @@
 0: fine. 1: a check failed. 2: bad input, bad usage, or an internal error. 130: interrupted.
 """
 
+import contextlib
 import gc
 import os
 import sys
@@ -66,4 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"archcalc: internal error: {type(error).__name__}: {printable(str(error))}", file=sys.stderr)
         print("  This is a bug in archcalc: please report it with the spec and the command.", file=sys.stderr)
         code = BAD_INPUT
-    sys.exit(code if isinstance(code, int) else 0)
+    code = code if isinstance(code, int) else 0
+    if arguments is None:
+        _leave(code)
+    sys.exit(code)
+
+
+def _leave(code: int) -> None:
+    """End the process at once: taking every module down in order would be an eighth of the time, for nothing."""
+    with contextlib.suppress(OSError):  # what was to be printed was flushed when it was written
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)

@@ -47,8 +47,13 @@ def print_grid(grid: Grid, form: str, path: str | None = None) -> None:
 def write(text: str, path: str | None = None) -> None:
     """Write text to standard output, or to a file in one step, so that none is ever half-written."""
     if path is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise ArchcalcError(f"cannot write to standard output: {error.strerror}") from None
         return
     import tempfile
 

@@ -43,18 +43,20 @@ def find(what: str) -> Architecture:
     if what == "-" or os.sep in what or file or os.path.exists(what):
         path, variant = file.groups() if file else (what, None)
         return _variant(read(read_file(path)), variant, path)
+    found = _file_of(what)
+    if found is not None:
+        return _variant(read(read_file(found)), what, found)
     files = _files()
-    if what in files:
-        return _variant(read(read_file(files[what])), what, files[what])
     hint = did_you_mean(what, files, f"shipped: {some(sorted(files))}; a file is named with its ending or a slash")
     raise SpecError([Problem(f"no architecture or file is called {what!r}", hint=hint)])
 
 
 def find_text(what: str) -> str:
     """The text of the spec that `what` names, be it a family or one of it."""
-    folder, files = specs_directory(), _files()
-    path = os.path.join(folder, f"{what}.yaml")
-    return read_file(path if os.path.isfile(path) else files.get(what, what)).text
+    path = os.path.join(specs_directory(), f"{what}.yaml")
+    if os.sep in what or not os.path.isfile(path):
+        path = _file_of(what) or what
+    return read_file(path).text if path == "-" or os.path.exists(path) else find(what).text
 
 
 def _variant(family: Architecture, name: str | None, path: str) -> Architecture:
@@ -73,22 +75,31 @@ def _variant(family: Architecture, name: str | None, path: str) -> Architecture:
 
 
 def _files() -> dict[str, str]:
-    """The shipped architectures and the file of each, by a glance at the text: reading every spec would take too long.
+    """The shipped architectures, and the file of each."""
+    return {name: path for path in _paths() for name in _names_in(path)}
+
+
+def _file_of(name: str) -> str | None:
+    """The file of a shipped architecture. Those that its name begins with come first: most often it is there."""
+    paths = sorted(_paths(), key=lambda path: not name.startswith(os.path.basename(path)[: -len(".yaml")]))
+    return next((path for path in paths if name in _names_in(path)), None)
+
+
+def _paths() -> list[str]:
+    folder = specs_directory()
+    return [os.path.join(folder, file) for file in os.listdir(folder) if file.endswith(".yaml")]
+
+
+def _names_in(path: str) -> list[str]:
+    """The variants in a shipped file, or its own name: by a glance at the text, for reading it would take too long.
 
     A test holds the glance against what reading the files gives.
     """
-    folder = specs_directory()
-    found: dict[str, str] = {}
-    for file in os.listdir(folder):
-        if not file.endswith(".yaml"):
-            continue
-        path = os.path.join(folder, file)
-        with open(path, encoding="utf-8") as text:
-            _, _, variants = text.read().partition("\nvariants:\n")
-        family = re.match(r"(?:(?:  .*)?\n)*", variants)
-        named = re.findall(r"^  ([\w.-]+):", family.group() if family else "", flags=re.MULTILINE)
-        found |= dict.fromkeys(named or [file.removesuffix(".yaml")], path)
-    return found
+    with open(path, encoding="utf-8") as text:
+        _, _, variants = text.read().partition("\nvariants:\n")
+    family = re.match(r"(?:(?:  .*)?\n)*", variants)
+    named = re.findall(r"^  ([\w.-]+):", family.group() if family else "", flags=re.MULTILINE)
+    return named or [os.path.basename(path)[: -len(".yaml")]]
 
 
 def load(what: str) -> Architecture:
