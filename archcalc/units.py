@@ -39,10 +39,11 @@ def in_unit(value: int, worth: int, decimals: int = 0) -> str:
 def human(value: int, units: tuple[Unit, ...]) -> str:
     """A count in the largest unit that leaves at least 1, with three significant figures.
 
-    >>> human(61100840, COUNT_UNITS), human(2395392, MEMORY_UNITS), human(999, COUNT_UNITS)
-    ('61.1 M', '2.28 MB', '999')
+    >>> human(61100840, COUNT_UNITS), human(2395392, MEMORY_UNITS), human(999, COUNT_UNITS), human(999999, COUNT_UNITS)
+    ('61.1 M', '2.28 MB', '999', '1.00 M')
     """
-    best = max((u for u in units if u.worth <= value), key=lambda u: u.worth, default=units[0])
+    # What three figures would round up to 1,000 of a unit is 1.00 of the next.
+    best = max((u for u in units if u.worth * 9995 <= value * 10_000), key=lambda u: u.worth, default=units[0])
     digits = len(str(value // best.worth))
     text = in_unit(value, best.worth, 0 if best.worth == 1 else max(0, 3 - digits))
     return f"{text} {best.symbol}".rstrip()
