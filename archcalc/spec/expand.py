@@ -285,9 +285,10 @@ class _Expansion:
         if len(scope.calls) >= MAX_DEPTH:
             raise self.evaluate.error(entry.tree, f"blocks inside one another more than {MAX_DEPTH} deep")
         arguments = block_arguments(entry, block, self.evaluate, variables, first=first)
-        inside = {name: value for name, value in scope.globals.items() if name not in arguments}
         call = Call(block.name, prefix.removesuffix("."), entry.line)
-        return Scope(prefix, {**inside, **arguments}, block.entries, current, None, (*scope.calls, call), scope.globals)
+        return Scope(
+            prefix, {**scope.globals, **arguments}, block.entries, current, None, (*scope.calls, call), scope.globals
+        )
 
     def _structure(self, entry: Entry, scope: Scope, current: int) -> int:
         ends = [self._sequence(part, scope, current) for part in entry.parts]

@@ -24,17 +24,14 @@ class Namer:
         """Count a layer that has a name of its own."""
         self._number += layer.counted
 
-    def plain(self, label: str) -> str:
-        """A name without a number for a block; `_2`, `_3` … behind it where it is taken."""
-        return self._free(label)
-
     def name(self, layer: type[Layer]) -> str:
         """The next automatic name for a layer of this kind."""
         self.count(layer)
         label = layer.label or layer.kind
-        return self._free(f"{label}{self._number}" if self._number and layer.family != "reshape" else label)
+        return self.plain(f"{label}{self._number}" if self._number and layer.family != "reshape" else label)
 
-    def _free(self, base: str) -> str:
+    def plain(self, base: str) -> str:
+        """A name without a number of layers; `_2`, `_3` … behind it where it is taken."""
         if base not in self._taken:
             self._taken.add(base)
             return base
