@@ -118,7 +118,7 @@ class _Run:
             field = fields[first] if len(inputs) == 1 else self._widest(inputs)
             if field is not None:
                 if cost.lens is not None:
-                    field = after(field, cost.lens, cost.output)
+                    field = after(field, cost.lens, xs[0], cost.output)  # type: ignore[arg-type]  # the same
                 fields[position] = field
             rows.append(
                 LayerReport(

@@ -18,6 +18,9 @@ from archcalc.layers import Layer
 from archcalc.layers.arithmetic import Shape
 from archcalc.spec.fields import field_types
 
+CRAFTED: dict[str, SearchStrategy["Case"]] = {}
+"""Cases of kinds whose fields must suit their inputs in a way that chance seldom hits: most of theirs are these."""
+
 Numbers: TypeAlias = SearchStrategy[Any]
 """Draws the numbers of a value whose form is settled."""
 
@@ -49,7 +52,9 @@ def variants(draw: DrawFn, cls: type[Layer], count: int) -> list[Case]:
     defaults = _defaults(cls)
     fields = {name: draw(_forms(type_, defaults.get(name))) for name, type_ in field_types(cls).items()}
     layers = st.fixed_dictionaries(fields).map(lambda values: msgspec.convert(values, cls))
-    one: SearchStrategy[Case] = st.builds(Case, layers, _inputs(draw, cls.many_inputs))
+    one: SearchStrategy[Case] = st.builds(Case, layers, _inputs(draw, cls.arity))
+    if (crafted := CRAFTED.get(cls.kind)) and draw(st.integers(0, 2)):
+        return [draw(crafted)] * count
     return draw(st.lists(one, min_size=count, max_size=count))
 
 
@@ -68,9 +73,11 @@ def _forms(type_: Any, default: Any, meta: msgspec.Meta | None = None, among: bo
     if origin is typing.Literal:
         return st.sampled_from(args).map(st.just)
     if origin is tuple:
-        length = meta.min_length if meta and meta.min_length else 1
+        least = meta.min_length if meta and meta.min_length else 1
+        most = meta.max_length if meta and meta.max_length else least
         part = _forms(args[0], default, among=True)
-        return st.tuples(*[part] * length).map(lambda parts: st.tuples(*parts))
+        lengths = st.integers(least, min(most, 4))
+        return lengths.flatmap(lambda n: st.tuples(*[part] * n)).map(lambda parts: st.tuples(*parts))
     if type_ is bool:
         return st.booleans().map(st.just)
     if type_ is NoneType:
@@ -89,7 +96,9 @@ def _or_default(numbers: Numbers, type_: type, default: Any) -> Numbers:
 
 def _integers(meta: msgspec.Meta | None, among: bool) -> Numbers:
     """Small whole numbers within the bounds: counts such as filters to 8, sizes to 5, pads to 2."""
-    low = int(meta.ge) if meta and meta.ge is not None else -2
+    low = max(-3, int(meta.ge)) if meta and meta.ge is not None else -2
+    if low < 0:
+        return st.integers(low, 3)
     high = low + (2 if low < 1 else 4 if among else 7)
     return st.integers(low, high if meta is None or meta.le is None else min(high, int(meta.le)))
 
@@ -103,14 +112,16 @@ def _shapes(rank: int) -> SearchStrategy[Shape]:
     return st.tuples(_CHANNELS, *[_SPATIAL] * (rank - 1))
 
 
-def _inputs(draw: DrawFn, many: bool) -> SearchStrategy[tuple[Shape, ...]]:
+def _inputs(draw: DrawFn, arity: tuple[int, int | None]) -> SearchStrategy[tuple[Shape, ...]]:
     """The form of the inputs, as a strategy of their numbers."""
+    least, most = arity
     first = _shapes(draw(_RANKS))
-    if not many:
+    if most == 1:
         return st.tuples(first)
     unlike = _shapes(draw(_RANKS))
     likenesses = (st.just, st.just, _of_other_channels, _of_other_channels, lambda _: unlike)
-    return _related(first, draw(st.lists(st.sampled_from(likenesses), min_size=1, max_size=2)))
+    longest = least if most is None else most - 1
+    return _related(first, draw(st.lists(st.sampled_from(likenesses), min_size=least - 1, max_size=longest)))
 
 
 def _of_other_channels(x: Shape) -> SearchStrategy[Shape]:

@@ -64,8 +64,8 @@ def test_every_field_says_what_it_must_be(cls: type[Layer]) -> None:
 
 @every_kind
 def test_the_twin_takes_fields_of_the_kind(cls: type[Layer]) -> None:
-    assert cls.torch.path.startswith("torch.")
-    assert {name for name in cls.torch.arguments.values() if isinstance(name, str)} <= set(field_types(cls))
+    assert cls.torch.path.startswith(("torch.", "archcalc.torch_backend."))
+    assert cls.torch.fields() <= set(field_types(cls))
 
 
 def test_every_kind_that_is_written_is_imported() -> None:

@@ -1,6 +1,7 @@
 """The same rules, on integers, NumPy arrays and SymPy symbols."""
 
 import operator
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -11,6 +12,8 @@ from hypothesis import given
 from archcalc.errors import LayerError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.arithmetic import ceil_div, divides, equal, gcd, maximum, minimum, require
+from archcalc.layers.base import STRUCTURAL
+from archcalc.spec.fields import field_types
 from tests.strategies import Case, enough, variants
 
 numpy = pytest.importorskip("numpy")
@@ -33,7 +36,7 @@ def outcome(case: Case) -> Outcome:
         "output": y,
         "params": msgspec.structs.astuple(layer.params(x)),
         "ops": (None,) if ops is None else msgspec.structs.astuple(ops),
-        "window": (window,) if isinstance(window, str) else tuple(number for pair in window for number in pair),
+        "window": tuple(number for pair in window for number in pair) if isinstance(window, tuple) else (str(window),),
     }
 
 
@@ -65,11 +68,18 @@ def rebuilt(case: Case, change: Callable[[int], Any]) -> Case:
             return tuple(changed(part) for part in value)
         return change(value) if type(value) is int else value
 
-    fields = msgspec.structs.asdict(case.layer)
-    return Case(
-        type(case.layer)(**{name: changed(value) for name, value in fields.items()}),
-        tuple(changed(shape) for shape in case.inputs),
-    )
+    types = field_types(type(case.layer))
+    fields = {
+        name: value if is_structural(types[name]) else changed(value)
+        for name, value in msgspec.structs.asdict(case.layer).items()
+    }
+    return Case(type(case.layer)(**fields), tuple(changed(shape) for shape in case.inputs))
+
+
+def is_structural(type_: Any) -> bool:
+    """Whether a field chooses what is computed, and so stays an integer."""
+    metas = getattr(type_, "__metadata__", ())
+    return any(meta.extra == STRUCTURAL for meta in metas) or any(map(is_structural, typing.get_args(type_)))
 
 
 def with_numbers(case: Case, numbers: list[Any]) -> Case:

@@ -11,7 +11,7 @@ from hypothesis import given
 from archcalc.errors import LayerError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import Constant, FromInput, Ops, Params
+from archcalc.layers.base import Ops, Params
 from archcalc.layers.conv import Conv2d
 from archcalc.layers.linear import Linear
 from archcalc.layers.merge import Add
@@ -50,7 +50,8 @@ def predicted(layer: Any, inputs: tuple[Shape, ...]) -> Cost:
 
 
 def measured(layer: Layer, inputs: tuple[Shape, ...]) -> Cost:
-    tensors = [torch.zeros(BATCH, *shape) for shape in inputs]
+    integers = layer.indices_below is not None
+    tensors = [torch.zeros(BATCH, *shape, dtype=torch.long if integers else torch.float32) for shape in inputs]
     module, run = built(layer, tensors)
     counter = flop_counter.FlopCounterMode(display=False)
     with torch.no_grad(), counter:
@@ -72,22 +73,20 @@ def measured(layer: Layer, inputs: tuple[Shape, ...]) -> Cost:
 
 def built(layer: Layer, tensors: list[Any]) -> tuple[Any, Callable[[list[Any]], Any]]:
     """The module of a layer's twin (an empty one for a function), and what runs it."""
-    twin, x = layer.torch, tensors[0]
-    home, _, name = twin.path.format(n=max(1, x.dim() - 2)).rpartition(".")
+    twin = layer.torch
+    home, _, name = twin.path.format(n=max(1, tensors[0].dim() - 2)).rpartition(".")
     made = getattr(importlib.import_module(home), name)
-    arguments = {name: argument_value(layer, argument, x) for name, argument in twin.arguments.items()}
+    arguments = twin.values(layer, tensors)
     if twin.call == "list":
         return torch.nn.Module(), lambda xs: made(xs, **arguments)
+    if twin.call == "function":
+        return torch.nn.Module(), lambda xs: made(*xs, **arguments)
     if twin.call == "fold":
         return torch.nn.Module(), lambda xs: functools.reduce(lambda a, b: made(a, b, **arguments), xs)
     module = made(**arguments).eval()
+    if twin.result is not None:
+        return module, lambda xs: module(*xs)[twin.result]
     return module, lambda xs: module(*xs)
-
-
-def argument_value(layer: Layer, argument: str | Constant | FromInput, x: Any) -> Any:
-    if isinstance(argument, Constant):
-        return argument.value
-    return x.shape[argument.axis] if isinstance(argument, FromInput) else getattr(layer, argument)
 
 
 class Excuse(NamedTuple):

@@ -9,7 +9,8 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import Constant, Layer, Ops, Params, Real, TorchTwin, elements
+from archcalc.layers.base import Layer, Ops, Params, Real, elements
+from archcalc.layers.twin import Constant, TorchTwin
 
 
 class Activation(Layer):

@@ -1,11 +1,13 @@
-"""What every layer kind is made of: `Layer`, its tallies `Ops` and `Params`, its PyTorch twin, and the registry."""
+"""What every layer kind is made of: `Layer`, its tallies `Ops` and `Params`, the types of fields, and the registry."""
 
+import enum
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from archcalc.layers.arithmetic import Dim, Shape, product
+from archcalc.layers.twin import TorchTwin
 
 Positive = Annotated[int, Meta(ge=1, description="a whole number ≥ 1")]
 NonNegative = Annotated[int, Meta(ge=0, description="a whole number ≥ 0")]
@@ -16,21 +18,52 @@ Flag = Annotated[bool, Meta(description="true or false")]
 
 # Pairs are variable-length tuples of length 2: msgspec 0.22 crashes on a union of a bounded int and tuple[int, int].
 _Pair = Annotated[tuple[Positive, ...], Meta(min_length=2, max_length=2)]
+_Triple = Annotated[tuple[Positive, ...], Meta(min_length=3, max_length=3)]
 _PadPair = Annotated[tuple[NonNegative, ...], Meta(min_length=2, max_length=2)]
+_PadTriple = Annotated[tuple[NonNegative, ...], Meta(min_length=3, max_length=3)]
 Size2d = Annotated[Positive | _Pair, Meta(description="a whole number ≥ 1, or [height, width]")]
+Size3d = Annotated[Positive | _Triple, Meta(description="a whole number ≥ 1, or [depth, height, width]")]
 Pad2d = Annotated[NonNegative | _PadPair, Meta(description="a whole number ≥ 0, or [height, width]")]
+Pad3d = Annotated[NonNegative | _PadTriple, Meta(description="a whole number ≥ 0, or [depth, height, width]")]
+PadOrSame1d = Annotated[NonNegative | Literal["same"], Meta(description="a whole number ≥ 0, or same")]
 PadOrSame2d = Annotated[
     NonNegative | _PadPair | Literal["same"], Meta(description="a whole number ≥ 0, [height, width], or same")
 ]
+PadOrSame3d = Annotated[
+    NonNegative | _PadTriple | Literal["same"], Meta(description="a whole number ≥ 0, [depth, height, width], or same")
+]
+MAX_RANK = 8
+STRUCTURAL: dict[str, Any] = {"structural": True}
+"""Marks the types of fields that choose what is computed, such as axes: they stay integers, and are never symbols."""
+AxisIndex = Annotated[
+    int,
+    Meta(
+        ge=-MAX_RANK,
+        lt=MAX_RANK,
+        description="an axis: 0 is the first after the batch (the channels), -1 the last",
+        extra=STRUCTURAL,
+    ),
+]
+
+
+class Sight(enum.Enum):
+    """What one output sees of the input, where that is no window that slides over it."""
+
+    POINT = "just what its own input saw"
+    WHOLE = "all of the input"
+    LAST_AXIS = "all of the input along the last axis, one place along the others"
+    SCATTERED = "what its own input saw, but neighbours are no longer neighbours"
+    UNKNOWN = "something that is not followed"
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """Each output sees just what its own input saw; axis k of the output is axis `order[k]` of the input."""
+
+    order: tuple[int, ...]
+
 
 Window: TypeAlias = tuple[tuple[Dim, Dim], ...]
 """For each spatial dimension the (effective kernel, stride) through which an output sees its input."""
-
-POINTWISE: Window = ()
-"""Each output sees just what its own input saw."""
-
-WHOLE: Literal["whole"] = "whole"
-"""Each output sees all of the input."""
 
 
 class Ops(msgspec.Struct, frozen=True, gc=False):
@@ -86,39 +119,6 @@ class Params(msgspec.Struct, frozen=True, gc=False):
 NO_PARAMS = Params()
 
 
-class Constant(msgspec.Struct, frozen=True):
-    """An argument of a twin that is the same for every layer of the kind."""
-
-    value: Any
-
-
-class FromInput(msgspec.Struct, frozen=True):
-    """An argument of a twin that the backend reads off the tensor it really gets: its size along `axis`."""
-
-    axis: int
-
-
-CHANNELS = FromInput(axis=1)
-FEATURES = FromInput(axis=-1)
-
-
-class TorchTwin:
-    """The PyTorch module or function that does the same, as data: nothing here imports torch.
-
-    `path` is its dotted name; `{n}` in it stands for the number of spatial dimensions (1 where there is none).
-    Each argument is the name of a spec field, a `Constant`, or a `FromInput`. Derived shapes are never passed,
-    so that what PyTorch does stays a witness independent of the rules. `call` says how a function takes its
-    inputs: "module" builds `path(**arguments)`; "list" calls `path([x, …], **arguments)`; "fold" applies it pairwise.
-    """
-
-    __slots__ = ("arguments", "call", "path")
-
-    def __init__(
-        self, path: str, *, call: Literal["module", "list", "fold"] = "module", **arguments: str | Constant | FromInput
-    ) -> None:
-        self.path, self.call, self.arguments = path, call, arguments
-
-
 class LayerType(msgspec.StructMeta):
     """Metaclass of layers: `class Conv2d(Layer, kind="conv")` makes a frozen struct and registers the kind."""
 
@@ -141,8 +141,9 @@ class LayerType(msgspec.StructMeta):
 class Layer(msgspec.Struct, metaclass=LayerType):
     """One layer kind: its fields with their bounds, its rules, and its PyTorch twin.
 
-    Shapes are of one sample, without the batch: `(channels, height, width)` or `(features,)`. Every rule is plain
-    arithmetic that runs on integers, SymPy symbols and NumPy arrays alike (see `archcalc.layers.arithmetic`).
+    Shapes are of one sample, without the batch: `(channels, height, width)`, `(features,)` or
+    `(tokens, features)`. Every rule is plain arithmetic that runs on integers, SymPy symbols and NumPy arrays alike
+    (see `archcalc.layers.arithmetic`).
     """
 
     kind: ClassVar[str]
@@ -152,8 +153,10 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """What automatic names begin with (`fc` for linear); the kind itself where None."""
     counted: ClassVar[bool] = False
     """Whether the layer advances the number in automatic names, as convolutions and linear layers do."""
-    many_inputs: ClassVar[bool] = False
-    """Whether the layer takes two or more inputs."""
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    """How many inputs the layer takes, at the least and at the most (None: any number)."""
+    indices_below: ClassVar[str | None] = None
+    """The field that bounds the input's values where they are indices, as an embedding's are; None for numbers."""
     covers: ClassVar[bool] = False
     """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
     torch: ClassVar[TorchTwin]
@@ -170,9 +173,9 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         """The operations of one forward pass (eval mode) from `x` to the output `y`; None where they are unknown."""
         return NO_OPS
 
-    def window(self, x: Shape) -> Window | Literal["whole"]:
+    def window(self, x: Shape) -> Window | Moved | Sight:
         """What one output sees of the input, for the receptive field."""
-        return POINTWISE
+        return Sight.POINT
 
 
 def kinds() -> dict[str, type[Layer]]:

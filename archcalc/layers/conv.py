@@ -2,19 +2,8 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, divides, equal, product, require
-from archcalc.layers.base import (
-    CHANNELS,
-    Flag,
-    Layer,
-    Ops,
-    PadOrSame2d,
-    Params,
-    Positive,
-    Size2d,
-    TorchTwin,
-    Window,
-    elements,
-)
+from archcalc.layers.base import Flag, Layer, Ops, PadOrSame2d, Params, Positive, Size2d, Window, elements
+from archcalc.layers.twin import CHANNELS, TorchTwin
 from archcalc.layers.window import receptive_window, require_map, slide, spread
 
 

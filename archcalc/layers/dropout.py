@@ -1,6 +1,7 @@
 """Dropout."""
 
-from archcalc.layers.base import Layer, Probability, TorchTwin
+from archcalc.layers.base import Layer, Probability
+from archcalc.layers.twin import TorchTwin
 
 
 class Dropout(Layer, kind="dropout"):

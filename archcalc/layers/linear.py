@@ -1,10 +1,9 @@
 """Matrix products with learned weights."""
 
-from typing import Literal
-
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import FEATURES, WHOLE, Flag, Layer, Ops, Params, Positive, TorchTwin, fmt_shape
+from archcalc.layers.base import Flag, Layer, Ops, Params, Positive, Sight, fmt_shape
+from archcalc.layers.twin import FEATURES, TorchTwin
 
 
 class Linear(Layer, kind="linear"):
@@ -50,5 +49,5 @@ class Linear(Layer, kind="linear"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(macs=self.features * x[0], additions=self.features if self.bias else 0)
 
-    def window(self, x: Shape) -> Literal["whole"]:
-        return WHOLE
+    def window(self, x: Shape) -> Sight:
+        return Sight.WHOLE

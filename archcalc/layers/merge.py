@@ -2,7 +2,8 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, equal, maximum, require
-from archcalc.layers.base import NO_OPS, Constant, Layer, Ops, TorchTwin, elements, fmt_shape, kinds
+from archcalc.layers.base import NO_OPS, Layer, Ops, elements, fmt_shape, kinds
+from archcalc.layers.twin import Constant, TorchTwin
 
 
 class Add(Layer, kind="add"):
@@ -19,7 +20,7 @@ class Add(Layer, kind="add"):
     (64, 56, 56)
     """
 
-    many_inputs = True
+    arity = (2, None)
     torch = TorchTwin("torch.add", call="fold")
 
     def output(self, x: Shape, *others: Shape) -> Shape:
@@ -47,7 +48,7 @@ class Mul(Layer, kind="mul"):
     (64, 56, 56)
     """
 
-    many_inputs = True
+    arity = (2, None)
     torch = TorchTwin("torch.mul", call="fold")
 
     def output(self, x: Shape, *others: Shape) -> Shape:
@@ -87,7 +88,7 @@ class Concat(Layer, kind="concat"):
     (192, 28, 28)
     """
 
-    many_inputs = True
+    arity = (2, None)
     torch = TorchTwin("torch.cat", call="list", dim=Constant(1))
 
     def output(self, x: Shape, *others: Shape) -> Shape:
@@ -101,7 +102,7 @@ class Concat(Layer, kind="concat"):
 
 def joins() -> dict[str, type[Layer]]:
     """The kinds that join several inputs into one, by name."""
-    return {kind: cls for kind, cls in kinds().items() if cls.many_inputs}
+    return {kind: cls for kind, cls in kinds().items() if cls.arity[1] is None}
 
 
 def _require_same(kind: str, x: Shape, other: Shape, skip_axis: int | None) -> None:

@@ -2,18 +2,8 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import (
-    CHANNELS,
-    Flag,
-    Layer,
-    NonNegativeReal,
-    Ops,
-    Params,
-    Positive,
-    Real,
-    TorchTwin,
-    elements,
-)
+from archcalc.layers.base import Flag, Layer, NonNegativeReal, Ops, Params, Positive, Real, elements
+from archcalc.layers.twin import CHANNELS, TorchTwin
 
 
 class BatchNorm(Layer, kind="batchnorm"):

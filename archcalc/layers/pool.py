@@ -4,11 +4,10 @@ Operations are those of a running result: a window of K·K elements takes K·K c
 K·K additions from zero and one division. Padding counts like any element, as the lecture counts it.
 """
 
-from typing import Literal
-
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, ceil_div, gcd, product, require
-from archcalc.layers.base import WHOLE, Constant, Flag, Layer, Ops, Pad2d, Size2d, TorchTwin, Window, elements
+from archcalc.layers.base import Flag, Layer, Ops, Pad2d, Sight, Size2d, Window, elements
+from archcalc.layers.twin import Constant, TorchTwin
 from archcalc.layers.window import receptive_window, require_map, slide, span, spread
 
 
@@ -190,5 +189,5 @@ class GlobalAvgPool2d(Layer, kind="global_avgpool"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=elements(x), divisions=elements(y))
 
-    def window(self, x: Shape) -> Literal["whole"]:
-        return WHOLE
+    def window(self, x: Shape) -> Sight:
+        return Sight.WHOLE

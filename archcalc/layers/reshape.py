@@ -1,7 +1,8 @@
 """Layers that rearrange numbers without computing any."""
 
 from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import Layer, TorchTwin, elements
+from archcalc.layers.base import Layer, Sight, elements
+from archcalc.layers.twin import TorchTwin
 
 
 class Flatten(Layer, kind="flatten"):
@@ -22,3 +23,6 @@ class Flatten(Layer, kind="flatten"):
 
     def output(self, x: Shape) -> Shape:
         return (elements(x),)
+
+    def window(self, x: Shape) -> Sight:
+        return Sight.SCATTERED

@@ -154,14 +154,16 @@ class _Expansion:
                 raise SpecError(problems)
             inputs = tuple(item for item in found if isinstance(item, int))
         where = tree or entry.tree
-        many = cls is not None and cls.many_inputs
-        if many and len(inputs) < 2:
-            raise self.evaluate.error(where, f"{entry.kind} needs two or more inputs", "name them: `from: [a, b]`")
-        if many and times > 1:
+        least, most = (1, 1) if cls is None else cls.arity
+        if least > 1 and times > 1:
             raise self.evaluate.error(where, f"{entry.kind} cannot be repeated: it takes several inputs")
-        if not many and len(inputs) != 1:
-            hint = "join them first with add or concat"
-            raise self.evaluate.error(where, f"{entry.kind} takes one input, got {len(inputs)}", hint)
+        if len(inputs) < least or (most is not None and len(inputs) > most):
+            takes = f"{_COUNT_WORDS.get(least, least)} or more" if most is None else _COUNT_WORDS.get(least, str(least))
+            got = "" if len(inputs) == 1 else f", got {len(inputs)}"
+            message = f"{entry.kind} {'takes' if least == 1 else 'needs'} {takes} input{'s' * (least > 1)}{got}"
+            names = ", ".join("abcdefgh"[:least])
+            hint = "join them first with add or concat" if least == 1 else f"name them: `from: [{names}]`"
+            raise self.evaluate.error(where, message, hint)
         return inputs
 
     def _source(self, tree: Tree, entry: Entry, scope: Scope) -> int | Problem | None:
@@ -300,6 +302,9 @@ class _Expansion:
             raise self.evaluate.error(tree, f"join must be one of {', '.join(known)}", did_you_mean(kind, known))
         join = known[kind]
         return self._add(scope.namer.name(join), join(), tuple(ends), entry, scope)
+
+
+_COUNT_WORDS = {1: "one", 2: "two", 3: "three"}
 
 
 def _some(names: list[str]) -> str:
