@@ -1,0 +1,1 @@
+"""PyTorch as a witness: the only part of archcalc that imports torch."""

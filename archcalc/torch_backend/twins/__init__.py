@@ -1,0 +1,1 @@
+"""Modules that PyTorch does not have, made of its functions: what the twins of some layer kinds lead to."""
