@@ -6,15 +6,15 @@ import msgspec
 
 from archcalc.conventions import Convention, convention_named
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem, SettingError, SpecError, did_you_mean
-from archcalc.layers import Layer
 from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import elements
+from archcalc.layers.base import NO_OPS, Params, elements
 from archcalc.receptive_field import Field, Lens, after, lens, start, widest
 from archcalc.report import LayerReport, Report, Settings, Totals
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.expand import expand
 from archcalc.spec.expression import Value
-from archcalc.spec.graph import Graph, Node
+from archcalc.spec.graph import Graph, Node, call_words
+from archcalc.spec.source import problem_at
 from archcalc.units import BYTES_PER_ELEMENT
 
 MAX_SEARCH = 10_000
@@ -92,21 +92,26 @@ class _Run:
 
     def rows(self) -> tuple[tuple[LayerReport, ...], list[Problem]]:
         """One loop over plain locals: it is what a million layers take their time in."""
-        shapes, fields = self.shapes, self.fields
-        costs: dict[tuple[int, tuple[Shape | None, ...]], _Cost] = {}
+        shapes, fields, document = self.shapes, self.fields, self.architecture.document
+        costs: dict[tuple[object, ...], _Cost] = {}
         rows: list[LayerReport] = []
         sound: int | None = None
         for position, node in enumerate(self.graph.nodes):
             layer, inputs = node.layer, node.inputs
             first = inputs[0]
             xs = (shapes[first],) if len(inputs) == 1 else tuple([shapes[i] for i in inputs])
-            key = (id(layer), xs)  # the graph keeps its layers alive, so that an id stays one layer's
+            key = (
+                id(layer),
+                xs,
+                node.tied,
+                node.train_only,
+            )  # the graph keeps its layers alive, so that an id stays one layer's
             cost = costs.get(key)
             if cost is None:
                 if None in xs:
                     continue
                 try:
-                    cost = costs[key] = self._cost(layer, xs)  # type: ignore[arg-type]  # none of them is None
+                    cost = costs[key] = self._cost(node, xs)  # type: ignore[arg-type]  # none of them is None
                 except LayerError as error:
                     self.problems.append(self._problem(node, error))
                     shapes[position] = error.assume
@@ -124,7 +129,7 @@ class _Run:
                 LayerReport(
                     node.name,
                     layer.kind,
-                    node.entry.line,
+                    node.entry.line if node.entry.tree.document is document else self._line(node),
                     cost.inputs,
                     cost.output,
                     cost.params,
@@ -135,26 +140,50 @@ class _Run:
                     cost.flops,
                     None if field is None else field.size,
                     layer,
+                    None if node.tied is None else self.graph.nodes[node.tied].name,
+                    node.train_only,
                 )
             )
         return tuple(rows[:sound]), self.problems
 
-    def _cost(self, layer: Layer, inputs: tuple[Shape, ...]) -> _Cost:
-        x, *others = inputs
+    def _cost(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+        layer, (x, *others) = node.layer, inputs
         y = layer.output(*inputs)
-        params = layer.params(x)
-        ops = layer.ops(x, y, *others)
+        params = layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
+        ops = NO_OPS if node.train_only else layer.ops(x, y, *others)
         return _Cost(
             inputs=inputs,
             output=y,
             params=params.total,
             weights=params.weights,
             buffers=params.buffers,
-            memory_bytes=self.batch * elements(y) * self.bytes_per_element,
+            memory_bytes=0 if node.train_only else self.batch * elements(y) * self.bytes_per_element,
             macs=None if ops is None else self.batch * ops.macs,
             flops=None if ops is None else self.batch * self.convention.flops(ops, layer.family),
             lens=lens(layer.window(x), layer.covers),
         )
+
+    def _own_params(self, node: Node, tied: int, x: Shape) -> Params:
+        """What a layer holds that uses the weights of another: what the other has none of."""
+        other = self.graph.nodes[tied]
+        theirs_of = self.shapes[other.inputs[0]]
+        params = node.layer.params(x)
+        if theirs_of is None:  # it is in error itself
+            return params
+        theirs = other.layer.params(theirs_of)
+        if params.weights != theirs.weights or not theirs.weights:
+            raise LayerError(
+                f"tied to {other.name}, which holds {theirs.weights:,} weights, but needs {params.weights:,}",
+                field="tied",
+                hint="both must hold the same number of weights, such as an embedding and the linear layer back",
+            )
+        same_biases, same_buffers = params.biases == theirs.biases, params.buffers == theirs.buffers
+        return Params(0, 0 if same_biases else params.biases, 0 if same_buffers else params.buffers)
+
+    def _line(self, node: Node) -> int:
+        """The line of a node that stands in another file: that of the spec's call which led there, if one did."""
+        own = [call.tree.line for call in node.calls if call.tree.document is self.architecture.document]
+        return own[-1] if own else node.entry.line
 
     def _widest(self, inputs: tuple[int, ...]) -> Field | None:
         found = [field for i in inputs if (field := self.fields[i]) is not None]
@@ -167,10 +196,11 @@ class _Run:
             hint = f"{hint}; the size shrank at {shrunk.name} (line {shrunk.entry.line})"
         if len(node.inputs) > 1:
             hint = f"they come from {self._origins(node)}" + (f"; {hint}" if hint else "")
-        if node.calls:
-            hint = f"{hint}; {node.calls[-1].words()}" if hint else node.calls[-1].words()
         place = node.entry.place(error.field)
-        return self.architecture.document.problem(place, f"{node.name}: {error.message}", hint)
+        if node.calls:
+            call = call_words(node.calls, self.architecture.document, place.document.name)
+            hint = f"{hint}; {call}" if hint else call
+        return problem_at(place, f"{node.name}: {error.message}", hint)
 
     def _origins(self, node: Node) -> str:
         """The layers that a node reads, with their lines."""

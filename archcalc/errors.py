@@ -119,7 +119,10 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) 
     """
     import difflib  # only on the way to an error: start-up does not pay for it
 
-    near = difflib.get_close_matches(name[:80].lower(), list(itertools.islice(known, MAX_CANDIDATES)), n=3, cutoff=0.6)
+    word = name[:80].lower()
+    near = difflib.get_close_matches(word, list(itertools.islice(known, MAX_CANDIDATES)), n=3, cutoff=0.6)
+    likeness = {other: difflib.SequenceMatcher(None, other, word).ratio() for other in near}
+    near = [other for other in near if likeness[other] > likeness[near[0]] - 0.2]  # a much worse guess only distracts
     return f"did you mean {' or '.join(near)}?" if near else otherwise
 
 

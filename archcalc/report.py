@@ -27,6 +27,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
 
     `line` is that of the spec, `inputs` and `output` are shapes of one sample. `receptive_field` gives, for each
     spatial dimension of the spec's input, how many of its elements one output sees; None where it has none.
+    `tied` is the row whose weights this one uses: what it holds besides them is in `params`. A `train_only` row holds
+    parameters, but neither runs nor takes memory in eval mode.
     """
 
     name: str
@@ -42,6 +44,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     flops: int | None
     receptive_field: Shape | None
     layer: Layer
+    tied: str | None = None
+    train_only: bool = False
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -72,6 +76,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
             "macs": self.macs,
             "flops": self.flops,
             "receptive_field": None if self.receptive_field is None else list(self.receptive_field),
+            "tied": self.tied,
+            "train_only": self.train_only,
             "fields": {name: list(v) if isinstance(v, tuple) else v for name, v in self.fields.items()},
         }
 

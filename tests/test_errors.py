@@ -55,7 +55,7 @@ def test_kernel_larger_than_its_input() -> None:
 PAD = "must be a whole number ≥ 0, or [height, width]"
 WHOLE = "must be a whole number ≥ 1"
 SIZE = f"{WHOLE}, or [height, width]"
-CONV_FIELDS = "filters, kernel, stride, pad, dilation, groups, bias, name, from, repeat, when"
+CONV_FIELDS = "filters, kernel, stride, pad, dilation, groups, bias, name, from, repeat, when, train_only, tied"
 OWN_NAME = "every layer needs a name of its own"
 TWICE = "key 'filters' stands twice (first in line 4)"
 TAG = "tag 'tag:yaml.org,2002:float' is not part of the spec language"

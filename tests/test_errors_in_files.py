@@ -137,7 +137,7 @@ def test_no_permission_on_disk(tmp_path: Path) -> None:
 
 def test_no_such_architecture() -> None:
     found = unreadable("alexnett")
-    assert found.startswith("error: no architecture or file is called 'alexnett'\n  hint: did you mean alexnet or ")
+    assert found.startswith("error: no architecture or file is called 'alexnett'\n  hint: did you mean alexnet?")
     assert re.search(r"hint: shipped: alexnet, .*; a file is named with its ending or a slash$", unreadable("xyzzy"))
     assert "\x1b" not in unreadable("\x1b[31m")
 

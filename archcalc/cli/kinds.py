@@ -18,8 +18,8 @@ def kinds_(kind: str | None, format_: str | None, json_: bool, output: str | Non
     from archcalc.render.data import records
     from archcalc.render.grid import Cell, Column, Grid
     from archcalc.render.output import print_grid, write
-    from archcalc.spec.architecture import STRUCTURES
     from archcalc.spec.description import describe_kind
+    from archcalc.spec.entry import STRUCTURES
 
     form = chosen_format(format_, json_, output)
     if kind is not None and kind not in kinds():

@@ -51,7 +51,7 @@ class AssignmentType(click.ParamType):  # type: ignore[type-arg]  # the same
             self.fail(f"{value!r} is not var=value, such as classes=10", param, ctx)
         document = Document(f"--set {name.strip()}", text)
         try:
-            return name.strip(), Evaluator(document).value(parse(document)[0], {})
+            return name.strip(), Evaluator().value(parse(document)[0], {})
         except ArchcalcError as error:
             self.fail(f"{value!r}: {error.problems[0].message}", param, ctx)
 

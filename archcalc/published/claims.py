@@ -8,7 +8,7 @@ import msgspec
 
 from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.spec.catalogue import ENDINGS, specs_directory
-from archcalc.spec.source import Document, Mapping, Sequence, Tree, parse, read_file
+from archcalc.spec.source import Mapping, Sequence, Tree, parse, problem_at, read_file
 
 
 class Quantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -159,10 +159,8 @@ def _read(path: str) -> ClaimFile:
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         place = _place(tree, path.rstrip("`"))
-        raise SpecError(
-            [document.problem(place, message, "`archcalc schema --claims` says what may stand here")]
-        ) from None
-    problems = list(_inconsistencies(document, tree, file))
+        raise SpecError([problem_at(place, message, "`archcalc schema --claims` says what may stand here")]) from None
+    problems = list(_inconsistencies(tree, file))
     if problems:
         raise SpecError(problems)
     return file
@@ -191,18 +189,18 @@ def _place(tree: Tree, path: str) -> Tree:
     return tree
 
 
-def _inconsistencies(document: Document, tree: Tree, file: ClaimFile) -> list[Problem]:
+def _inconsistencies(tree: Tree, file: ClaimFile) -> list[Problem]:
     problems = []
     for i, table in enumerate(file.tables):
         place = _place(tree, f".tables[{i}]")
         for row, cells in table.rows.items():
             if len(cells) != len(table.columns):
                 message = f"table {table.id}: row {row} has {len(cells)} cells for {len(table.columns)} columns"
-                problems.append(document.problem(_place(place, f".rows.{row}"), message))
+                problems.append(problem_at(_place(place, f".rows.{row}"), message))
         cells_named = {f"{row}.{column}" for row in table.rows for column in table.columns}
         for name in table.misprints.keys() - cells_named:
             message = f"table {table.id}: misprint {name!r} names no cell"
-            problems.append(document.problem(_place(place, ".misprints"), message, "write it as row.column"))
+            problems.append(problem_at(_place(place, ".misprints"), message, "write it as row.column"))
     if problems:
         return problems
     seen: set[str] = set()
@@ -210,10 +208,8 @@ def _inconsistencies(document: Document, tree: Tree, file: ClaimFile) -> list[Pr
     placed += [(_place(tree, f".claims[{i}]"), claim) for i, claim in enumerate(file.claims)]
     for place, claim in placed:
         if claim.id in seen:
-            problems.append(
-                document.problem(place, f"claim id {claim.id!r} is given twice", "every claim needs its own")
-            )
+            problems.append(problem_at(place, f"claim id {claim.id!r} is given twice", "every claim needs its own"))
         seen.add(claim.id)
         if (claim.architecture is None) == (claim.spec is None):
-            problems.append(document.problem(place, f"claim {claim.id} needs one of architecture and spec"))
+            problems.append(problem_at(place, f"claim {claim.id} needs one of architecture and spec"))
     return problems

@@ -47,10 +47,20 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
         counts = Counter(row.kind for row in folded)
         kinds = [f"{kind} ×{n}" for kind, n in counts.items()]
         yield f"folded: {', '.join(kinds)} (no cost, no change of shape; --all shows them, shares leave them out)"
-    unknown = [printable(row.name) for row in report.layers if row.flops is None]
+    tied = [f"{row.name} to {row.tied}" for row in report.layers if row.tied is not None]
+    if tied:
+        yield f"tied: {_first(tied)} (the same weights, counted once)"
+    train_only = [row.name for row in report.layers if row.train_only]
+    if train_only:
+        yield f"in training alone: {_first(train_only)} (they hold parameters, but do not run in eval mode)"
+    unknown = [row.name for row in report.layers if row.flops is None]
     if unknown:
-        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        yield f"totals are incomplete: the operations of {', '.join(unknown[:5])}{more} are unknown"
+        yield f"totals are incomplete: the operations of {_first(unknown)} are unknown"
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return printable(", ".join(names[:5])) + more
 
 
 def _heaviest_words(rows: Sequence[LayerReport], cost: str) -> str:

@@ -6,12 +6,14 @@ import re
 from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.spec.architecture import Architecture, read
 from archcalc.spec.expression import some
-from archcalc.spec.source import read_file
+from archcalc.spec.inheritance import extended
+from archcalc.spec.source import Document, problem_at, read_file
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENDINGS = (".yaml", ".yml", ".json")
 FILE = re.compile(r"(.*\.(?:yaml|yml|json))(?::(.*))?", flags=re.DOTALL)
 """A file by its ending, and the variant in it."""
+MAX_EXTENDS = 16
 
 
 def specs_directory() -> str:
@@ -29,23 +31,23 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_files()))
 
 
-def find(what: str) -> Architecture:
+def find(what: str, within: tuple[str, ...] = ()) -> Architecture:
     """The architecture that `what` names: a shipped one, a file, or `-` for standard input.
 
     One of a family in a file is named `file.yaml:variant`. A shipped name wins over a file of that name; `./alexnet`
     is always the file. Raises SpecError where there is none such, or where it cannot be read; problems inside it are
-    kept for the analysis.
+    kept for the analysis. `within` are the files that extend it, one after the other.
     """
     shipped = os.path.join(specs_directory(), f"{what}.yaml")
     if os.sep not in what and os.path.isfile(shipped):
-        return _variant(read(read_file(shipped)), None, shipped)
+        return _variant(_read(read_file(shipped), within), None, shipped)
     file = FILE.fullmatch(what)
     if what == "-" or os.sep in what or file or os.path.exists(what):
         path, variant = file.groups() if file else (what, None)
-        return _variant(read(read_file(path)), variant, path)
+        return _variant(_read(read_file(path), within), variant, path)
     found = _file_of(what)
     if found is not None:
-        return _variant(read(read_file(found)), what, found)
+        return _variant(_read(read_file(found), within), what, found)
     files = _files()
     hint = did_you_mean(what, files, f"shipped: {some(sorted(files))}; a file is named with its ending or a slash")
     raise SpecError([Problem(f"no architecture or file is called {what!r}", hint=hint)])
@@ -57,6 +59,23 @@ def find_text(what: str) -> str:
     if os.sep in what or not os.path.isfile(path):
         path = _file_of(what) or what
     return read_file(path).text if path == "-" or os.path.exists(path) else find(what).text
+
+
+def _read(document: Document, within: tuple[str, ...]) -> Architecture:
+    """The architecture of a document, with what it extends."""
+    own = read(document)
+    if own.extends is None:
+        return own
+    base, tree = own.extends.text, own.extends
+    chain = (*within, document.name)
+    if len(chain) > MAX_EXTENDS or os.path.realpath(document.name) in map(os.path.realpath, within):
+        raise SpecError([problem_at(tree, f"extends itself: {' → '.join(chain)}", "a spec must come to an end")])
+    if FILE.fullmatch(base) or os.sep in base:
+        base = os.path.join(os.path.dirname(document.name), base)
+    try:
+        return extended(own, find(base, chain))
+    except SpecError as error:
+        raise SpecError([p if p.location else problem_at(tree, p.message, p.hint) for p in error.problems]) from None
 
 
 def _variant(family: Architecture, name: str | None, path: str) -> Architecture:

@@ -7,6 +7,7 @@ from archcalc.layers.arithmetic import Shape
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.expression import Value
 from archcalc.spec.fields import Evaluator, show
+from archcalc.spec.source import problem_at
 
 
 def evaluated_vars(
@@ -53,4 +54,4 @@ def input_shape(
     if dims and all(type(dim) is int and dim >= 1 for dim in dims):
         return tuple(dim for dim in dims if isinstance(dim, int)), []
     message = f"input must be a list of whole numbers ≥ 1, got {show(value)}"
-    return (), [architecture.document.problem(tree, message, "such as [3, 224, 224]")]
+    return (), [problem_at(tree, message, "such as [3, 224, 224]")]

@@ -1,24 +1,29 @@
 """Architecture → Graph: evaluates vars, conditions, repetitions and fields, calls blocks, and ties names to nodes."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.layers import Layer, kinds
 from archcalc.layers.activation import Identity
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.merge import joins
-from archcalc.spec.architecture import MALFORMED, STRUCTURES, Architecture, Block, Entry
+from archcalc.spec.architecture import Architecture, Block
+from archcalc.spec.entry import MALFORMED, STRUCTURES, Entry
 from archcalc.spec.environment import evaluated_vars, input_shape
 from archcalc.spec.expression import Value
 from archcalc.spec.fields import Evaluator, block_arguments, build_layer, show
-from archcalc.spec.graph import INPUT, Call, Graph, Node
+from archcalc.spec.graph import INPUT, Call, Graph, Node, call_words
 from archcalc.spec.scope import Scope
-from archcalc.spec.source import Scalar, Sequence, Tree
+from archcalc.spec.source import Scalar, Sequence, Tree, problem_at
+from archcalc.spec.standard import standard_blocks
 
 MAX_LAYERS = 1_000_000
 MAX_CALLS = 50_000
 MAX_DEPTH = 32
+
+Inputs: TypeAlias = tuple[int, ...]
+_COUNT_WORDS = {2: "two", 3: "three"}
 
 
 def expand(
@@ -40,7 +45,7 @@ def expand(
 class _Expansion:
     def __init__(self, architecture: Architecture, input: Shape | None, overrides: Mapping[str, Value]) -> None:
         self.architecture, self.input, self.overrides = architecture, input, overrides
-        self.evaluate = Evaluator(architecture.document)
+        self.evaluate = Evaluator()
         self.problems: list[Problem] = list(architecture.problems)
         self.nodes: list[Node] = []
         self.paths: dict[str, int] = {}
@@ -55,11 +60,11 @@ class _Expansion:
         shape, more = (self.input, []) if self.input else input_shape(self.architecture, variables, self.evaluate)
         if problems or more or not shape:
             self._broken((*problems, *more))
-        scope = Scope("", variables, self.architecture.entries, INPUT)
+        scope = Scope("", variables, self.architecture.entries)
         self._sequence(self.architecture.entries, scope, INPUT)
         if self.architecture.entries and not self.nodes and not self.problems:
             self.problems.append(
-                self.architecture.document.problem(None, "no layer is left: every `when` is false with these vars")
+                self.architecture.document.problem("no layer is left: every `when` is false with these vars")
             )
         nodes = self.nodes if self.sound is None else self.nodes[: self.sound]
         return Graph(shape, tuple(nodes)), self.problems
@@ -68,7 +73,8 @@ class _Expansion:
         """Note problems, after which the nodes built so far are the last that can be trusted."""
         for problem in problems:
             if calls:
-                where = calls[-1].words()
+                seen_from = problem.location.file if problem.location else ""
+                where = call_words(calls, self.architecture.document, seen_from)
                 problem = problem._replace(hint=f"{problem.hint}; {where}" if problem.hint else where)
             if not any(known[:2] == problem[:2] for known in self.problems):  # once for all repetitions
                 self.problems.append(problem)
@@ -81,7 +87,9 @@ class _Expansion:
             if len(self.problems) >= MAX_PROBLEMS:
                 break
             try:
-                current = self._entry(entry, scope, current)
+                end = self._entry(entry, scope, current)
+                if scope.train_only or end < 0 or not self.nodes[end].train_only:
+                    current = end  # else it is a branch that ends here: the next entry reads what it read
             except SpecError as error:
                 self._broken(error.problems, scope.calls)
                 if isinstance(name := entry.common.get("name"), Scalar):
@@ -92,24 +100,24 @@ class _Expansion:
         if entry.kind == MALFORMED:
             self._broken(())
             return current
-        cls, block = kinds().get(entry.kind), self.architecture.blocks.get(entry.kind)
+        cls, block = kinds().get(entry.kind), self._block(entry.kind)
         if cls is None and block is None and entry.kind not in STRUCTURES:
-            known = [*kinds(), *STRUCTURES, *self.architecture.blocks]
+            known = [*kinds(), *STRUCTURES, *self.architecture.blocks, *standard_blocks()]
             hint = did_you_mean(entry.kind, known, "`archcalc kinds` lists all kinds")
             raise self.evaluate.error(entry.tree, f"unknown kind {entry.kind!r}", hint)
-        when, repeat = entry.common.get("when"), entry.common.get("repeat")
-        if when is not None and not self._condition(when, scope):
+        repeat = entry.common.get("repeat")
+        if not self._condition("when", entry, scope, otherwise=True):
             return current
         times = 1 if repeat is None else self.evaluate.whole(repeat, scope.variables, "repeat", least=0)
         self.calls += times * (cls is None)
         if len(self.nodes) + times > MAX_LAYERS or self.calls > MAX_CALLS:
             limit = f"{MAX_LAYERS:,} layers" if cls else f"{MAX_CALLS:,} blocks"
             raise self.evaluate.error(repeat or entry.tree, f"more than {limit}")
-        name = self._name(entry, scope)
+        name = scope.name(entry)
         if times == 0:
             return current
         try:
-            inputs = self._inputs(entry, cls, times, scope, current)
+            inputs = self._inputs(entry, cls or block, times, scope, current)
             if cls is not None:
                 return self._repeat(entry, cls, name, inputs, times, scope, repeated=repeat is not None)
         except SpecError as error:
@@ -119,81 +127,79 @@ class _Expansion:
             if name:
                 scope.namer.count(stands_for)
             return self._add(name or scope.namer.name(stands_for), Identity(), (current,), entry, scope)
-        return self._structures(entry, block, name, inputs[0], times, scope, repeated=repeat is not None)
+        return self._structures(entry, block, name, inputs, times, scope, repeated=repeat is not None)
 
-    def _condition(self, tree: Tree, scope: Scope) -> bool:
+    def _block(self, name: str) -> Block | None:
+        block = self.architecture.blocks.get(name)
+        if block is None and name not in kinds() and name not in STRUCTURES:
+            return standard_blocks().get(name)
+        return block
+
+    def _condition(self, field: str, entry: Entry, scope: Scope, *, otherwise: bool) -> bool:
+        tree = entry.common.get(field)
+        if tree is None:
+            return otherwise
         value = self.evaluate.value(tree, scope.variables)
         if not isinstance(value, bool | int):
-            raise self.evaluate.error(
-                tree, f"when must be a condition, got {show(value)}", "such as `when: depth > 18`"
-            )
+            message = f"{field} must be a condition, got {show(value)}"
+            raise self.evaluate.error(tree, message, f"such as `{field}: depth > 18`")
         return bool(value)
 
-    def _name(self, entry: Entry, scope: Scope) -> str | None:
-        tree = entry.common.get("name")
-        if tree is None:
-            return None
-        if not isinstance(tree, Scalar) or tree.value is None or not tree.text:
-            raise self.evaluate.error(tree, "name must be text")
-        if tree.text == "input":
-            raise self.evaluate.error(tree, "the name 'input' stands for the spec's input", "choose another name")
-        if tree.text in scope.lines:
-            message = f"name {tree.text!r} is given twice (first in line {scope.lines[tree.text]})"
-            raise self.evaluate.error(tree, message, "every layer needs a name of its own")
-        scope.lines[tree.text] = entry.line
-        return tree.text
-
-    def _inputs(self, entry: Entry, cls: type[Layer] | None, times: int, scope: Scope, current: int) -> tuple[int, ...]:
+    def _inputs(self, entry: Entry, kind: type[Layer] | Block | None, times: int, scope: Scope, current: int) -> Inputs:
+        """The nodes that an entry reads, as many as its kind takes."""
         tree = entry.common.get("from")
-        inputs: tuple[int, ...] = (current,)
+        inputs: Inputs = (current,)
         if tree is not None:
             items = tree.items if isinstance(tree, Sequence) else [tree]
-            found = [self._source(item, entry, scope) for item in items[:MAX_PROBLEMS]]
+            found = [scope.node(item, entry, self.paths) for item in items[:MAX_PROBLEMS]]
             problems = [item for item in found if isinstance(item, Problem)]
             if problems or None in found:
                 raise SpecError(problems)
             inputs = tuple(item for item in found if isinstance(item, int))
+            if not self._condition("train_only", entry, scope, otherwise=scope.train_only):
+                self._require_run(inputs, tree)
+        least, most = _arity(kind)
         where = tree or entry.tree
-        least, most = (1, 1) if cls is None else cls.arity
-        if least > 1 and times > 1:
+        if least > 1 and times > 1 and not isinstance(kind, Block):
             raise self.evaluate.error(where, f"{entry.kind} cannot be repeated: it takes several inputs")
         if len(inputs) < least or (most is not None and len(inputs) > most):
-            takes = f"{_COUNT_WORDS.get(least, least)} or more" if most is None else _COUNT_WORDS.get(least, str(least))
-            got = "" if len(inputs) == 1 else f", got {len(inputs)}"
-            message = f"{entry.kind} {'takes' if least == 1 else 'needs'} {takes} input{'s' * (least > 1)}{got}"
-            names = ", ".join("abcdefgh"[:least])
-            hint = "join them first with add or concat" if least == 1 else f"name them: `from: [{names}]`"
-            raise self.evaluate.error(where, message, hint)
+            raise self._wrong_count(where, entry, kind, len(inputs))
         return inputs
 
-    def _source(self, tree: Tree, entry: Entry, scope: Scope) -> int | Problem | None:
-        name = tree.text if isinstance(tree, Scalar) else ""
-        if name == "input":
-            return scope.input
-        found = scope.find(name, self.paths)
-        if found is not None:
-            return found
-        problem, given = self.architecture.document.problem, scope.given
-        if not name:
-            return problem(tree, "from must be a name or a list of names", "such as `from: [a, b]`")
-        if name in scope.failed:
+    def _require_run(self, inputs: Inputs, tree: Tree) -> None:
+        for i in inputs:
+            if i >= 0 and self.nodes[i].train_only:
+                message = f"from: {self.nodes[i].name} runs in training alone"
+                raise self.evaluate.error(tree, message, "what reads it must be `train_only` as well")
+
+    def _wrong_count(self, where: Tree, entry: Entry, kind: type[Layer] | Block | None, got: int) -> SpecError:
+        least, most = _arity(kind)
+        count = _COUNT_WORDS.get(least, str(least))
+        message = f"{entry.kind} needs {count}{' or more' if most is None else ''} inputs"
+        if least == 1:
+            hint = "join them first with add or concat"
+            return self.evaluate.error(where, f"{entry.kind} takes one input, got {got}", hint)
+        names = kind.inputs if isinstance(kind, Block) else "abcdefgh"[:least]
+        hint = f"name them: `from: [{', '.join(names)}]`"
+        return self.evaluate.error(where, message if got == 1 else f"{message}, got {got}", hint)
+
+    def _tied(self, entry: Entry, scope: Scope) -> int | None:
+        """The node whose weights an entry's layer uses."""
+        tree = entry.common.get("tied")
+        if tree is None:
             return None
-        if given.get(name) == entry.line:
-            return problem(tree, f"from: {name!r} is this layer itself", "a layer reads earlier ones")
-        if name in given and given[name] < entry.line:
-            message = f"from: {name!r} (line {given[name]}) is left out: its `when` is false or its `repeat` 0"
-            return problem(tree, message, "give both the same `when`")
-        if name in given:
-            return problem(tree, f"from: {name!r} comes later, in line {given[name]}", "a layer reads earlier ones")
-        known = ["input", *self.paths]
-        return problem(tree, f"from: no layer is called {name!r}", did_you_mean(name, known, f"known: {_some(known)}"))
+        found = scope.node(tree, entry, self.paths, "tied")
+        if isinstance(found, int) and found >= 0:
+            return found
+        at_input = problem_at(tree, "tied: the input holds no weights", "name a layer")
+        raise SpecError([found] if isinstance(found, Problem) else [at_input] if found is not None else [])
 
     def _repeat(
         self,
         entry: Entry,
         cls: type[Layer],
         name: str | None,
-        inputs: tuple[int, ...],
+        inputs: Inputs,
         times: int,
         scope: Scope,
         *,
@@ -205,6 +211,8 @@ class _Expansion:
         varies = repeated and "i" in self.evaluate.reads(entry)
         if entry.common.get("first") is not None:
             raise self.evaluate.error(entry.common["first"], "first is for blocks", "a layer may use `i` in its fields")
+        tied = self._tied(entry, scope)
+        train_only = self._condition("train_only", entry, scope, otherwise=scope.train_only)
         for i in range(times):
             if varies and i:
                 layer = self._layer(entry, cls, {**variables, "i": i})
@@ -216,7 +224,7 @@ class _Expansion:
             if (repeated or name is not None) and scope.prefix + local in self.paths:
                 message = f"name {local!r} is given twice"
                 raise self.evaluate.error(entry.place("name"), message, "every layer needs a name of its own")
-            inputs = (self._add(local, layer, inputs, entry, scope),)
+            inputs = (self._add(local, layer, inputs, entry, scope, tied, train_only),)
         if name is not None:
             self.paths[scope.prefix + name] = inputs[0]
         return inputs[0]
@@ -229,10 +237,19 @@ class _Expansion:
             layer = self._layers[key] = build_layer(cls, entry, self.evaluate, variables)
         return layer
 
-    def _add(self, local: str, layer: Layer, inputs: tuple[int, ...], entry: Entry, scope: Scope) -> int:
+    def _add(
+        self,
+        local: str,
+        layer: Layer,
+        inputs: Inputs,
+        entry: Entry,
+        scope: Scope,
+        tied: int | None = None,
+        train_only: bool = False,
+    ) -> int:
         path, position = scope.prefix + local, len(self.nodes)
         self.paths[path] = position
-        self.nodes.append(Node(path, layer, inputs, entry, scope.calls))
+        self.nodes.append(Node(path, layer, inputs, entry, scope.calls, tied, train_only or scope.train_only))
         return position
 
     def _structures(
@@ -240,13 +257,18 @@ class _Expansion:
         entry: Entry,
         block: Block | None,
         name: str | None,
-        current: int,
+        inputs: Inputs,
         times: int,
         scope: Scope,
         *,
         repeated: bool,
     ) -> int:
-        """Expand a block or a structure, `times` in a row; inside one that has a name, names begin with it."""
+        """Expand a block or a structure, `times` in a row; inside one that has a name, names begin with it.
+
+        Of several inputs, the first goes through the repetitions; each of them reads the same others.
+        """
+        current, *others = inputs
+        train_only = self._condition("train_only", entry, scope, otherwise=scope.train_only)
         if block is not None and name is None:
             name = scope.namer.plain(block.name)
         for i in range(times):
@@ -254,13 +276,22 @@ class _Expansion:
             local = f"{name}.{i}" if repeated else name
             prefix = scope.prefix if name is None else f"{scope.prefix}{local}."
             if block is not None:
-                inner = self._call(entry, block, scope, variables, prefix, current, first=i == 0)
+                arguments = self._arguments(entry, block, scope, variables, first=i == 0)
+                inner = Scope(
+                    prefix,
+                    {**scope.globals, **arguments},
+                    block.entries,
+                    inputs={"input": current, **dict(zip(block.inputs, (current, *others), strict=True))},
+                    calls=(*scope.calls, Call(block.name, prefix.removesuffix("."), entry.tree)),
+                    globals=scope.globals,
+                    train_only=train_only,
+                )
                 current = self._sequence(block.entries, inner, current)
             else:
                 inner = scope
-                if name is not None or repeated:
+                if name is not None or repeated or train_only:
                     inside = [e for part in entry.parts for e in part]
-                    inner = Scope(prefix, variables, inside, scope.input, scope)
+                    inner = Scope(prefix, variables, inside, parent=scope, train_only=train_only)
                     if name is None:
                         inner.namer = scope.namer
                 current = self._structure(entry, inner, current)
@@ -268,17 +299,9 @@ class _Expansion:
                 self.paths[f"{scope.prefix}{local}"] = self.paths[f"{scope.prefix}{name}"] = current
         return current
 
-    def _call(
-        self,
-        entry: Entry,
-        block: Block,
-        scope: Scope,
-        variables: dict[str, Value],
-        prefix: str,
-        current: int,
-        *,
-        first: bool,
-    ) -> Scope:
+    def _arguments(
+        self, entry: Entry, block: Block, scope: Scope, variables: dict[str, Value], *, first: bool
+    ) -> dict[str, Value]:
         if any(call.block == block.name for call in scope.calls):
             chain = " → ".join([*(call.block for call in scope.calls), block.name])
             raise self.evaluate.error(
@@ -286,11 +309,9 @@ class _Expansion:
             )
         if len(scope.calls) >= MAX_DEPTH:
             raise self.evaluate.error(entry.tree, f"blocks inside one another more than {MAX_DEPTH} deep")
-        arguments = block_arguments(entry, block, self.evaluate, variables, first=first)
-        call = Call(block.name, prefix.removesuffix("."), entry.line)
-        return Scope(
-            prefix, {**scope.globals, **arguments}, block.entries, current, None, (*scope.calls, call), scope.globals
-        )
+        if (tied := entry.common.get("tied")) is not None:
+            raise self.evaluate.error(tied, "tied is for layers", "give it to the layers inside the block")
+        return block_arguments(entry, block, self.evaluate, variables, first=first)
 
     def _structure(self, entry: Entry, scope: Scope, current: int) -> int:
         ends = [self._sequence(part, scope, current) for part in entry.parts]
@@ -304,8 +325,8 @@ class _Expansion:
         return self._add(scope.namer.name(join), join(), tuple(ends), entry, scope)
 
 
-_COUNT_WORDS = {1: "one", 2: "two", 3: "three"}
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:12])} and {len(names) - 12} more"
+def _arity(kind: type[Layer] | Block | None) -> tuple[int, int | None]:
+    """How many inputs a kind, a block or (None) a structure takes, at the least and at the most."""
+    if isinstance(kind, Block):
+        return len(kind.inputs), len(kind.inputs)
+    return (1, 1) if kind is None else kind.arity

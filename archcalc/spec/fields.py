@@ -9,10 +9,11 @@ import msgspec
 
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.layers import Layer
-from archcalc.spec.architecture import COMMON_FIELDS, LAYER_FIELDS, Block, Entry
+from archcalc.spec.architecture import Block
+from archcalc.spec.entry import CALL_FIELDS, LAYER_FIELDS, Entry
 from archcalc.spec.expression import MAX_ITEMS, Expression, ExpressionError, Value, is_small
-from archcalc.spec.source import Document, Scalar, Sequence, Tree
 from archcalc.spec.source import Mapping as MappingTree
+from archcalc.spec.source import Scalar, Sequence, Tree, line_words, problem_at
 
 Variables: TypeAlias = Mapping[str, Value]
 
@@ -20,10 +21,9 @@ MAX_EXPRESSIONS = 200_000
 
 
 class Evaluator:
-    """Evaluates the trees of one document; each expression is parsed once, however often it is evaluated."""
+    """Evaluates trees; each expression is parsed once, however often it is evaluated."""
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
+    def __init__(self) -> None:
         self._parsed: dict[str, Expression] = {}
         self._length = 0
         self._reads: dict[int, tuple[str, ...]] = {}
@@ -75,7 +75,7 @@ class Evaluator:
 
     def error(self, tree: Tree, message: str, hint: str | None = None) -> SpecError:
         """A SpecError of one problem at `tree`."""
-        return SpecError([self.document.problem(tree, message, hint)])
+        return SpecError([problem_at(tree, message, hint)])
 
     def _expression(self, tree: Scalar) -> Expression:
         parsed = self._parsed.get(tree.text)
@@ -88,7 +88,7 @@ class Evaluator:
 
     def _expression_error(self, tree: Scalar, error: ExpressionError) -> SpecError:
         text = tree.text if len(tree.text) <= 60 else tree.text[:57] + "..."
-        location = self.document.locate(tree.line, tree.column)
+        location = tree.document.locate(tree.line, tree.column)
         if location.text.startswith(tree.text, tree.column - 1):  # plain text on one line: point inside it
             location = location._replace(column=tree.column + error.offset)
         return SpecError([Problem(f"{text!r}: {error}", location, error.hint)])
@@ -109,12 +109,12 @@ def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables:
         hint = did_you_mean(name, fields, f"fields of {entry.kind}: {', '.join(fields)}")
         if ")" in name or "]" in name:
             hint = "within {…} an expression with brackets or commas needs quotes, such as 'max(a, b)'"
-        problems.append(evaluator.document.problem(entry.keys[name], f"{entry.kind} has no field {name!r}", hint))
+        problems.append(problem_at(entry.keys[name], f"{entry.kind} has no field {name!r}", hint))
     missing = [name for name in required_fields(cls) if name not in trees]
     if missing:
         hint = f"such as {entry.kind}: {{{', '.join(f'{name}: …' for name in missing)}}}"
         message = f"{entry.kind} needs {' and '.join(missing)}"
-        problems.append(evaluator.document.problem(entry.tree, message, hint))
+        problems.append(problem_at(entry.tree, message, hint))
     values: dict[str, Any] = {}
     for name, tree in trees.items():
         if name in types:
@@ -125,7 +125,7 @@ def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables:
     if not problems:
         with contextlib.suppress(msgspec.ValidationError):
             return msgspec.convert(values, cls)
-    problems += [p for name in values if (p := _invalid(name, values[name], types, trees, evaluator, entry))]
+    problems += [p for name in values if (p := _invalid(name, values[name], types, trees, entry))]
     raise SpecError(problems)
 
 
@@ -138,7 +138,7 @@ def block_arguments(
     first repetition, the fields under `first` take the place of the others.
     """
     trees = dict(entry.fields)
-    problems, problem = [], evaluator.document.problem
+    problems = []
     if entry.scalar is not None:
         if not block.params:
             raise evaluator.error(entry.scalar, f"block {block.name} has no parameters; it takes no value")
@@ -150,8 +150,10 @@ def block_arguments(
     for name, tree in (*trees.items(), *overriding.items()):
         if name not in block.params:
             known = f"its parameters: {', '.join(block.params)}" if block.params else "it has none"
-            hint = did_you_mean(name, [*block.params, *COMMON_FIELDS], known)
-            problems.append(problem(entry.keys.get(name, tree), f"block {block.name} has no parameter {name!r}", hint))
+            hint = did_you_mean(name, [*block.params, *CALL_FIELDS], known)
+            problems.append(
+                problem_at(entry.keys.get(name, tree), f"block {block.name} has no parameter {name!r}", hint)
+            )
     if first:
         trees |= overriding
     values: dict[str, Value] = {}
@@ -163,7 +165,8 @@ def block_arguments(
                 values[name] = evaluator.value(default, {**variables, **values})
             else:
                 hint = f"such as {entry.kind}: {{{name}: …}}"
-                problems.append(problem(entry.tree, f"block {block.name} (line {block.line}) needs {name}", hint))
+                where = line_words(block.tree, entry.tree.document.name)
+                problems.append(problem_at(entry.tree, f"block {block.name} ({where}) needs {name}", hint))
         except SpecError as error:
             problems += error.problems
     if problems:
@@ -178,14 +181,12 @@ def field_value(type_: Any, tree: Tree, evaluator: Evaluator, variables: Variabl
     return evaluator.value(tree, variables)
 
 
-def _invalid(
-    name: str, value: Value, types: dict[str, Any], trees: dict[str, Tree], evaluator: Evaluator, entry: Entry
-) -> Problem | None:
+def _invalid(name: str, value: Value, types: dict[str, Any], trees: dict[str, Tree], entry: Entry) -> Problem | None:
     try:
         msgspec.convert(value, types[name])
     except msgspec.ValidationError:
         message = f"{entry.kind}: {name} must be {describe(types[name])}, got {show(value)}"
-        return evaluator.document.problem(trees[name], message)
+        return problem_at(trees[name], message)
     return None
 
 

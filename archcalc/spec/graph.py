@@ -4,32 +4,42 @@ import msgspec
 
 from archcalc.layers import Layer
 from archcalc.layers.arithmetic import Shape
-from archcalc.spec.architecture import Entry
+from archcalc.spec.entry import Entry
+from archcalc.spec.source import Document, Tree, line_words
 
 INPUT = -1
 """The index that stands for the spec's input among a node's inputs."""
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """A block that a node came from: its name, the path that it was called as, and the line of the call."""
+    """A block that a node came from: its name, the path that it was called as, and where the call stands."""
 
     block: str
     path: str
-    line: int
+    tree: Tree
 
-    def words(self) -> str:
-        """The call, for a message."""
-        return f"in block {self.block}, called as {self.path} in line {self.line}"
+
+def call_words(calls: tuple[Call, ...], document: Document, seen_from: str) -> str:
+    """The innermost call that stands in the spec's own document, for a message about the file named `seen_from`."""
+    own = [call for call in calls if call.tree.document is document]
+    call = (own or calls)[-1]
+    return f"in block {call.block}, called as {call.path} in {line_words(call.tree, seen_from)}"
 
 
 class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One layer of the graph. `inputs` are indices of earlier nodes, or INPUT; equal layers may be one object."""
+    """One layer of the graph. `inputs` are indices of earlier nodes, or INPUT; equal layers may be one object.
+
+    `tied` is the index of the node whose weights it uses. One that is `train_only` is left out in eval mode, where
+    nothing else reads it.
+    """
 
     name: str
     layer: Layer
     inputs: tuple[int, ...]
     entry: Entry
     calls: tuple[Call, ...] = ()
+    tied: int | None = None
+    train_only: bool = False
 
 
 class Graph(msgspec.Struct, frozen=True, eq=False):

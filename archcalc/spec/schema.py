@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 
 from archcalc.layers import Layer, kinds, merge
-from archcalc.spec.architecture import COMMON_FIELDS, LAYER_FIELDS, STRUCTURES, TOP_LEVEL
+from archcalc.spec.architecture import BLOCK_KEYS, TOP_LEVEL
+from archcalc.spec.entry import CALL_FIELDS, COMMON_FIELDS, LAYER_FIELDS, STRUCTURE_FIELDS, STRUCTURES
 from archcalc.spec.fields import required_fields
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -14,19 +15,27 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def spec_schema() -> dict[str, Any]:
     """The schema of a spec.
 
-    >>> sorted(spec_schema()["required"])
-    ['input', 'layers']
+    >>> sorted(spec_schema()["properties"])[:4]
+    ['blocks', 'extends', 'input', 'layers']
     """
     value = {"anyOf": [{"type": ["number", "boolean"]}, _ref("expression"), {"type": "array", "items": _ref("value")}]}
     top: dict[str, dict[str, Any]] = {
         "name": {"type": "string"},
         "title": {"type": "string"},
         "source": {"type": "string"},
+        "extends": {"type": "string", "minLength": 1},
         "input": {"anyOf": [{"type": "array", "items": _ref("dimension"), "minItems": 1}, _ref("dimension")]},
         "vars": {"type": "object", "additionalProperties": _ref("value")},
+        "replace": {"type": "object", "additionalProperties": _ref("part")},
         "layers": _ref("layers"),
         "blocks": {"type": "object", "additionalProperties": _ref("block")},
         "variants": {"type": "object", "additionalProperties": {"anyOf": [_ref("variant"), {"type": "null"}]}},
+    }
+    block: dict[str, dict[str, Any]] = {
+        "title": {"type": "string"},
+        "params": {"type": "object", "additionalProperties": {"anyOf": [_ref("value"), {"type": "null"}]}},
+        "inputs": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+        "layers": _ref("layers"),
     }
     return {
         "$schema": DIALECT,
@@ -34,7 +43,7 @@ def spec_schema() -> dict[str, Any]:
         "description": "A neural network as a list of layers, for archcalc.",
         "type": "object",
         "properties": {name: {"description": TOP_LEVEL[name], **schema} for name, schema in top.items()},
-        "required": ["input", "layers"],
+        "anyOf": [{"required": ["input", "layers"], "not": {"required": ["replace"]}}, {"required": ["extends"]}],
         "additionalProperties": False,
         "$defs": {
             "expression": {"type": "string", "description": "arithmetic over the vars, such as 4 * width"},
@@ -45,10 +54,7 @@ def spec_schema() -> dict[str, Any]:
             "part": {"type": "array", "items": _ref("entry")},
             "block": {
                 "type": "object",
-                "properties": {
-                    "params": {"type": "object", "additionalProperties": {"anyOf": [_ref("value"), {"type": "null"}]}},
-                    "layers": _ref("layers"),
-                },
+                "properties": {name: {"description": BLOCK_KEYS[name], **part} for name, part in block.items()},
                 "required": ["layers"],
                 "additionalProperties": False,
             },
@@ -111,7 +117,7 @@ def _structures() -> list[dict[str, Any]]:
         ),
         "sequence": ({"layers": _ref("layers")}, ["layers"]),
     }
-    common = {name: _ref(name) for name in LAYER_FIELDS}
+    common = {name: _ref(name) for name in STRUCTURE_FIELDS}
     return [
         {
             "type": "object",
@@ -134,7 +140,7 @@ def _structures() -> list[dict[str, Any]]:
 def _calls() -> list[dict[str, Any]]:
     """Calls of the spec's own blocks, whose names and parameters a schema cannot know: any name that is no kind."""
     taken = [*kinds(), *STRUCTURES]
-    arguments = {"type": "object", "properties": {name: _ref(name) for name in COMMON_FIELDS}}
+    arguments = {"type": "object", "properties": {name: _ref(name) for name in CALL_FIELDS}}
     call = {"anyOf": [{**arguments, "additionalProperties": _ref("value")}, _ref("value"), {"type": "null"}]}
     return [
         {"type": "string", "not": {"enum": taken}},
@@ -155,6 +161,8 @@ def _common() -> dict[str, Any]:
         "from": names,
         "repeat": {"anyOf": [{"type": "integer", "minimum": 0}, _ref("expression")]},
         "when": {"anyOf": [{"type": "boolean"}, _ref("expression")]},
+        "train_only": {"anyOf": [{"type": "boolean"}, _ref("expression")]},
+        "tied": {"type": "string", "minLength": 1},
         "first": {"type": "object", "additionalProperties": _ref("value")},
     }
     return {name: {"description": COMMON_FIELDS[name], **schema} for name, schema in schemas.items()}

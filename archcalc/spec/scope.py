@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from archcalc.spec.architecture import Entry
-from archcalc.spec.expression import Value
-from archcalc.spec.graph import Call
+from archcalc.errors import Problem, SpecError, did_you_mean
+from archcalc.spec.entry import Entry
+from archcalc.spec.expression import Value, some
+from archcalc.spec.graph import INPUT, Call
 from archcalc.spec.naming import Namer
-from archcalc.spec.source import Scalar
+from archcalc.spec.source import Scalar, Tree, problem_at
 
 
 class Scope:
     """The variables and names of a run of entries.
 
-    `input` is the node that `from: input` means; `calls` are the blocks that it is inside of, the innermost last;
-    `globals` are the vars of the spec, which a block sees besides its own parameters.
+    `inputs` are the nodes that it begins from, by the name that `from` knows them by; `input` is always there. `calls`
+    are the blocks that it is inside of, the innermost last; `globals` are the vars of the spec, which a block sees
+    besides its own parameters. Inside `train_only` everything runs in training alone.
     """
 
     def __init__(
@@ -21,28 +23,76 @@ class Scope:
         prefix: str,
         variables: dict[str, Value],
         entries: Iterable[Entry],
-        input: int,
+        *,
+        inputs: Mapping[str, int] | None = None,
         parent: "Scope | None" = None,
         calls: tuple[Call, ...] | None = None,
         globals: dict[str, Value] | None = None,
+        train_only: bool = False,
     ) -> None:
-        self.prefix, self.variables, self.input, self.parent = prefix, variables, input, parent
+        self.prefix, self.variables, self.parent = prefix, variables, parent
+        self.inputs: Mapping[str, int] = inputs or (parent.inputs if parent else {"input": INPUT})
         self.calls: tuple[Call, ...] = calls if calls is not None else parent.calls if parent else ()
         self.globals: dict[str, Value] = globals if globals is not None else parent.globals if parent else variables
+        self.train_only: bool = train_only or (parent is not None and parent.train_only)
         self.given = dict(_given(entries))
         self.lines: dict[str, int] = {}
         self.failed: set[str] = set()
         """Names of layers that are in error themselves: what reads them is not reported as well."""
         self.namer = Namer(tuple(self.given))
 
-    def find(self, name: str, paths: Mapping[str, int]) -> int | None:
-        """The node that a name leads to: from here, from the scopes around, or as a path from the outside."""
+    def name(self, entry: Entry) -> str | None:
+        """The name that an entry gives itself; raises SpecError where it cannot have it."""
+        tree = entry.common.get("name")
+        if tree is None:
+            return None
+        if not isinstance(tree, Scalar) or tree.value is None or not tree.text:
+            raise SpecError([problem_at(tree, "name must be text")])
+        if tree.text == "input":
+            message = "the name 'input' stands for the spec's input"
+            raise SpecError([problem_at(tree, message, "choose another name")])
+        if tree.text in self.lines:
+            message = f"name {tree.text!r} is given twice (first in line {self.lines[tree.text]})"
+            raise SpecError([problem_at(tree, message, "every layer needs a name of its own")])
+        self.lines[tree.text] = entry.line
+        return tree.text
+
+    def node(self, tree: Tree, entry: Entry, paths: Mapping[str, int], field: str = "from") -> int | Problem | None:
+        """The node that a name in an entry leads to, or what is wrong with it; None where that is known already."""
+        name = tree.text if isinstance(tree, Scalar) else ""
+        if name in self.inputs:
+            return self.inputs[name]
+        found = self._find(name, paths)
+        if found is not None:
+            return found
+        if not name:
+            lists = " or a list of names" if field == "from" else ""
+            return problem_at(tree, f"{field} must be a name{lists}", f"such as `{field}: conv1`")
+        if name in self.failed:
+            return None
+        if name in self.given:
+            return self._not_there(name, tree, entry, field)
+        known = [*self.inputs, *paths]
+        hint = did_you_mean(name, known, f"known: {some(known)}")
+        return problem_at(tree, f"{field}: no layer is called {name!r}", hint)
+
+    def _find(self, name: str, paths: Mapping[str, int]) -> int | None:
+        """From here, from the scopes around, or as a path from the outside."""
         scope: Scope | None = self
         while scope is not None:
             if scope.prefix + name in paths:
                 return paths[scope.prefix + name]
             scope = scope.parent
         return paths.get(name)
+
+    def _not_there(self, name: str, tree: Tree, entry: Entry, field: str) -> Problem:
+        line = self.given[name]
+        if line == entry.line:
+            return problem_at(tree, f"{field}: {name!r} is this layer itself", "a layer reads earlier ones")
+        if line < entry.line:
+            message = f"{field}: {name!r} (line {line}) is left out: its `when` is false or its `repeat` 0"
+            return problem_at(tree, message, "give both the same `when`")
+        return problem_at(tree, f"{field}: {name!r} comes later, in line {line}", "a layer reads earlier ones")
 
 
 def _given(entries: Iterable[Entry]) -> Iterator[tuple[str, int]]:

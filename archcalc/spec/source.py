@@ -36,31 +36,34 @@ _WORDS: dict[str, bool | float | None] = {
 class Scalar:
     """A single value: null, true, false, a number or a string, and the text it was written as."""
 
-    __slots__ = ("column", "line", "size", "text", "value")
+    __slots__ = ("column", "document", "line", "size", "text", "value")
 
-    def __init__(self, value: bool | int | float | str | None, text: str, line: int, column: int) -> None:
-        self.value, self.text, self.line, self.column, self.size = value, text, line, column, 1
+    def __init__(
+        self, value: bool | int | float | str | None, text: str, document: "Document", line: int, column: int
+    ) -> None:
+        self.value, self.text, self.size = value, text, 1
+        self.document, self.line, self.column = document, line, column
 
 
 class Sequence:
     """A list of trees."""
 
-    __slots__ = ("column", "items", "line", "size")
+    __slots__ = ("column", "document", "items", "line", "size")
 
-    def __init__(self, line: int, column: int) -> None:
+    def __init__(self, document: "Document", line: int, column: int) -> None:
         self.items: list[Tree] = []
-        self.line, self.column, self.size = line, column, 1
+        self.document, self.line, self.column, self.size = document, line, column, 1
 
 
 class Mapping:
     """Trees by key, in the order of the text; `keys` holds where each key stands."""
 
-    __slots__ = ("column", "items", "keys", "line", "size")
+    __slots__ = ("column", "document", "items", "keys", "line", "size")
 
-    def __init__(self, line: int, column: int) -> None:
+    def __init__(self, document: "Document", line: int, column: int) -> None:
         self.items: dict[str, Tree] = {}
         self.keys: dict[str, Scalar] = {}
-        self.line, self.column, self.size = line, column, 1
+        self.document, self.line, self.column, self.size = document, line, column, 1
 
 
 Tree: TypeAlias = Scalar | Sequence | Mapping
@@ -85,10 +88,20 @@ class Document:
                 column += 2 * (pair.start() + 1 < column)
         return Location(self.name, line, column, text)
 
-    def problem(self, tree: Tree | None, message: str, hint: str | None = None) -> Problem:
-        """A problem at `tree` (at the beginning of the file where None)."""
-        line, column = (tree.line, tree.column) if tree is not None else (1, 1)
-        return Problem(message, self.locate(line, column), hint)
+    def problem(self, message: str, hint: str | None = None) -> Problem:
+        """A problem of the text as a whole, placed at its beginning."""
+        return Problem(message, self.locate(1, 1), hint)
+
+
+def line_words(tree: Tree, seen_from: str) -> str:
+    """Where a tree stands, for a message about the file of the name `seen_from`."""
+    file = tree.document.name
+    return f"line {tree.line}" if file == seen_from else f"{file}, line {tree.line}"
+
+
+def problem_at(tree: Tree, message: str, hint: str | None = None) -> Problem:
+    """A problem at the place of a tree, in the document that it is of."""
+    return Problem(message, tree.document.locate(tree.line, tree.column), hint)
 
 
 def read_file(path: str) -> Document:
@@ -215,15 +228,15 @@ class _Composer:
             value = resolve(event.value) if plain else event.value
             if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
                 raise self._error(event, f"number {event.value[:40]} is out of range", "numbers go up to 10^18")
-            return Scalar(value, event.value, line, column)
+            return Scalar(value, event.value, self.document, line, column)
         if isinstance(event, yaml.SequenceStartEvent):
-            sequence = Sequence(line, column)
+            sequence = Sequence(self.document, line, column)
             for item in self._until(yaml.SequenceEndEvent):
                 child = self._tree(item, depth + 1)
                 sequence.items.append(child)
                 sequence.size += child.size
             return sequence
-        mapping = Mapping(line, column)
+        mapping = Mapping(self.document, line, column)
         for item in self._until(yaml.MappingEndEvent):
             key = self._tree(item, depth + 1)
             child = self._tree(self.next(), depth + 1)
@@ -243,7 +256,7 @@ class _Composer:
 
     def _problem(self, key: Tree, message: str, hint: str | None = None) -> None:
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(self.document.problem(key, message, hint))
+            self.problems.append(problem_at(key, message, hint))
 
     def _alias(self, event: Any) -> Tree:
         node = self.anchors.get(event.anchor)

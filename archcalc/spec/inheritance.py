@@ -1,0 +1,81 @@
+"""A spec that extends another: what it takes over, what it changes, and what comes after."""
+
+import msgspec
+
+from archcalc.errors import Problem, did_you_mean
+from archcalc.spec.architecture import Architecture, Replacement
+from archcalc.spec.entry import STRUCTURES, Entry
+from archcalc.spec.expression import some
+from archcalc.spec.source import problem_at
+
+
+def extended(own: Architecture, base: Architecture) -> Architecture:
+    """The architecture that `own` makes of `base`.
+
+    Its own vars, blocks and input go before the base's of the same name; entries of the base that it replaces give way
+    to its own, and its layers come after the base's.
+    """
+    variables = base.vars | own.vars
+    kept, replaced = _replaced(base.entries, own.replace)
+    names = list(_names(base.entries))
+    problems = [_unknown(replacement, names) for name, replacement in own.replace.items() if name not in replaced]
+    for variant in own.variants.values():
+        for name, tree in variant.vars.items():
+            if name not in variables:
+                known = f"its vars: {some(variables)}" if variables else "the spec has no vars"
+                hint = did_you_mean(name, variables, known)
+                problems.append(problem_at(tree, f"unknown variable {name!r}", hint))
+    return msgspec.structs.replace(
+        own,
+        input=own.input or base.input,
+        source=own.source or base.source,
+        vars=variables,
+        blocks=base.blocks | own.blocks,
+        entries=(*kept, *own.entries),
+        problems=(*base.problems, *own.problems, *problems),
+        extends=None,
+        replace={},
+    )
+
+
+def _replaced(entries: tuple[Entry, ...], by: dict[str, Replacement]) -> tuple[tuple[Entry, ...], set[str]]:
+    """The entries with those of these names replaced, and the names that were found."""
+    kept: list[Entry] = []
+    found: set[str] = set()
+    for entry in entries:
+        name = _name(entry)
+        if name is not None and name in by:
+            kept.append(_stand_in(by[name], entry))
+            found.add(name)
+            continue
+        parts = [_replaced(part, by) for part in entry.parts]
+        if any(inside for _, inside in parts):
+            entry = msgspec.structs.replace(entry, parts=tuple(part for part, _ in parts))
+            found.update(*(inside for _, inside in parts))
+        kept.append(entry)
+    return tuple(kept), found
+
+
+def _stand_in(replacement: Replacement, entry: Entry) -> Entry:
+    """One entry under the name of the one that it replaces, and reading what that one read."""
+    common = {"name": replacement.tree, **{key: tree for key, tree in entry.common.items() if key == "from"}}
+    if len(replacement.entries) == 1 and replacement.entries[0].kind not in STRUCTURES:
+        (only,) = replacement.entries
+        return msgspec.structs.replace(only, common={**common, **only.common})
+    return Entry("sequence", replacement.tree, common=common, parts=(replacement.entries,))
+
+
+def _names(entries: tuple[Entry, ...]) -> list[str]:
+    found = [name for entry in entries if (name := _name(entry)) is not None]
+    return found + [name for entry in entries for part in entry.parts for name in _names(part)]
+
+
+def _name(entry: Entry) -> str | None:
+    tree = entry.common.get("name")
+    return getattr(tree, "text", None)
+
+
+def _unknown(replacement: Replacement, names: list[str]) -> Problem:
+    name = replacement.tree.text
+    hint = did_you_mean(name, names, f"its named layers: {some(names)}" if names else "none of its layers has a name")
+    return problem_at(replacement.tree, f"replace: what this extends has no layer named {name!r}", hint)

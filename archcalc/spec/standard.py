@@ -1,0 +1,18 @@
+"""The blocks that every spec may call: compound things, written in the spec language itself."""
+
+import functools
+import os
+
+from archcalc.spec.architecture import Block, read_blocks
+from archcalc.spec.catalogue import specs_directory
+from archcalc.spec.source import read_file
+
+
+@functools.cache
+def standard_blocks() -> dict[str, Block]:
+    """The shipped blocks by name. A spec's own block of the same name goes before.
+
+    >>> standard_blocks()["squeeze_excitation"].title
+    'Squeeze-and-excitation: channels weighed by a gate that sees the whole map'
+    """
+    return read_blocks(read_file(os.path.join(specs_directory(), "standard", "blocks.yaml")))

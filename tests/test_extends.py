@@ -1,0 +1,270 @@
+"""A spec that extends another, and blocks that every spec may call."""
+
+from pathlib import Path
+
+import pytest
+
+import archcalc
+from archcalc.errors import SpecError
+from archcalc.spec.standard import standard_blocks
+from tests.specs_helper import messages, names, numbers, report
+
+BASE = """
+input: [3, 8, 8]
+vars: {width: 4, classes: 10}
+blocks: {unit: {layers: [{conv: {filters: width, kernel: 3, pad: 1}}]}}
+layers:
+  - unit: {name: stem}
+  - sequence: {layers: [{unit: {name: inner}}]}
+  - flatten
+  - linear: {name: head, features: classes}
+variants: {small: {width: 2}}
+"""
+
+
+def extending(tmp_path: Path, text: str, name: str = "mine.yaml") -> str:
+    (tmp_path / "base.yaml").write_text(BASE)
+    (tmp_path / name).write_text(text)
+    return str(tmp_path / name)
+
+
+def rows(path: str) -> list[tuple[str, int]]:
+    return [(row.name, row.params) for row in archcalc.analyze(archcalc.load(path)).layers]
+
+
+def test_it_takes_over_all_and_adds(tmp_path: Path) -> None:
+    path = extending(tmp_path, "extends: base.yaml:small\nvars: {classes: 5}\nlayers: [softmax]")
+    assert rows(path) == [
+        ("stem.conv1", 3 * 2 * 9 + 2),
+        ("inner.conv1", 2 * 2 * 9 + 2),
+        ("flatten", 0),
+        ("head", 2 * 64 * 5 + 5),
+        ("softmax1", 0),
+    ]
+
+
+def test_it_replaces_vars_blocks_input_and_layers(tmp_path: Path) -> None:
+    text = """
+extends: base.yaml:small
+input: [1, 4, 4]
+blocks: {unit: {layers: [relu]}}
+replace:
+  inner: [{conv: {filters: 3, kernel: 1}}, relu]
+  head: [{linear: 7}]
+"""
+    assert rows(extending(tmp_path, text)) == [
+        ("stem.relu", 0),
+        ("inner.conv1", 6),
+        ("inner.relu1", 0),
+        ("flatten", 0),
+        ("head", 48 * 7 + 7),
+    ]
+
+
+def test_an_empty_list_leaves_a_layer_out(tmp_path: Path) -> None:
+    path = extending(tmp_path, "extends: base.yaml:small\nreplace: {head: []}")
+    assert [name for name, _ in rows(path)] == ["stem.conv1", "inner.conv1", "flatten"]
+
+
+def test_variants_of_a_spec_that_extends_one(tmp_path: Path) -> None:
+    path = extending(tmp_path, "extends: base.yaml:small\nvariants: {a: {classes: 3}, b: {width: 1}}")
+    assert dict(rows(f"{path}:a"))["head"] == 2 * 64 * 3 + 3
+    assert dict(rows(f"{path}:b"))["head"] == 64 * 10 + 10
+
+
+def test_a_shipped_one_can_be_extended(tmp_path: Path) -> None:
+    path = extending(tmp_path, "extends: resnet18\nvars: {classes: 10}")
+    full = archcalc.analyze(archcalc.load("resnet18")).totals.params
+    assert archcalc.analyze(archcalc.load(path)).totals.params == full - 990 * 513
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("extends: base.yml", ":1:10: error: {folder}/base.yml cannot be read: No such file or directory"),
+        ("extends: base.yaml", ":1:10: error: base is a family; its variants: small"),
+        ("extends: resnet19", ":1:10: error: no architecture or file is called 'resnet19'"),
+        ("extends: [a]", ":1:10: error: extends must be a name or a file"),
+        ("extends: mine.yaml", ":1:10: error: extends itself: {folder}/mine.yaml → {folder}/mine.yaml"),
+        (
+            "extends: base.yaml:small\nreplace: {haed: []}",
+            ":2:11: error: replace: what this extends has no layer named 'haed'",
+        ),
+        (
+            "extends: base.yaml:small\nvariants: {a: {widht: 3}}",
+            ":2:23: error: unknown variable 'widht'",
+        ),
+        (
+            "input: [3]\nlayers: [relu]\nreplace: {head: [relu]}",
+            ":3:1: error: replace needs an architecture that the spec extends",
+        ),
+    ],
+)
+def test_what_is_wrong_with_it(tmp_path: Path, text: str, expected: str) -> None:
+    path = extending(tmp_path, text)
+    variant = ":a" if "variants" in text else ""
+    with pytest.raises(SpecError) as caught:
+        archcalc.load(path + variant)
+    assert f"{path}{expected.format(folder=tmp_path)}" in str(caught.value)
+
+
+def test_an_error_in_the_base_shows_its_file(tmp_path: Path) -> None:
+    path = extending(tmp_path, "extends: base.yaml:small\ninput: [3]")
+    with pytest.raises(SpecError) as caught:
+        archcalc.analyze(archcalc.load(path))
+    assert f"{tmp_path}/base.yaml:4:27: error: stem.conv1: conv needs an input of" in str(caught.value)
+    assert "in block unit, called as stem in line 6" in str(caught.value)
+
+
+def test_standard_blocks_are_called_like_a_kind() -> None:
+    found = report("input: [32, 8, 8]\nlayers:\n  - squeeze_excitation: {channels: 32, squeeze: 4}")
+    assert [row.name for row in found.layers] == [
+        f"squeeze_excitation.{name}" for name in ("pool", "squeeze", "relu1", "excite", "sigmoid2", "mul2")
+    ]
+    assert found.totals.params == 32 * 4 + 4 + 4 * 32 + 32
+    assert {row.line for row in found.layers} == {3}
+
+
+def test_a_block_of_ones_own_goes_before_a_standard_one() -> None:
+    text = "input: [32, 8, 8]\nblocks: {squeeze_excitation: {layers: [relu]}}\nlayers: [squeeze_excitation]"
+    assert names(text) == ["squeeze_excitation.relu"]
+
+
+def test_an_error_in_a_standard_block_names_the_call() -> None:
+    text = "input: [32]\nlayers:\n  - squeeze_excitation: 32"
+    assert "blocks.yaml:" in messages(text)
+    assert "in block squeeze_excitation, called as squeeze_excitation in net.yaml, line 3" in messages(text)
+    missing = messages("input: [32]\nlayers:\n  - squeeze_excitation")
+    assert missing.startswith("net.yaml:3:5: error: block squeeze_excitation (")
+
+
+def test_every_standard_block_says_what_it_is() -> None:
+    for block in standard_blocks().values():
+        assert block.title, block.name
+
+
+TWO_INPUTS = """
+input: [4, 8, 8]
+blocks:
+  up:
+    params: {filters: null}
+    inputs: [below, skip]
+    layers:
+      - conv: {filters: filters, kernel: 1}
+      - concat: {from: [conv1, skip]}
+      - concat: {from: [concat1, below, input]}
+layers:
+  - conv: {name: a, filters: 2, kernel: 1}
+  - conv: {name: b, filters: 3, kernel: 1}
+  - up: {filters: 5, from: [b, a]}
+  - add: {from: [up, up]}
+"""
+
+
+def test_a_block_of_several_inputs() -> None:
+    found = report(TWO_INPUTS)
+    assert [(row.name, row.output[0]) for row in found.layers[2:]] == [
+        ("up.conv1", 5),
+        ("up.concat1", 7),
+        ("up.concat1_2", 13),
+        ("add2", 13),
+    ]
+
+
+def test_repetitions_of_it_read_the_same_others() -> None:
+    text = TWO_INPUTS.replace("- up: {", "- up: {repeat: 2, ")
+    assert [row.output[0] for row in report(text).layers[2:]] == [5, 7, 13, 5, 7, 33, 33]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("up: {filters: 5}", "up needs two inputs\n"),
+        ("up: {filters: 5, from: [a, b, a]}", "up needs two inputs, got 3"),
+        ("up: {filters: 5, from: [a, c]}", "from: no layer is called 'c'"),
+    ],
+)
+def test_the_wrong_number_of_inputs(call: str, message: str) -> None:
+    text = TWO_INPUTS.replace("up: {filters: 5, from: [b, a]}", call)
+    assert message in messages(text)
+    assert "name them: `from: [below, skip]`" in messages(text) or "no layer" in message
+
+
+def test_inputs_of_a_block_must_be_names() -> None:
+    for wrong in ("[below, below]", "below", "[[a], b]", "[]"):
+        text = TWO_INPUTS.replace("[below, skip]", wrong)
+        assert "inputs of block up must be a list of different names" in messages(text)
+
+
+TIED = """
+input: [6]
+layers:
+  - linear: {name: a, features: 6, bias: false}
+  - linear: {name: b, features: 6, tied: a}
+  - linear: {name: c, features: 6, bias: false, tied: b}
+  - linear: {name: d, features: 5, bias: false, tied: a}
+"""
+
+
+def test_tied_weights_are_counted_once() -> None:
+    found = report(TIED.replace("features: 5", "features: 6"))
+    assert [(row.params, row.tied, row.macs) for row in found.layers] == [
+        (36, None, 36),
+        (6, "a", 36),
+        (0, "b", 36),
+        (0, "a", 36),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("", ""), "d: tied to a, which holds 36 weights, but needs 30"),
+        (("tied: b", "tied: input"), "tied: the input holds no weights"),
+        (("tied: b", "tied: d"), "tied: 'd' comes later, in line 7"),
+        (("tied: b", "tied: e"), "tied: no layer is called 'e'"),
+        (("tied: b", "tied: [a]"), "tied must be a name"),
+    ],
+)
+def test_what_cannot_be_tied(change: tuple[str, str], message: str) -> None:
+    assert message in messages(TIED.replace(*change))
+
+
+def test_tied_is_for_layers() -> None:
+    text = "input: [4]\nblocks: {a: {layers: [relu]}}\nlayers: [relu, {a: {tied: relu}}]"
+    assert "tied is for layers" in messages(text)
+    assert "sequence has no field 'tied'" in messages("input: [4]\nlayers: [{sequence: {tied: a, layers: [relu]}}]")
+
+
+AUXILIARY = """
+input: [6]
+vars: {heads: true}
+layers:
+  - linear: {name: a, features: 6}
+  - sequence: {name: aux, train_only: heads, layers: [{linear: 4}, {linear: {features: 2, train_only: true}}]}
+  - linear: {name: b, features: 3, from: a}
+"""
+
+
+def test_layers_that_run_in_training_alone_hold_parameters_and_cost_nothing() -> None:
+    found = report(AUXILIARY)
+    assert [(row.name, row.params, row.macs, row.memory_bytes, row.train_only) for row in found.layers] == [
+        ("a", 42, 36, 24, False),
+        ("aux.fc1", 28, 0, 0, True),
+        ("aux.fc2", 10, 0, 0, True),
+        ("b", 21, 18, 12, False),
+    ]
+    assert numbers(AUXILIARY.replace("train_only: heads, ", ""))[0] == numbers(AUXILIARY)[0]
+
+
+def test_the_next_layer_reads_what_such_a_branch_read() -> None:
+    assert numbers(AUXILIARY.replace(", from: a}", "}")) == numbers(AUXILIARY)
+
+
+def test_train_only_is_a_condition() -> None:
+    assert "train_only must be a condition" in messages(AUXILIARY.replace("train_only: heads", "train_only: [1]"))
+
+
+def test_what_runs_in_training_alone_cannot_be_read() -> None:
+    text = AUXILIARY.replace("from: a}", "from: aux}")
+    assert "from: aux.fc2 runs in training alone" in messages(text)
