@@ -17,6 +17,7 @@ from archcalc.layers import kinds
 from archcalc.spec.catalogue import specs_directory
 from archcalc.spec.description import describe_kind
 from archcalc.spec.schema import spec_schema
+from archcalc.spec.standard import standard_blocks
 from tests.running import ROOT, environment, on_terminal, piped
 
 VALIDATOR = jsonschema.Draft202012Validator(spec_schema())
@@ -133,7 +134,7 @@ def test_schema_command_prints_both_schemas(tmp_path: Path) -> None:
 
 def test_kinds_lists_every_kind_with_its_fields() -> None:
     listed = {row["kind"]: row for row in json.loads(piped("kinds", "--json").stdout)}
-    assert listed.keys() == kinds().keys()
+    assert listed.keys() == kinds().keys() | standard_blocks().keys()
     assert [field["name"] for field in listed["conv"]["fields"]][:2] == ["filters", "kernel"]
     assert listed["conv"]["rules"].keys() == {"Shape", "Params", "Ops", "Raises", "Source"}
     text = piped("kinds").stdout
@@ -145,7 +146,16 @@ def test_every_kind_has_a_page(kind: str) -> None:
     described = describe_kind(kind)
     assert all(field["meaning"] and field["type"] for field in described["fields"])
     assert all(described["rules"].values())
-    assert described["torch"].startswith("torch.")
+    assert described["torch"].startswith(("torch.", "archcalc.torch_backend."))
+
+
+def test_a_block_that_every_spec_may_call_has_a_page() -> None:
+    page = piped("kinds", "cross_attention").stdout
+    assert page.startswith("cross_attention: Multi-head attention of tokens to those of another sequence")
+    assert "Inputs: `from: [tokens, others]`\nparams: {width: null, heads: null, kv_heads: heads, bias: true}\n" in page
+    assert page.endswith("  - linear: {name: out, features: width, bias: bias}\n")
+    described = json.loads(piped("kinds", "cross_attention", "--json").stdout)[0]
+    assert [field["name"] for field in described["fields"] if field["required"]] == ["width", "heads"]
 
 
 def test_kinds_page_and_its_error() -> None:

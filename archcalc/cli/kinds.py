@@ -13,23 +13,29 @@ from archcalc.errors import SettingError, did_you_mean
 @click.argument("kind", required=False)
 @format_options
 def kinds_(kind: str | None, format_: str | None, json_: bool, output: str | None) -> None:
-    """List the layer kinds; with KIND, its fields, rules, source and PyTorch twin."""
+    """List the layer kinds and the blocks that every spec may call; with KIND, all about one.
+
+    Of a kind: its fields, rules, source and PyTorch twin. Of a block: its parameters and its layers.
+    """
     from archcalc.layers import kinds
     from archcalc.render.data import records
     from archcalc.render.grid import Cell, Column, Grid
     from archcalc.render.output import print_grid, write
-    from archcalc.spec.description import describe_kind
+    from archcalc.spec.description import describe_block, describe_kind
     from archcalc.spec.entry import STRUCTURES
+    from archcalc.spec.standard import standard_blocks
 
     form = chosen_format(format_, json_, output)
-    if kind is not None and kind not in kinds():
-        hint = did_you_mean(kind, kinds(), f"kinds: {', '.join(kinds())}")
+    known = [*kinds(), *standard_blocks()]
+    if kind is not None and kind not in known:
+        hint = did_you_mean(kind, known, f"kinds: {', '.join(known)}")
         raise SettingError(f"unknown kind {kind!r}", hint=hint)
-    described = [describe_kind(name) for name in kinds() if kind in (None, name)]
+    named = [name for name in known if kind in (None, name)]
+    described = [describe_kind(name) if name in kinds() else describe_block(name) for name in named]
     if form in DATA_FORMATS:
         write(records(described, form), output)
     elif kind is not None and form == "table":
-        write(_page(described[0]), output)
+        write(_block_page(described[0]) if "layers" in described[0] else _page(described[0]), output)
     else:
         columns = (
             Column("kind", ("kind",), "left"),
@@ -43,6 +49,12 @@ def kinds_(kind: str | None, format_: str | None, json_: bool, output: str | Non
         structures = (f"{name}: {words}" for name, words in STRUCTURES.items())
         notes = ("archcalc kinds KIND tells all about one", "besides these, lists of layers stand in", *structures)
         print_grid(Grid(columns, rows, notes=notes), form, output)
+
+
+def _block_page(block: dict[str, Any]) -> str:
+    inputs = block["inputs"]
+    reads = [f"Inputs: `from: [{', '.join(inputs)}]`"] if len(inputs) > 1 else []
+    return "\n".join([f"{block['kind']}: {block['text']}", "", *reads, block["layers"]]) + "\n"
 
 
 def _page(kind: dict[str, Any]) -> str:

@@ -7,10 +7,25 @@ from archcalc.cli.base import HELP_OPTIONS, Command
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
 @click.argument("spec", metavar="NAME|FILE|-")
+@click.option("--flat", is_flag=True, help="Layer by layer, without blocks, vars and expressions.")
 @click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
-def show(spec: str, output: str | None) -> None:
-    """Print the spec of an architecture, to read or to start your own from."""
-    from archcalc.render.output import write
-    from archcalc.spec.catalogue import find_text
+def show(spec: str, flat: bool, output: str | None) -> None:
+    """Print the spec of an architecture, to read or to start your own from.
 
-    write(find_text(spec), output)
+    A family is shown whole, even if one of it is named; --flat shows just that one.
+    """
+    from archcalc.errors import SpecError
+    from archcalc.render.output import write
+    from archcalc.spec.catalogue import find, find_text
+
+    if not flat:
+        write(find_text(spec), output)
+        return
+    from archcalc.spec.expand import expand
+    from archcalc.spec.writer import flat_spec
+
+    architecture = find(spec)
+    graph, problems = expand(architecture)
+    if problems:
+        raise SpecError(problems)
+    write(flat_spec(graph, name=architecture.name, title=architecture.title, source=architecture.source), output)

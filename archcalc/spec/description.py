@@ -1,10 +1,14 @@
 """What a layer kind says of itself: its docstring's sections, with its fields' types and defaults."""
 
 import inspect
+import itertools
+import textwrap
 from typing import Any
 
 from archcalc.layers import Layer, kinds
 from archcalc.spec.fields import describe, field_types, required_fields
+from archcalc.spec.source import Scalar, Tree
+from archcalc.spec.standard import standard_blocks
 
 SECTIONS = ("Fields", "Shape", "Params", "Ops", "Raises", "Source")
 
@@ -40,6 +44,33 @@ def describe_kind(name: str) -> dict[str, Any]:
         "rules": rules,
         "torch": cls.torch.path,
     }
+
+
+def describe_block(name: str) -> dict[str, Any]:
+    """All that is to be said of a block that every spec may call: the same keys, and its layers as they are written.
+
+    >>> describe_block("squeeze_excitation")["fields"][0]["required"]
+    True
+    """
+    block = standard_blocks()[name]
+    first = block.tree.line - 1  # the line of its name
+    after = itertools.takewhile(lambda line: line.startswith("    "), block.tree.document.text.splitlines()[first:])
+    return {
+        "kind": name,
+        "family": "block",
+        "summary": block.title,
+        "text": block.title,
+        "fields": [
+            {"name": param, "type": "a value", "required": tree is None, "default": _written(tree), "meaning": ""}
+            for param, tree in block.params.items()
+        ],
+        "inputs": list(block.inputs),
+        "layers": textwrap.dedent("\n".join(line for line in after if "title:" not in line)),
+    }
+
+
+def _written(tree: Tree | None) -> Any:
+    return tree.value if isinstance(tree, Scalar) else None
 
 
 def sections(cls: type[Layer]) -> dict[str, str]:

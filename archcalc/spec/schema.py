@@ -25,7 +25,7 @@ def spec_schema() -> dict[str, Any]:
         "source": {"type": "string"},
         "extends": {"type": "string", "minLength": 1},
         "input": {"anyOf": [{"type": "array", "items": _ref("dimension"), "minItems": 1}, _ref("dimension")]},
-        "vars": {"type": "object", "additionalProperties": _ref("value")},
+        "vars": {"type": "object", "additionalProperties": {"anyOf": [_ref("value"), {"type": "null"}]}},
         "replace": {"type": "object", "additionalProperties": _ref("part")},
         "layers": _ref("layers"),
         "blocks": {"type": "object", "additionalProperties": _ref("block")},

@@ -1,0 +1,67 @@
+"""Graph → text: the spec that says layer by layer, without blocks or expressions, what a graph is."""
+
+import json
+import re
+from typing import Any
+
+from archcalc.layers import Layer
+from archcalc.spec.fields import field_types, required_fields
+from archcalc.spec.graph import INPUT, Graph, Node
+from archcalc.spec.source import resolve
+
+_PLAIN = re.compile(r"[A-Za-z_][\w.-]*", flags=re.ASCII)
+
+
+def flat_spec(graph: Graph, *, name: str, title: str, source: str = "") -> str:
+    """A spec of the same layers under the same names; `from` stands only where it is not the layer before.
+
+    >>> from archcalc import load
+    >>> from archcalc.spec.expand import expand
+    >>> graph, _ = expand(load("lenet5"))
+    >>> print(flat_spec(graph, name="lenet5", title="LeNet-5").splitlines()[4].strip())
+    - conv: {name: C1, filters: 6, kernel: 5}
+    """
+    lines = [f"name: {_text(name)}", f"title: {_text(title)}"]
+    lines += [f"source: {_text(source)}"] if source else []
+    lines += [f"input: {_value(graph.input)}", "layers:"]
+    current = INPUT
+    for position, node in enumerate(graph.nodes):
+        lines.append(f"  - {node.layer.kind}: {{{', '.join(_fields(graph, node, current))}}}")
+        if not node.train_only:
+            current = position
+    return "\n".join(lines) + "\n"
+
+
+def _fields(graph: Graph, node: Node, current: int) -> list[str]:
+    def name(position: int) -> str:
+        return "input" if position == INPUT else _text(graph.nodes[position].name)
+
+    fields = [f"name: {_text(node.name)}"]
+    if node.inputs != (current,):
+        names = ", ".join(map(name, node.inputs))
+        fields.append(f"from: {names}" if len(node.inputs) == 1 else f"from: [{names}]")
+    if node.tied is not None:
+        fields.append(f"tied: {name(node.tied)}")
+    if node.train_only:
+        fields.append("train_only: true")
+    return [*fields, *(f"{key}: {_value(value)}" for key, value in _given(node.layer).items())]
+
+
+def _given(layer: Layer) -> dict[str, Any]:
+    """The fields of a layer that differ from their defaults."""
+    cls = type(layer)
+    required = required_fields(cls)
+    defaults = dict(zip(cls.__struct_fields__[len(required) :], cls.__struct_defaults__, strict=True))
+    values = {name: getattr(layer, name) for name in field_types(cls)}
+    return {name: value for name, value in values.items() if name in required or value != defaults[name]}
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return _text(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _text(text: str) -> str:
+    """Text as YAML and JSON write it: plain where it is a word that means itself."""
+    return text if _PLAIN.fullmatch(text) and resolve(text) == text else json.dumps(text, ensure_ascii=False)
