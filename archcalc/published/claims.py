@@ -8,7 +8,8 @@ import msgspec
 
 from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.spec.catalogue import ENDINGS, specs_directory
-from archcalc.spec.source import Mapping, Sequence, Tree, parse, problem_at, read_file
+from archcalc.spec.files import read_file
+from archcalc.spec.source import Mapping, Sequence, Tree, parse, problem_at
 
 
 class Quantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

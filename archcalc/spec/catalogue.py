@@ -6,8 +6,9 @@ import re
 from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.spec.architecture import Architecture, read
 from archcalc.spec.expression import some
+from archcalc.spec.files import read_file
 from archcalc.spec.inheritance import extended
-from archcalc.spec.source import Document, problem_at, read_file
+from archcalc.spec.source import Document, problem_at
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENDINGS = (".yaml", ".yml", ".json")

@@ -4,9 +4,7 @@ Built on the events of PyYAML's C parser, not on its loaders, for three reasons:
 (`no` as false, `010` as eight) never happen, and limits hold while reading, so that no text can exhaust memory.
 """
 
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -14,7 +12,6 @@ import yaml
 
 from archcalc.errors import MAX_PROBLEMS, Location, Problem, SpecError
 
-MAX_BYTES = 4 * 2**20
 MAX_NODES = 100_000
 MAX_DEPTH = 64
 MAX_NUMBER = 10**18
@@ -102,34 +99,6 @@ def line_words(tree: Tree, seen_from: str) -> str:
 def problem_at(tree: Tree, message: str, hint: str | None = None) -> Problem:
     """A problem at the place of a tree, in the document that it is of."""
     return Problem(message, tree.document.locate(tree.line, tree.column), hint)
-
-
-def read_file(path: str) -> Document:
-    """The text of a file, or of standard input for `-`; raises SpecError where it is none.
-
-    The file is read only as far as MAX_BYTES allows.
-    """
-    name = "<stdin>" if path == "-" else path
-    try:
-        if path == "-":
-            data = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with open(path, "rb") as file:
-                data = file.read(MAX_BYTES + 1)
-    except IsADirectoryError:
-        raise _unreadable(name, "is a directory, not a spec", _specs_inside(path)) from None
-    except PermissionError:
-        raise _unreadable(name, "may not be read: permission denied") from None
-    except (OSError, ValueError) as error:
-        raise _unreadable(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > MAX_BYTES:
-        raise _unreadable(name, f"is larger than {MAX_BYTES // 2**20} MiB", "use `repeat` for layers that recur")
-    if b"\0" in data:
-        raise _unreadable(name, "is a binary file, not a spec")
-    try:
-        return Document(name, data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise _unreadable(name, f"is not UTF-8 text (byte {error.start})", "save it as UTF-8") from None
 
 
 def parse(document: Document) -> tuple[Tree, list[Problem]]:
@@ -304,15 +273,3 @@ def _one_escape(pair: re.Match[str]) -> str:
     """JSON writes a character beyond 16 bits as two escapes, YAML as one."""
     high, low = (int(half, 16) for half in pair.groups())
     return f"\\U{0x10000 + (high - 0xD800) * 0x400 + (low - 0xDC00):08x}"
-
-
-def _unreadable(name: str, what: str, hint: str | None = None) -> SpecError:
-    return SpecError([Problem(f"{name} {what}", hint=hint)])
-
-
-def _specs_inside(path: str) -> str:
-    try:
-        inside = sorted(f for f in os.listdir(path) if f.endswith((".yaml", ".yml", ".json")))
-    except OSError:
-        inside = []
-    return f"name a file in it, such as {os.path.join(path, inside[0])}" if inside else "name a YAML or JSON file"

@@ -5,7 +5,7 @@ import os
 
 from archcalc.spec.architecture import Block, read_blocks
 from archcalc.spec.catalogue import specs_directory
-from archcalc.spec.source import read_file
+from archcalc.spec.files import read_file
 
 
 @functools.cache

@@ -1,0 +1,49 @@
+"""Files → documents: what is too large, binary or not UTF-8 is refused before it is parsed."""
+
+import os
+import sys
+
+from archcalc.errors import Problem, SpecError
+from archcalc.spec.source import Document
+
+MAX_BYTES = 4 * 2**20
+
+
+def read_file(path: str) -> Document:
+    """The text of a file, or of standard input for `-`; raises SpecError where it is none.
+
+    The file is read only as far as MAX_BYTES allows.
+    """
+    name = "<stdin>" if path == "-" else path
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with open(path, "rb") as file:
+                data = file.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise _unreadable(name, "is a directory, not a spec", _specs_inside(path)) from None
+    except PermissionError:
+        raise _unreadable(name, "may not be read: permission denied") from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > MAX_BYTES:
+        raise _unreadable(name, f"is larger than {MAX_BYTES // 2**20} MiB", "use `repeat` for layers that recur")
+    if b"\0" in data:
+        raise _unreadable(name, "is a binary file, not a spec")
+    try:
+        return Document(name, data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise _unreadable(name, f"is not UTF-8 text (byte {error.start})", "save it as UTF-8") from None
+
+
+def _unreadable(name: str, what: str, hint: str | None = None) -> SpecError:
+    return SpecError([Problem(f"{name} {what}", hint=hint)])
+
+
+def _specs_inside(path: str) -> str:
+    try:
+        inside = sorted(f for f in os.listdir(path) if f.endswith((".yaml", ".yml", ".json")))
+    except OSError:
+        inside = []
+    return f"name a file in it, such as {os.path.join(path, inside[0])}" if inside else "name a YAML or JSON file"
