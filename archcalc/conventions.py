@@ -28,12 +28,14 @@ class Convention(msgspec.Struct, frozen=True):
         return sum(weight * int(getattr(ops, operation)) for operation, weight in weights.items())
 
 
+_POOLING = {"comparisons": 1, "additions": 1}
+
 LECTURE = Convention(
     name="lecture",
     statement="1 FLOP = one multiply-add; pooling K·K per output",
     source="Convolutional Networks II, lecture 16 of a university course on deep learning for computer vision (2021)",
     default={"macs": 1},
-    families={"pool": {"comparisons": 1, "additions": 1}},
+    families={"pool": _POOLING, "adaptive_pool": _POOLING},
 )
 TORCH = Convention(
     name="torch",

@@ -26,7 +26,7 @@ Numbers: TypeAlias = SearchStrategy[Any]
 
 _CHANNELS = st.integers(1, 8)
 _SPATIAL = st.integers(1, 9) | st.integers(6, 9)  # more large ones, so that windows fit
-_RANKS = st.sampled_from((1, 1, 3, 3, 3, 3, 3, 2, 4))  # flat inputs and maps most often: most kinds want one of them
+_RANKS = (1, 1, 3, 3, 3, 3, 3, 2, 4)  # flat inputs and maps most often: most kinds want one of them
 
 
 class Case(NamedTuple):
@@ -52,8 +52,8 @@ def variants(draw: DrawFn, cls: type[Layer], count: int) -> list[Case]:
     defaults = _defaults(cls)
     fields = {name: draw(_forms(type_, defaults.get(name))) for name, type_ in field_types(cls).items()}
     layers = st.fixed_dictionaries(fields).map(lambda values: msgspec.convert(values, cls))
-    one: SearchStrategy[Case] = st.builds(Case, layers, _inputs(draw, cls.arity))
-    if (crafted := CRAFTED.get(cls.kind)) and draw(st.integers(0, 2)):
+    one: SearchStrategy[Case] = st.builds(Case, layers, _inputs(draw, cls))
+    if (crafted := CRAFTED.get(cls.kind)) is not None and draw(st.integers(0, 2)):
         return [draw(crafted)] * count
     return draw(st.lists(one, min_size=count, max_size=count))
 
@@ -112,13 +112,15 @@ def _shapes(rank: int) -> SearchStrategy[Shape]:
     return st.tuples(_CHANNELS, *[_SPATIAL] * (rank - 1))
 
 
-def _inputs(draw: DrawFn, arity: tuple[int, int | None]) -> SearchStrategy[tuple[Shape, ...]]:
+def _inputs(draw: DrawFn, cls: type[Layer]) -> SearchStrategy[tuple[Shape, ...]]:
     """The form of the inputs, as a strategy of their numbers."""
-    least, most = arity
-    first = _shapes(draw(_RANKS))
+    least, most = cls.arity
+    dimensions = getattr(cls, "dimensions", None)  # of a kind that there is for each number of them
+    ranks = st.sampled_from(_RANKS if dimensions is None else (*[dimensions + 1] * 6, 1, 2, 3, 4))
+    first = _shapes(draw(ranks))
     if most == 1:
         return st.tuples(first)
-    unlike = _shapes(draw(_RANKS))
+    unlike = _shapes(draw(ranks))
     likenesses = (st.just, st.just, _of_other_channels, _of_other_channels, lambda _: unlike)
     longest = least if most is None else most - 1
     return _related(first, draw(st.lists(st.sampled_from(likenesses), min_size=least - 1, max_size=longest)))

@@ -33,7 +33,7 @@ def test_unknown_kind() -> None:
         net.yaml:4:5: error: unknown kind 'cnov'
           4 |   - cnov: {filters: 4, kernel: 3}
             |     ^
-          hint: did you mean conv?
+          hint: did you mean conv or conv3d or conv1d?
         """,
     )
 

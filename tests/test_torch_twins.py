@@ -2,7 +2,7 @@
 
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -10,13 +10,15 @@ from hypothesis import given
 
 from archcalc.errors import LayerError
 from archcalc.layers import Layer, kinds
+from archcalc.layers.adaptive_pool import AdaptiveAvgPool2d
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.base import Ops, Params
 from archcalc.layers.conv import Conv2d
+from archcalc.layers.conv_transpose import ConvTranspose2d
 from archcalc.layers.linear import Linear
 from archcalc.layers.merge import Add
 from archcalc.layers.norm import BatchNorm
-from archcalc.layers.pool import GlobalAvgPool2d, MaxPool2d
+from archcalc.layers.pool import MaxPool2d
 from archcalc.layers.window import slide
 from tests.strategies import Case, cases, enough
 
@@ -71,10 +73,15 @@ def measured(layer: Layer, inputs: tuple[Shape, ...]) -> Cost:
     )
 
 
+def path_of(layer: Layer, inputs: Sequence[Shape]) -> str:
+    """The dotted name of a layer's twin, for the number of dimensions that its input has."""
+    return layer.torch.path.format(n=max(1, len(inputs[0]) - 1))
+
+
 def built(layer: Layer, tensors: list[Any]) -> tuple[Any, Callable[[list[Any]], Any]]:
     """The module of a layer's twin (an empty one for a function), and what runs it."""
     twin = layer.torch
-    home, _, name = twin.path.format(n=max(1, tensors[0].dim() - 2)).rpartition(".")
+    home, _, name = path_of(layer, [tensor.shape[1:] for tensor in tensors]).rpartition(".")
     made = getattr(importlib.import_module(home), name)
     arguments = twin.values(layer, tensors)
     if twin.call == "list":
@@ -104,14 +111,19 @@ EXCUSES = [
         Case(Linear(features=3), ((4, 5, 5),)),
     ),
     Excuse(
-        "to PyTorch, a batch of sequences looks like one map without a batch",
-        lambda layer, inputs: layer.torch.path.endswith("2d") and len(inputs[0]) == 2,
-        Case(GlobalAvgPool2d(), ((4, 5),)),
+        "to PyTorch, a batch of sequences looks like one map without a batch, and so for the other dimensions",
+        lambda layer, inputs: path_of(layer, inputs).endswith(f"{len(inputs[0])}d"),
+        Case(MaxPool2d(kernel=2), ((4, 5),)),
     ),
     Excuse(
         "of a volume too, PyTorch takes the mean over the last two axes where they become 1×1; no other size will do",
-        lambda layer, inputs: layer.torch.path == "torch.nn.AdaptiveAvgPool2d" and len(inputs[0]) == 4,
-        Case(GlobalAvgPool2d(), ((4, 5, 5, 5),)),
+        lambda layer, inputs: layer.kind == "adaptive_avgpool" and len(inputs[0]) == 4,
+        Case(AdaptiveAvgPool2d(size=1), ((4, 5, 5, 5),)),
+    ),
+    Excuse(
+        "a transposed convolution that crops all it made is an empty map to PyTorch, which no layer after it takes",
+        lambda layer, inputs: layer.kind.startswith("conv_transpose") and 0 in measured(layer, inputs).output,
+        Case(ConvTranspose2d(filters=3, kernel=1, pad=1), ((4, 2, 2),)),
     ),
     Excuse(
         "PyTorch broadcasts what it adds; in a residual connection that hides a wrong shape",

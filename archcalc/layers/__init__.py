@@ -1,6 +1,32 @@
 """The catalogue of layer kinds: importing a family's file is what registers its kinds."""
 
-from archcalc.layers import activation, conv, dropout, linear, merge, norm, pool, reshape
+from archcalc.layers import (
+    activation,
+    adaptive_pool,
+    conv,
+    conv_transpose,
+    dropout,
+    linear,
+    merge,
+    norm,
+    pool,
+    reshape,
+    upsample,
+)
 from archcalc.layers.base import Layer, kinds
 
-__all__ = ["Layer", "activation", "conv", "dropout", "kinds", "linear", "merge", "norm", "pool", "reshape"]
+__all__ = [
+    "Layer",
+    "activation",
+    "adaptive_pool",
+    "conv",
+    "conv_transpose",
+    "dropout",
+    "kinds",
+    "linear",
+    "merge",
+    "norm",
+    "pool",
+    "reshape",
+    "upsample",
+]

@@ -1,45 +1,164 @@
 """Pooling: the largest or the mean value of each window, channel by channel.
 
 Operations are those of a running result: a window of K·K elements takes K·K comparisons from minus infinity, or
-K·K additions from zero and one division. Padding counts like any element, as the lecture counts it.
+K·K additions from zero and one division. Padding counts like any element, as the lecture counts it, even where it is
+left out of the mean.
 """
 
+from typing import ClassVar
+
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, ceil_div, gcd, product, require
-from archcalc.layers.base import Flag, Layer, Ops, Pad2d, Sight, Size2d, Window, elements
-from archcalc.layers.twin import Constant, TorchTwin
-from archcalc.layers.window import receptive_window, require_map, slide, span, spread
+from archcalc.layers.arithmetic import Dim, Shape, product, require
+from archcalc.layers.base import (
+    Flag,
+    Layer,
+    NonNegative,
+    Ops,
+    Pad2d,
+    Pad3d,
+    Positive,
+    Size2d,
+    Size3d,
+    Window,
+    elements,
+    fmt_shape,
+)
+from archcalc.layers.twin import TorchTwin
+from archcalc.layers.window import Extent, per_dimension, receptive_window, require_map, slide, spread
 
 
-def _pool(layer: "MaxPool2d | AvgPool2d", x: Shape, dilation: object) -> Shape:
-    require_map(x, layer.kind)
-    y = slide(x, layer.kernel, layer.step, layer.pad, dilation, layer.ceil)
-    for k, p, d in zip(spread(layer.kernel, 2), spread(layer.pad, 2), spread(dilation, 2), strict=True):
-        require(
-            2 * p <= span(k, d),
-            lambda: LayerError(
-                f"pad {layer.pad} is more than half of the kernel: some windows would hold nothing but padding",
-                field="pad",
-                hint=f"pad ≤ {span(k, d) // 2}",  # noqa: B023  # raised, if at all, in this very iteration
-            ),
-        )
-    return (x[0], *y)
+class Pool(Layer):
+    """A pool in any number of spatial dimensions: what all of its kinds have in common."""
+
+    kernel: Extent
+    stride: Extent | None = None
+    pad: Extent = 0
+
+    label = "pool"
+    dimensions: ClassVar[int]
+
+    @property
+    def step(self) -> Extent:
+        """The stride in force: the kernel where none is given."""
+        return self.kernel if self.stride is None else self.stride
+
+    def _pooled(self, x: Shape, dilation: Extent, ceil: bool) -> Shape:
+        require_map(x, self.kind, self.dimensions)
+        y = slide(x, self.kernel, self.step, self.pad, dilation, ceil, pads_by_half=True)
+        kernel, pad = spread(self.kernel, self.dimensions), spread(self.pad, self.dimensions)
+        for k, p in zip(kernel, pad, strict=True):
+            require(
+                2 * p <= k,
+                lambda: LayerError(
+                    f"pad {per_dimension(pad)} is more than half of the kernel",
+                    field="pad",
+                    hint=f"pad ≤ {per_dimension([k // 2 for k in kernel])}",
+                    assume=(x[0], *y),
+                ),
+            )
+        return (x[0], *y)
+
+    def _visits(self, y: Shape) -> Dim:
+        """How many elements all windows together hold."""
+        return elements(y) * product(spread(self.kernel, self.dimensions))
 
 
-class MaxPool2d(Layer, kind="maxpool"):
-    """Max-pooling: the largest value of each window.
+class MaxPool(Pool):
+    """Max-pooling: what its kinds have in common.
 
     Fields:
-        kernel: height and width of the window
+        kernel: size of the window along every dimension
         stride: step between two windows; the kernel where left out
         pad: minus infinity added on every side, at most half of the kernel
         dilation: distance between two elements of the window
         ceil: round the output size up, so that a last window may hang over the edge
-    Shape: (C, H, W) → (C, H', W') with H' = (H + 2·pad - dilation·(kernel - 1) - 1) // stride + 1
     Params: none
-    Ops: kernel · kernel comparisons per output element
-    Raises: input is not a map; kernel larger than the padded input (with ceil: no window); pad more than half of the
-        kernel
+    Raises: input is not a map of as many dimensions; kernel larger than the padded input (with ceil: no window); pad
+        more than half of the kernel
+    """
+
+    dilation: Extent = 1
+    ceil: Flag = False
+
+    def output(self, x: Shape) -> Shape:
+        return self._pooled(x, self.dilation, self.ceil)
+
+    def ops(self, x: Shape, y: Shape) -> Ops:
+        return Ops(comparisons=self._visits(y))
+
+    def window(self, x: Shape) -> Window:
+        return receptive_window(self.dimensions, self.kernel, self.step, self.dilation)
+
+
+class AvgPool(Pool):
+    """Average pooling: what its kinds have in common.
+
+    Fields:
+        kernel: size of the window along every dimension
+        stride: step between two windows; the kernel where left out
+        pad: zeros added on every side, at most half of the kernel
+        ceil: round the output size up, so that a last window may hang over the edge
+        count_include_pad: whether the zeros count in the mean
+    Params: none
+    Raises: input is not a map of as many dimensions; kernel larger than the padded input (with ceil: no window); pad
+        more than half of the kernel
+    """
+
+    ceil: Flag = False
+    count_include_pad: Flag = True
+
+    def output(self, x: Shape) -> Shape:
+        return self._pooled(x, dilation=1, ceil=self.ceil)
+
+    def ops(self, x: Shape, y: Shape) -> Ops:
+        return Ops(additions=self._visits(y), divisions=elements(y))
+
+    def window(self, x: Shape) -> Window:
+        return receptive_window(self.dimensions, self.kernel, self.step)
+
+
+def _max_twin(path: str) -> TorchTwin:
+    return TorchTwin(path, kernel_size="kernel", stride="stride", padding="pad", dilation="dilation", ceil_mode="ceil")
+
+
+def _avg_twin(path: str) -> TorchTwin:
+    return TorchTwin(
+        path,
+        kernel_size="kernel",
+        stride="stride",
+        padding="pad",
+        ceil_mode="ceil",
+        count_include_pad="count_include_pad",
+    )
+
+
+class MaxPool1d(MaxPool, kind="maxpool1d"):
+    """Max-pooling over channels × length: the largest value of each window.
+
+    Shape: (C, L) → (C, L') with L' = (L + 2·pad - dilation·(kernel - 1) - 1) // stride + 1
+    Ops: kernel comparisons per output element, padding included
+    Source: torch.nn.MaxPool1d
+
+    >>> pool1 = MaxPool1d(kernel=4)
+    >>> y = pool1.output((64, 800))
+    >>> y, pool1.ops((64, 800), y).comparisons
+    ((64, 200), 51200)
+    """
+
+    kernel: Positive
+    stride: Positive | None = None
+    pad: NonNegative = 0
+    dilation: Positive = 1
+
+    dimensions = 1
+    torch = _max_twin("torch.nn.MaxPool1d")
+
+
+class MaxPool2d(MaxPool, kind="maxpool"):
+    """Max-pooling over a map of channels × height × width: the largest value of each window.
+
+    Shape: (C, H, W) → (C, H', W') with H' = (H + 2·pad - dilation·(kernel - 1) - 1) // stride + 1
+    Ops: kernel · kernel comparisons per output element, padding included
     Source: torch.nn.MaxPool2d
 
     >>> pool1 = MaxPool2d(kernel=3, stride=2)
@@ -52,46 +171,60 @@ class MaxPool2d(Layer, kind="maxpool"):
     stride: Size2d | None = None
     pad: Pad2d = 0
     dilation: Size2d = 1
-    ceil: Flag = False
 
-    label = "pool"
-    torch = TorchTwin(
-        "torch.nn.MaxPool2d",
-        kernel_size="kernel",
-        stride="stride",
-        padding="pad",
-        dilation="dilation",
-        ceil_mode="ceil",
-    )
-
-    def output(self, x: Shape) -> Shape:
-        return _pool(self, x, self.dilation)
-
-    def ops(self, x: Shape, y: Shape) -> Ops:
-        return Ops(comparisons=elements(y) * product(spread(self.kernel, 2)))
-
-    def window(self, x: Shape) -> Window:
-        return receptive_window(2, self.kernel, self.step, self.dilation)
-
-    @property
-    def step(self) -> object:
-        """The stride in force: the kernel where none is given."""
-        return self.kernel if self.stride is None else self.stride
+    dimensions = 2
+    torch = _max_twin("torch.nn.MaxPool2d")
 
 
-class AvgPool2d(Layer, kind="avgpool"):
-    """Average pooling: the mean of each window.
+class MaxPool3d(MaxPool, kind="maxpool3d"):
+    """Max-pooling over channels × depth × height × width: the largest value of each window.
 
-    Fields:
-        kernel: height and width of the window
-        stride: step between two windows; the kernel where left out
-        pad: zeros added on every side, at most half of the kernel; they count in the mean
-        ceil: round the output size up, so that a last window may hang over the edge
+    Shape: (C, D, H, W) → (C, D', H', W') with D' = (D + 2·pad - dilation·(kernel - 1) - 1) // stride + 1
+    Ops: kernel · kernel · kernel comparisons per output element, padding included
+    Source: torch.nn.MaxPool3d
+
+    >>> pool1 = MaxPool3d(kernel=(1, 2, 2))
+    >>> y = pool1.output((64, 16, 112, 112))
+    >>> y, pool1.ops((64, 16, 112, 112), y).comparisons
+    ((64, 16, 56, 56), 12845056)
+    """
+
+    kernel: Size3d
+    stride: Size3d | None = None
+    pad: Pad3d = 0
+    dilation: Size3d = 1
+
+    dimensions = 3
+    torch = _max_twin("torch.nn.MaxPool3d")
+
+
+class AvgPool1d(AvgPool, kind="avgpool1d"):
+    """Average pooling over channels × length: the mean of each window.
+
+    Shape: (C, L) → (C, L') with L' = (L + 2·pad - kernel) // stride + 1
+    Ops: kernel additions, padding included whether or not it counts in the mean, and one division per output element
+    Source: torch.nn.AvgPool1d
+
+    >>> pool = AvgPool1d(kernel=2)
+    >>> y = pool.output((6, 28))
+    >>> y, pool.ops((6, 28), y).additions
+    ((6, 14), 168)
+    """
+
+    kernel: Positive
+    stride: Positive | None = None
+    pad: NonNegative = 0
+
+    dimensions = 1
+    torch = _avg_twin("torch.nn.AvgPool1d")
+
+
+class AvgPool2d(AvgPool, kind="avgpool"):
+    """Average pooling over a map of channels × height × width: the mean of each window.
+
     Shape: (C, H, W) → (C, H', W') with H' = (H + 2·pad - kernel) // stride + 1
-    Params: none
-    Ops: kernel · kernel additions and one division per output element
-    Raises: input is not a map; kernel larger than the padded input (with ceil: no window); pad more than half of the
-        kernel
+    Ops: kernel · kernel additions, padding included whether or not it counts in the mean, and one division per output
+        element
     Source: torch.nn.AvgPool2d
 
     >>> pool = AvgPool2d(kernel=2)
@@ -103,91 +236,44 @@ class AvgPool2d(Layer, kind="avgpool"):
     kernel: Size2d
     stride: Size2d | None = None
     pad: Pad2d = 0
-    ceil: Flag = False
 
-    label = "pool"
-    torch = TorchTwin("torch.nn.AvgPool2d", kernel_size="kernel", stride="stride", padding="pad", ceil_mode="ceil")
-
-    def output(self, x: Shape) -> Shape:
-        return _pool(self, x, dilation=1)
-
-    def ops(self, x: Shape, y: Shape) -> Ops:
-        outputs = elements(y)
-        return Ops(additions=outputs * product(spread(self.kernel, 2)), divisions=outputs)
-
-    def window(self, x: Shape) -> Window:
-        return receptive_window(2, self.kernel, self.step)
-
-    @property
-    def step(self) -> object:
-        """The stride in force: the kernel where none is given."""
-        return self.kernel if self.stride is None else self.stride
+    dimensions = 2
+    torch = _avg_twin("torch.nn.AvgPool2d")
 
 
-class AdaptiveAvgPool2d(Layer, kind="adaptive_avgpool"):
-    """Average pooling to a given size: the windows follow from the input.
+class AvgPool3d(AvgPool, kind="avgpool3d"):
+    """Average pooling over channels × depth × height × width: the mean of each window.
 
-    Output i of m sees inputs from floor(i·n/m) to ceil((i+1)·n/m), so that windows may overlap and differ in
-    size; together they hold n + m - gcd(n, m) elements along that dimension.
+    Shape: (C, D, H, W) → (C, D', H', W') with D' = (D + 2·pad - kernel) // stride + 1
+    Ops: kernel · kernel · kernel additions, padding included whether or not it counts in the mean, and one division
+        per output element
+    Raises: input is not channels × depth × height × width; kernel larger than the input, padded or not; pad more than
+        half of the kernel
+    Source: torch.nn.AvgPool3d, which alone of all pools does not let padding make room for the kernel
 
-    Fields:
-        size: height and width of the output
-    Shape: (C, H, W) → (C, size, size)
-    Params: none
-    Ops: one addition per element of every window, one division per output element
-    Raises: input is not a map
-    Source: torch.nn.AdaptiveAvgPool2d
-
-    >>> pool = AdaptiveAvgPool2d(size=6)
-    >>> y = pool.output((256, 13, 13))
-    >>> y, pool.ops((256, 13, 13), y).additions
-    ((256, 6, 6), 82944)
+    >>> pool = AvgPool3d(kernel=2)
+    >>> y = pool.output((6, 8, 28, 28))
+    >>> y, pool.ops((6, 8, 28, 28), y).additions
+    ((6, 4, 14, 14), 37632)
     """
 
-    size: Size2d
+    kernel: Size3d
+    stride: Size3d | None = None
+    pad: Pad3d = 0
 
-    label = "pool"
-    covers = True
-    torch = TorchTwin("torch.nn.AdaptiveAvgPool2d", output_size="size")
-
-    def output(self, x: Shape) -> Shape:
-        require_map(x, self.kind)
-        return (x[0], *spread(self.size, 2))
-
-    def ops(self, x: Shape, y: Shape) -> Ops:
-        window_elements = product(n + m - gcd(n, m) for n, m in zip(x[1:], y[1:], strict=True))
-        return Ops(additions=x[0] * window_elements, divisions=elements(y))
-
-    def window(self, x: Shape) -> Window:
-        sizes = zip(x[1:], spread(self.size, 2), strict=True)
-        return tuple((1 + ceil_div(n - gcd(n, m), m), ceil_div(n, m)) for n, m in sizes)
-
-
-class GlobalAvgPool2d(Layer, kind="global_avgpool"):
-    """Global average pooling: the mean of each channel's whole map, left as 1×1 (flatten it before a linear layer).
-
-    Fields: none
-    Shape: (C, H, W) → (C, 1, 1)
-    Params: none
-    Ops: H · W additions and one division per channel
-    Raises: input is not a map
-    Source: torch.nn.AdaptiveAvgPool2d(1); Lin, Chen and Yan, "Network In Network", arXiv:1312.4400
-
-    >>> pool = GlobalAvgPool2d()
-    >>> y = pool.output((512, 7, 7))
-    >>> y, pool.ops((512, 7, 7), y).additions
-    ((512, 1, 1), 25088)
-    """
-
-    label = "pool"
-    torch = TorchTwin("torch.nn.AdaptiveAvgPool2d", output_size=Constant(1))
+    dimensions = 3
+    torch = _avg_twin("torch.nn.AvgPool3d")
 
     def output(self, x: Shape) -> Shape:
-        require_map(x, self.kind)
-        return (x[0], 1, 1)
-
-    def ops(self, x: Shape, y: Shape) -> Ops:
-        return Ops(additions=elements(x), divisions=elements(y))
-
-    def window(self, x: Shape) -> Sight:
-        return Sight.WHOLE
+        require_map(x, self.kind, self.dimensions)
+        for size, k in zip(x[1:], spread(self.kernel, 3), strict=True):
+            require(
+                k <= size,
+                lambda: LayerError(
+                    f"kernel {per_dimension(spread(self.kernel, 3))} is larger than its input of {fmt_shape(x[1:])}",
+                    field="kernel",
+                    hint=f"kernel ≤ {per_dimension(x[1:])}; pad makes no room for it",
+                    size_matters=True,
+                ),
+            )
+        return super().output(x)

@@ -88,7 +88,17 @@ class WithBatch(msgspec.Struct, frozen=True):
         return (inputs[0].shape[0], *getattr(layer, self.name))
 
 
-Argument: TypeAlias = Constant | Field | FromInput | LastSizes | Axis | Order | WithBatch
+class OrNone(msgspec.Struct, frozen=True):
+    """The value of a spec field, or None where that is false: for what PyTorch refuses wherever it means nothing."""
+
+    name: str
+
+    def of(self, layer: object, inputs: Sequence[Tensor]) -> Any:
+        """The argument's value for a layer and the tensors that it really gets."""
+        return getattr(layer, self.name) or None
+
+
+Argument: TypeAlias = Constant | Field | OrNone | FromInput | LastSizes | Axis | Order | WithBatch
 
 CHANNELS = FromInput(axis=1)
 FEATURES = FromInput(axis=-1)

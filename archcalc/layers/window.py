@@ -1,13 +1,17 @@
 """A window that slides over a map, as convolutions and pools have it, in any number of spatial dimensions."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, ceil_div, minimum, require
+from archcalc.layers.arithmetic import Dim, Shape, ceil_div, maximum, minimum, require
 from archcalc.layers.base import Window, fmt_shape
 
+Extent: TypeAlias = Dim | tuple[Dim, ...]
+"""A number for all dimensions, or one for each of them."""
 
-def spread(size: Any, n: int) -> tuple[Dim, ...]:
+
+def spread(size: Extent, n: int) -> tuple[Dim, ...]:
     """A size given once, or once for each of `n` dimensions, as a tuple of `n`.
 
     >>> spread(3, 2), spread((3, 5), 2)
@@ -45,9 +49,17 @@ def positions(x: Dim, kernel: Dim, stride: Dim, pad: Dim, dilation: Dim = 1, cei
 
 
 def slide(
-    x: Shape, kernel: object, stride: object, pad: object, dilation: object = 1, ceil: bool = False
+    x: Shape,
+    kernel: Extent,
+    stride: Extent,
+    pad: Extent,
+    dilation: Extent = 1,
+    ceil: bool = False,
+    pads_by_half: bool = False,
 ) -> tuple[Dim, ...]:
     """The spatial size of what a window makes of a map `x`; raises LayerError where it does not fit.
+
+    `pads_by_half` says that the layer refuses a pad of more than half of its kernel, and so no such pad is advised.
 
     >>> slide((3, 227, 227), kernel=11, stride=4, pad=2)
     (56, 56)
@@ -58,26 +70,32 @@ def slide(
       hint: pad ≥ 1 or kernel ≤ 5
     """
     n = len(x) - 1
+    kernels, pads, dilations = spread(kernel, n), spread(pad, n), spread(dilation, n)
+    reaches = tuple(map(span, kernels, dilations))
 
-    def misfit(size: Dim, reach: Dim, pad_one: Dim) -> LayerError:
-        dilated = "" if str(reach) in map(str, spread(kernel, n)) else f", spanning {reach} with its dilation,"
+    def misfit() -> LayerError:
+        is_dilated = per_dimension(reaches) != per_dimension(kernels)
+        dilated = f", spanning {per_dimension(reaches)} with its dilation," if is_dilated else ""
+        enough = per_dimension([maximum(ceil_div(r - size, 2), 0) for r, size in zip(reaches, x[1:], strict=True)])
+        room = per_dimension([size + 2 * p for size, p in zip(x[1:], pads, strict=True)])
+        shorter = f"{'span' if is_dilated else 'kernel'} ≤ {room}"
         return LayerError(
             f"kernel {_fmt(kernel)}{dilated} does not fit its input of {fmt_shape(x[1:])} (pad {_fmt(pad)})",
             field="kernel",
-            hint=f"pad ≥ {ceil_div(reach - size, 2)} or {'span' if dilated else 'kernel'} ≤ {size + 2 * pad_one}",
+            hint=shorter if is_dilated and pads_by_half else f"pad ≥ {enough} or {shorter}",
             size_matters=True,
         )
 
-    taps = zip(x[1:], spread(kernel, n), spread(stride, n), spread(pad, n), spread(dilation, n), strict=True)
-    y = []
-    for size, k, s, p, d in taps:
-        count, reach = positions(size, k, s, p, d, ceil), span(k, d)
-        require(count >= 1, lambda args=(size, reach, p): misfit(*args))  # type: ignore[misc]
-        y.append(count)
-    return tuple(y)
+    y = tuple(
+        positions(size, k, s, p, d, ceil)
+        for size, k, s, p, d in zip(x[1:], kernels, spread(stride, n), pads, dilations, strict=True)
+    )
+    for count in y:
+        require(count >= 1, misfit)
+    return y
 
 
-def receptive_window(n: int, kernel: object, stride: object, dilation: object = 1) -> Window:
+def receptive_window(n: int, kernel: Extent, stride: Extent, dilation: Extent = 1) -> Window:
     """What one position of the window sees, for each of `n` dimensions.
 
     >>> receptive_window(2, kernel=3, stride=1, dilation=2)
@@ -87,16 +105,43 @@ def receptive_window(n: int, kernel: object, stride: object, dilation: object = 
     return tuple((span(k, d), s) for k, s, d in taps)
 
 
-def require_map(x: Shape, kind: str) -> None:
-    """Raise LayerError unless `x` is channels × height × width."""
-    require(
-        len(x) == 3,
-        lambda: LayerError(
-            f"{kind} needs an input of channels × height × width, got {fmt_shape(x)}",
-            hint="put it before flatten and linear, or give the spec an input such as [3, 224, 224]",
-        ),
+_MAPS = {
+    1: ("channels × length", "[1, 16000]"),
+    2: ("channels × height × width", "[3, 224, 224]"),
+    3: ("channels × depth × height × width", "[3, 16, 112, 112]"),
+}
+"""By its number of spatial dimensions: what a map's axes are, and an example."""
+
+
+def require_map(x: Shape, kind: str, n: int = 2) -> None:
+    """Raise LayerError unless `x` is a map of `n` spatial dimensions: for two, channels × height × width."""
+    axes, example = _MAPS[n]
+    require(len(x) == n + 1, lambda: _no_map(x, f"{kind} needs an input of {axes}", example))
+
+
+def require_any_map(x: Shape, kind: str) -> None:
+    """Raise LayerError unless `x` is a map of one, two or three spatial dimensions."""
+    axes, example = _MAPS[2]
+    what = f"{kind} needs a map of one to three dimensions, such as {axes}"
+    require(len(x) - 1 in _MAPS, lambda: _no_map(x, what, example))
+
+
+def _no_map(x: Shape, what: str, example: str) -> LayerError:
+    return LayerError(
+        f"{what}, got {fmt_shape(x)}",
+        hint=f"put it before flatten and linear, or give the spec an input such as {example}",
     )
 
 
-def _fmt(size: object) -> str:
+def per_dimension(values: Sequence[Dim]) -> str:
+    """Values as a spec writes them: once where they are equal, else one for each dimension.
+
+    >>> per_dimension((3, 3)), per_dimension((3, 5))
+    ('3', '[3, 5]')
+    """
+    texts = list(map(str, values))
+    return texts[0] if len(set(texts)) == 1 else f"[{', '.join(texts)}]"
+
+
+def _fmt(size: Extent) -> str:
     return "×".join(map(str, size)) if isinstance(size, tuple) else str(size)
