@@ -41,7 +41,8 @@ def find(what: str, within: tuple[str, ...] = ()) -> Architecture:
     """
     shipped = os.path.join(specs_directory(), f"{what}.yaml")
     if os.sep not in what and os.path.isfile(shipped):
-        return _variant(_read(read_file(shipped), within), None, shipped)
+        family = _read(read_file(shipped), within)
+        return _variant(family, what if what in family.variants else None, shipped)
     file = FILE.fullmatch(what)
     if what == "-" or os.sep in what or file or os.path.exists(what):
         path, variant = file.groups() if file else (what, None)
