@@ -1,6 +1,7 @@
 """Two witnesses meet: archcalc's figures of every layer against what PyTorch did, figure by figure."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -8,7 +9,10 @@ import msgspec
 from archcalc.report import LayerReport, Report
 
 FIGURES = ("output", "memory_bytes", "params", "buffers", "macs")
-"""What is compared of every layer: the output's shape and bytes, both for the whole batch, and what stands beside it."""
+"""What is compared of every layer; the output's shape and bytes and the multiply-adds are for the whole batch."""
+SCHEMA_VERSION = 1
+DEVICES = ("auto", "cpu", "cuda", "mps", "meta")
+DTYPES = ("float32", "float16", "bfloat16", "float64")
 RULES_UNKNOWN = "archcalc does not know how many there are"
 NOT_RUN = "the layer runs in training mode alone"
 
@@ -51,13 +55,18 @@ class LayerVerdict(msgspec.Struct, frozen=True):
         """The comparisons with this verdict."""
         return [comparison for comparison in self.comparisons if comparison.verdict == verdict]
 
+    @property
+    def verdict(self) -> Literal["agrees", "differs", "not checkable"]:
+        """A single difference makes it `differs`; of what can be compared, all must agree."""
+        return "differs" if self.of("differs") else "agrees" if self.of("agrees") else "not checkable"
+
     def to_dict(self) -> dict[str, Any]:
         """The layer as `archcalc verify --json` prints it: what was measured, and what that does not agree with."""
         return {
             "name": self.row.name,
             "kind": self.row.kind,
             "line": self.row.line,
-            "verdict": "differs" if self.of("differs") else "not checkable" if not self.of("agrees") else "agrees",
+            "verdict": self.verdict,
             "measured": {c.figure: _plain(c.measured) for c in self.comparisons},
             "differs": {c.figure: {"computed": _plain(c.computed)} for c in self.of("differs")},
             "not_checkable": {c.figure: c.reason for c in self.of("not checkable")},
@@ -147,6 +156,29 @@ def _compared(row: LayerReport, measured: Measurement | None, batch: int, dtype:
             continue
         comparisons.append(Comparison(figure, computed, found, "not checkable", reason))
     return tuple(comparisons)
+
+
+def summary(verifications: Sequence[Verification]) -> dict[str, Any]:
+    """How many architectures have which verdict, how many figures there are, were checked, and differ, and why not."""
+    return {
+        "architectures": len(verifications),
+        "verdicts": dict(Counter(verification.verdict for verification in verifications)),
+        "layers": sum(len(verification.report.layers) for verification in verifications),
+        "figures": sum(verification.figures for verification in verifications),
+        "checked": sum(verification.checked for verification in verifications),
+        "differ": sum(verification.count("differs") for verification in verifications),
+        "not_checkable": dict(reasons(verifications).most_common()),
+    }
+
+
+def reasons(verifications: Iterable[Verification]) -> Counter[str]:
+    """Why figures were not compared, and how many of them for each reason."""
+    return Counter(
+        f"{comparison.figure}: {comparison.reason}"
+        for verification in verifications
+        for layer in verification.layers
+        for comparison in layer.of("not checkable")
+    )
 
 
 def _plain(figure: Figure) -> int | list[int] | None:

@@ -24,7 +24,7 @@ REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
 DRY_BATCH = 2
 
 
-class Refused(ArchcalcError):
+class RefusalError(ArchcalcError):
     """PyTorch does not take a layer that archcalc takes: one of them is wrong."""
 
     def __init__(self, node: Node, error: Exception) -> None:
@@ -32,7 +32,7 @@ class Refused(ArchcalcError):
         super().__init__(f"{where}: PyTorch refuses {node.layer.torch.path}: {words(error)}")
 
 
-class Failed(ArchcalcError):
+class PyTorchError(ArchcalcError):
     """PyTorch could not make or run a model: no memory, or no such operation for this device or dtype."""
 
 
@@ -92,7 +92,7 @@ def to_torch(
     """An architecture as a trainable torch.nn.Module, with PyTorch's own initial weights.
 
     `what` is an Architecture or what `load` takes; `input` and `vars` override the spec's own. Raises SpecError with
-    what is wrong with the spec, and Refused (an ArchcalcError) for a layer that PyTorch does not take.
+    what is wrong with the spec, and ArchcalcError for a layer that PyTorch does not take.
 
     >>> import torch
     >>> model = to_torch("lenet5")
@@ -108,7 +108,10 @@ def to_torch(
 
 
 def build(graph: Graph, device: str = "cpu") -> Network:
-    """The module of a graph, on a device, in training mode as PyTorch's modules begin; raises Refused and Failed."""
+    """The module of a graph, on a device, in training mode as PyTorch's modules begin.
+
+    Raises RefusalError for a layer that PyTorch does not take, PyTorchError for one that cannot run without data.
+    """
     with torch.device("meta"):
         values = {INPUT: random_input(graph, DRY_BATCH)}
     modules: list[nn.Module] = []
@@ -119,9 +122,9 @@ def build(graph: Graph, device: str = "cpu") -> Network:
                 sketch = module_of(node.layer, inputs).eval()  # in eval mode, one sample is enough for every layer
                 values[position] = call(sketch, inputs, node.layer.torch.result)
         except NotImplementedError as error:
-            raise Failed(f"{node.name}: PyTorch cannot run it without data: {words(error)}") from error
+            raise PyTorchError(f"{node.name}: PyTorch cannot run it without data: {words(error)}") from error
         except REFUSALS as error:
-            raise Refused(node, error) from error
+            raise RefusalError(node, error) from error
         with torch.device(device):
             module = module_of(node.layer, inputs)
         if (source := shares(node)) is not None:

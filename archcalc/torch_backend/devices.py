@@ -9,8 +9,6 @@ import torch
 
 from archcalc.errors import SettingError
 
-DEVICES = ("auto", "cpu", "cuda", "mps", "meta")
-
 
 def chosen_device(wanted: str) -> str:
     """The device that is meant; `auto` is the fastest there is. Raises SettingError for one that is not there.
@@ -36,6 +34,17 @@ def device_name(device: str) -> str:
         names = (match[1] for line in lines if (match := re.match(r"model name\s*:\s*(.+)", line)))
         return next(names, platform.machine())
     return platform.processor() or platform.machine()
+
+
+def environment(device: str) -> dict[str, str]:
+    """What figures were taken with: the device, and the versions of PyTorch, Python and the system."""
+    return {
+        "device": device,
+        "device_name": device_name(device),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
 
 
 def free_memory(device: str) -> int | None:

@@ -10,10 +10,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from archcalc.spec.graph import Graph
-from archcalc.torch_backend.build import REFUSALS, Failed, Network, build, random_input, words
+from archcalc.torch_backend.build import REFUSALS, Network, PyTorchError, build, random_input, words
 from archcalc.verification import Measurement
 
-DTYPES = ("float32", "float16", "bfloat16", "float64")
 FUSED_ON_MPS = "PyTorch runs the recurrence as one operation on mps, into which its counter does not see"
 
 
@@ -22,7 +21,7 @@ def measure(
 ) -> tuple[Measurement | None, ...]:
     """What PyTorch does in each layer of a graph, in one forward pass; None for a layer that does not run.
 
-    Raises Refused where PyTorch does not take a layer, and Failed where it cannot run the model.
+    Raises RefusalError where PyTorch does not take a layer, and PyTorchError where it cannot run the model.
 
     >>> from archcalc import load
     >>> from archcalc.spec.expand import expand
@@ -38,7 +37,7 @@ def measure(
             with torch.device(device):
                 x = random_input(graph, batch)
         except (*REFUSALS, MemoryError) as error:
-            raise Failed(f"PyTorch failed to make the model: {words(error)}") from error
+            raise PyTorchError(f"PyTorch failed to make the model: {words(error)}") from error
         watch = _Watch(model)
         try:
             with torch.no_grad(), watch:
@@ -46,7 +45,7 @@ def measure(
             if device == "cuda":
                 torch.cuda.synchronize()  # what fails on it is raised here at the latest
         except (*REFUSALS, MemoryError) as error:
-            raise Failed(f"{watch.running}: PyTorch failed: {words(error)}") from error
+            raise PyTorchError(f"{watch.running}: PyTorch failed: {words(error)}") from error
     return tuple(watch.measurements)
 
 

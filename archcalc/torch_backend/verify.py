@@ -4,7 +4,7 @@ import time
 
 from archcalc.report import Report
 from archcalc.spec.graph import INPUT, Graph
-from archcalc.torch_backend.build import Failed, Refused, freed_after
+from archcalc.torch_backend.build import PyTorchError, RefusalError, freed_after
 from archcalc.torch_backend.devices import chosen_device, free_memory
 from archcalc.torch_backend.measure import measure
 from archcalc.units import BYTES_PER_ELEMENT, MEMORY_UNITS, human
@@ -32,8 +32,8 @@ def verify(graph: Graph, report: Report, *, device: str = "auto", train: bool = 
     try:
         measurements = measure(graph, device=on, batch=settings.batch, dtype=settings.dtype, train=train, seed=seed)
         layers, failure, refused = compare(report, measurements), "", False
-    except (Refused, Failed) as error:
-        layers, failure, refused = (), error.problems[0].message, isinstance(error, Refused)
+    except (RefusalError, PyTorchError) as error:
+        layers, failure, refused = (), error.problems[0].message, isinstance(error, RefusalError)
     return Verification(report, layers, on, time.perf_counter() - started, note, failure, refused)
 
 
