@@ -128,7 +128,7 @@ def build(graph: Graph, device: str = "cpu") -> Network:
         with torch.device(device):
             module = module_of(node.layer, inputs)
         if (source := shares(node)) is not None:
-            _share(module, modules[source])
+            _share(node, module, graph.nodes[source], modules[source])
         modules.append(module)
     return Network(graph, modules)
 
@@ -228,10 +228,13 @@ def _place(root: nn.Module, path: str, module: nn.Module) -> None:
     root.add_module(leaf, module)
 
 
-def _share(module: nn.Module, source: nn.Module) -> None:
+def _share(node: Node, module: nn.Module, other: Node, source: nn.Module) -> None:
     """Give a module those parameters of another that have its own ones' names and shapes."""
     theirs = dict(source.named_parameters())
-    for name, own in list(module.named_parameters()):
-        if name in theirs and theirs[name].shape == own.shape:
-            home, _, leaf = name.rpartition(".")
-            setattr(module.get_submodule(home), leaf, theirs[name])
+    fitting = [name for name, own in module.named_parameters() if name in theirs and theirs[name].shape == own.shape]
+    if not fitting:
+        message = f"{node.name} (line {node.entry.line}) cannot share the parameters of {other.name}"
+        raise PyTorchError(message, hint="none of them has the name and the shape of one of its own")
+    for name in fitting:
+        home, _, leaf = name.rpartition(".")
+        setattr(module.get_submodule(home), leaf, theirs[name])
