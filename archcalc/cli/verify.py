@@ -13,7 +13,7 @@ from archcalc.verification import DEVICES, DTYPES
 if TYPE_CHECKING:
     from archcalc.verification import Verification
 
-DIFFERS, COULD_NOT_RUN = 1, 2
+DIFFERS, NOT_CHECKED = 1, 2
 
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
@@ -63,7 +63,7 @@ def verify(
     spec reach PyTorch, and all figures are read off its own tensors and its own counter. With --device auto a model
     that does not fit the memory runs on the meta device, and the output says so. Needs `pip install "archcalc[torch]"`.
 
-    Exits with 1 if anything differs, and with 2 if a model could not be run.
+    Exits with 1 if anything differs, and with 2 if a model could not be run or checked.
     """
     from archcalc.engine import analyze
     from archcalc.errors import SettingError
@@ -95,8 +95,8 @@ def verify(
     verdicts = {verification.verdict for verification in found}
     if "differs" in verdicts:
         ctx.exit(DIFFERS)
-    if "could not run" in verdicts:
-        ctx.exit(COULD_NOT_RUN)
+    if verdicts != {"agrees"}:
+        ctx.exit(NOT_CHECKED)
 
 
 def _with_progress(pairs: list[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:

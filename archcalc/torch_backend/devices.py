@@ -52,6 +52,7 @@ def free_memory(device: str) -> int | None:
     if device == "meta":
         return None
     if device == "cuda":
+        torch.cuda.empty_cache()  # what an earlier model left is free, too
         return torch.cuda.mem_get_info()[0]
     limits = [limit for limit in (_available(), _container_limit()) if limit is not None]
     return min(limits, default=None)

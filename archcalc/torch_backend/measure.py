@@ -30,7 +30,7 @@ def measure(
     Measurement(output=(1, 6, 28, 28), memory_bytes=18816, dtype='float32', params=156, buffers=0, macs=117600, why='')
     """
     number = getattr(torch, dtype)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
         torch.manual_seed(seed)
         try:
             model = build(graph, device).to(number).train(train)
