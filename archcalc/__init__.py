@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from archcalc.report import LayerReport, Report, Settings, Totals
     from archcalc.spec.architecture import Architecture
     from archcalc.spec.catalogue import load, names
+    from archcalc.torch_backend.build import to_torch
 
 _HOMES = {
     "ArchcalcError": "archcalc.errors",
@@ -29,6 +30,7 @@ _HOMES = {
     "analyze": "archcalc.engine",
     "load": "archcalc.spec.catalogue",
     "names": "archcalc.spec.catalogue",
+    "to_torch": "archcalc.torch_backend.build",
 }
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "analyze",
     "load",
     "names",
+    "to_torch",
 ]
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from archcalc import ArchcalcError, Architecture, Report, analyze
 from archcalc.spec.architecture import read
+from archcalc.spec.expand import expand
+from archcalc.spec.graph import Graph
 from archcalc.spec.source import Document
 
 
@@ -16,6 +18,12 @@ def layers(*lines: str, head: str = "input: [3, 8, 8]") -> str:
 
 def spec(text: str) -> Architecture:
     return read(Document("net.yaml", text))
+
+
+def graph(text: str) -> Graph:
+    expanded, problems = expand(spec(text))
+    assert problems == []
+    return expanded
 
 
 def report(text: str, **settings: Any) -> Report:

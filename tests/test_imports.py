@@ -28,6 +28,7 @@ def command(*arguments: str) -> str:
         (command("table", "vgg16", "--json"), HEAVY | PRETTY),
         (command("--version"), HEAVY | PRETTY | {"yaml", "msgspec"}),
         (command("--help"), HEAVY | PRETTY),
+        (command("verify", "--help"), HEAVY | PRETTY),
     ],
 )
 def test_nothing_is_loaded_before_it_is_needed(code: str, unwanted: set[str]) -> None:

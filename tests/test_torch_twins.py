@@ -1,7 +1,5 @@
 """PyTorch as a witness: every kind's twin, built from its data and run on real tensors, against the kind's rules."""
 
-import functools
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +22,8 @@ from tests.strategies import Case, cases, enough
 
 torch = pytest.importorskip("torch")
 flop_counter = pytest.importorskip("torch.utils.flop_counter")
+backend = pytest.importorskip("archcalc.torch_backend.layer")
+measure = pytest.importorskip("archcalc.torch_backend.measure")
 
 BATCH = 2
 LEAST_ACCEPTED = 10
@@ -54,10 +54,10 @@ def predicted(layer: Any, inputs: tuple[Shape, ...]) -> Cost:
 def measured(layer: Layer, inputs: tuple[Shape, ...]) -> Cost:
     integers = layer.indices_below is not None
     tensors = [torch.zeros(BATCH, *shape, dtype=torch.long if integers else torch.float32) for shape in inputs]
-    module, run = built(layer, tensors)
+    module = backend.module_of(layer, tensors).eval()
     counter = flop_counter.FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        y = run(tensors)
+    with torch.no_grad(), measure.unfused(module), counter:
+        y = backend.call(module, tensors, layer.torch.result)
     learned = {name: tensor.numel() for name, tensor in module.named_parameters()}
     named = {part: sum(n for name, n in learned.items() if part in name) for part in ("weight", "bias")}
     are_named = sum(named.values()) == sum(learned.values())
@@ -76,24 +76,6 @@ def measured(layer: Layer, inputs: tuple[Shape, ...]) -> Cost:
 def path_of(layer: Layer, inputs: Sequence[Shape]) -> str:
     """The dotted name of a layer's twin, for the number of dimensions that its input has."""
     return layer.torch.path.format(n=max(1, len(inputs[0]) - 1))
-
-
-def built(layer: Layer, tensors: list[Any]) -> tuple[Any, Callable[[list[Any]], Any]]:
-    """The module of a layer's twin (an empty one for a function), and what runs it."""
-    twin = layer.torch
-    home, _, name = path_of(layer, [tensor.shape[1:] for tensor in tensors]).rpartition(".")
-    made = getattr(importlib.import_module(home), name)
-    arguments = twin.values(layer, tensors)
-    if twin.call == "list":
-        return torch.nn.Module(), lambda xs: made(xs, **arguments)
-    if twin.call == "function":
-        return torch.nn.Module(), lambda xs: made(*xs, **arguments)
-    if twin.call == "fold":
-        return torch.nn.Module(), lambda xs: functools.reduce(lambda a, b: made(a, b, **arguments), xs)
-    module = made(**arguments).eval()
-    if twin.result is not None:
-        return module, lambda xs: module(*xs)[twin.result]
-    return module, lambda xs: module(*xs)
 
 
 class Excuse(NamedTuple):

@@ -31,6 +31,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "kinds": "archcalc.cli.kinds:kinds_",
         "schema": "archcalc.cli.schema:schema",
         "reproduce": "archcalc.cli.reproduce:reproduce",
+        "verify": "archcalc.cli.verify:verify",
     },
 )
 @click.version_option(__version__, "-V", "--version", prog_name="archcalc", message="%(prog)s %(version)s")

@@ -56,6 +56,17 @@ class AssignmentType(click.ParamType):  # type: ignore[type-arg]  # the same
             self.fail(f"{value!r}: {error.problems[0].message}", param, ctx)
 
 
+input_option = click.option("--input", type=ShapeType(), help="Input shape without the batch, such as 3x227x227.")
+batch_option = click.option("--batch", type=click.IntRange(1, 10**9), default=1, show_default=True, help="Batch size.")
+set_option = click.option(
+    "--set",
+    "assignments",
+    type=AssignmentType(),
+    multiple=True,
+    help="Override one of the spec's vars, such as classes=10; repeatable.",
+)
+
+
 def settings_options(command: Command) -> Command:
     """What a report is made at: input, batch, dtype, vars and convention."""
     from archcalc.conventions import CONVENTIONS
@@ -63,8 +74,8 @@ def settings_options(command: Command) -> Command:
 
     for option in reversed(
         (
-            click.option("--input", type=ShapeType(), help="Input shape without the batch, such as 3x227x227."),
-            click.option("--batch", type=click.IntRange(1, 10**9), default=1, show_default=True, help="Batch size."),
+            input_option,
+            batch_option,
             click.option(
                 "--dtype",
                 type=click.Choice(list(BYTES_PER_ELEMENT)),
@@ -72,13 +83,7 @@ def settings_options(command: Command) -> Command:
                 show_default=True,
                 help="Type of the activations; memory is in its bytes.",
             ),
-            click.option(
-                "--set",
-                "assignments",
-                type=AssignmentType(),
-                multiple=True,
-                help="Override one of the spec's vars, such as classes=10; repeatable.",
-            ),
+            set_option,
             click.option(
                 "--convention",
                 type=click.Choice(list(CONVENTIONS)),

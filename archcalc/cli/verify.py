@@ -1,0 +1,155 @@
+"""`archcalc verify`."""
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.options import batch_option, input_option, set_option
+from archcalc.verification import DEVICES, DTYPES
+
+if TYPE_CHECKING:
+    from archcalc.verification import Verification
+
+DIFFERS, NOT_CHECKED = 1, 2
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS)
+@click.argument("specs", nargs=-1, metavar="NAME|FILE|-...")
+@click.option("--all", "all_", is_flag=True, help="Every shipped architecture.")
+@click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="Where to run; meta computes shapes without data.",
+)
+@batch_option
+@click.option(
+    "--dtype",
+    type=click.Choice(DTYPES),
+    default="float32",
+    show_default=True,
+    help="Type of the parameters and activations.",
+)
+@input_option
+@set_option
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of weights and input.")
+@click.option("--train", is_flag=True, help="Run in training mode rather than in eval mode.")
+@click.option("--layers", "layers_", is_flag=True, help="Show every layer; for one architecture.")
+@click.option("--json", "json_", is_flag=True, help="Every figure of every layer, and what it was taken with, as JSON.")
+@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    specs: tuple[str, ...],
+    all_: bool,
+    device: str,
+    batch: int,
+    dtype: str,
+    input: tuple[int, ...] | None,
+    assignments: tuple[tuple[str, Any], ...],
+    seed: int,
+    train: bool,
+    layers_: bool,
+    json_: bool,
+    output: str | None,
+) -> None:
+    """Build architectures in PyTorch, run each once, and compare every layer with what archcalc computes.
+
+    Compared are the output's shape, its bytes, parameters, buffers and multiply-adds (MACs). Only the fields of the
+    spec reach PyTorch, and all figures are read off its own tensors and its own counter. With --device auto a model
+    that does not fit the memory runs on the meta device, and the output says so. Needs `pip install "archcalc[torch]"`.
+
+    Exits with 1 if anything differs, and with 2 if a model could not be run or checked.
+    """
+    from archcalc.engine import analyze
+    from archcalc.errors import SettingError
+    from archcalc.spec.catalogue import find, names
+    from archcalc.spec.expand import expand
+
+    if bool(specs) == all_:
+        raise SettingError("name what to verify, or give --all", hint="archcalc verify resnet50")
+    chosen = [find(what) for what in (names() if all_ else specs)]
+    if layers_ and len(chosen) != 1:
+        raise SettingError(f"--layers is for one architecture, got {len(chosen)}", hint="--json holds all layers")
+    vars_ = dict(assignments)
+    reports = [analyze(a, input=input, batch=batch, dtype=dtype, vars=vars_) for a in chosen]  # all errors come first
+    from archcalc.torch_backend import verify as backend
+    from archcalc.torch_backend.devices import chosen_device, environment
+
+    taken_with = environment(chosen_device(device))
+    found: list[Verification] = []
+    for architecture, report in _with_progress(list(zip(chosen, reports, strict=True))):
+        graph, _ = expand(architecture, input=input, vars=vars_)
+        found.append(backend.verify(graph, report, device=device, train=train, seed=seed))
+    settings = {"device": device, "batch": batch, "dtype": dtype, "seed": seed, "train": train, "vars": vars_}
+    if json_:
+        _write_json(found, settings, taken_with, output)
+    else:
+        mode = "training mode" if train else "eval mode"
+        caption = f"torch {taken_with['torch']} on {taken_with['device_name']} · batch {batch} · {dtype} · {mode}"
+        _write_tables(found, caption, layers_, output)
+    verdicts = {verification.verdict for verification in found}
+    if "differs" in verdicts:
+        ctx.exit(DIFFERS)
+    if verdicts != {"agrees"}:
+        ctx.exit(NOT_CHECKED)
+
+
+def _with_progress(pairs: list[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    """The pairs one by one, with a bar on standard error where that is a terminal and there are several."""
+    if len(pairs) == 1 or not sys.stderr.isatty():
+        yield from pairs
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=len(pairs))
+        for architecture, report in pairs:
+            progress.update(task, description=architecture.name)
+            yield architecture, report
+            progress.advance(task)
+
+
+def _write_json(
+    found: list["Verification"], settings: dict[str, Any], taken_with: dict[str, str], output: str | None
+) -> None:
+    from datetime import UTC, datetime
+
+    from archcalc._version import __version__
+    from archcalc.render.data import as_json
+    from archcalc.render.output import write
+    from archcalc.verification import SCHEMA_VERSION, summary
+
+    whole = {
+        "schema_version": SCHEMA_VERSION,
+        "archcalc": __version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": taken_with,
+        "settings": settings,
+        "summary": summary(found),
+        "architectures": [verification.to_dict() for verification in found],
+    }
+    write(as_json(whole), output)
+
+
+def _write_tables(found: list["Verification"], caption: str, layers_: bool, output: str | None) -> None:
+    from archcalc.render import verification as render
+    from archcalc.render.output import print_grid, terminal_width, write
+    from archcalc.render.text import plain
+
+    grids = [render.layers_grid(found[0])] if layers_ and found[0].layers else []
+    if any(verification.count("differs") for verification in found):
+        grids.append(render.differences_grid(found))
+    grids.append(render.architectures_grid(found, caption))
+    if output or terminal_width() is None:
+        write("\n".join(map(plain, grids)), output)
+        return
+    for i, grid in enumerate(grids):
+        write("\n" if i else "")
+        print_grid(grid, "table")

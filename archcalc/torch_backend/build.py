@@ -1,0 +1,229 @@
+"""Graph → torch.nn.Module, under the spec's names: what PyTorch makes of an architecture, to measure or to train.
+
+Only spec fields reach PyTorch. The arguments that follow from a layer's input (such as its channels) are read off the
+tensors of a dry run on the meta device, never taken from archcalc's own shapes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from archcalc.errors import ArchcalcError, SpecError, printable
+from archcalc.layers.arithmetic import Shape
+from archcalc.spec.architecture import Architecture
+from archcalc.spec.catalogue import load
+from archcalc.spec.expand import expand
+from archcalc.spec.expression import Value
+from archcalc.spec.graph import INPUT, Graph, Node
+from archcalc.torch_backend.layer import call, module_of
+
+REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
+"""What PyTorch raises for a layer that does not fit. A TypeError would mean that a twin's data are wrong."""
+DRY_BATCH = 2
+
+
+class RefusalError(ArchcalcError):
+    """PyTorch does not take a layer that archcalc takes: one of them is wrong."""
+
+    def __init__(self, node: Node, error: Exception) -> None:
+        where = f"{node.name} (line {node.entry.line})"
+        super().__init__(f"{where}: PyTorch refuses {node.layer.torch.path}: {words(error)}")
+
+
+class PyTorchError(ArchcalcError):
+    """PyTorch could not make or run a model: no memory, or no such operation for this device or dtype."""
+
+
+class Step(NamedTuple):
+    """One layer of a Network: the path of its module, the positions of what it reads, and which result counts.
+
+    `frees` are the positions of the values that no later step reads.
+    """
+
+    path: str
+    inputs: tuple[int, ...]
+    result: int | None
+    train_only: bool
+    frees: tuple[int, ...]
+
+
+class Group(nn.Module):
+    """Modules whose names begin alike."""
+
+
+class Network(nn.Module):
+    """An architecture as a module: its layers are submodules by their names in the spec, `layer1.0.conv1`.
+
+    It gives what its last layer gives. In training mode, where layers run that do so only then, those of them that no
+    layer reads give further outputs: a tuple of all, the last layer's first.
+    """
+
+    def __init__(self, graph: Graph, modules: Sequence[nn.Module]) -> None:
+        super().__init__()
+        frees = freed_after(graph)
+        paths = module_paths([node.name for node in graph.nodes])
+        self.steps = tuple(
+            Step(path, node.inputs, node.layer.torch.result, node.train_only, done)
+            for path, node, done in zip(paths, graph.nodes, frees, strict=True)
+        )
+        self.outputs = outputs(graph)
+        for path, module in zip(paths, modules, strict=True):
+            _place(self, path, module)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """What the last layer makes of `x`, the batch first; in training mode of several outputs, all of them."""
+        values = {INPUT: x}
+        for position, step in enumerate(self.steps):
+            if self.training or not step.train_only:
+                inputs = [values[i] for i in step.inputs]
+                values[position] = call(self.get_submodule(step.path), inputs, step.result)
+                del inputs
+            for i in step.frees:
+                values.pop(i, None)
+        main, *others = (values[i] for i in self.outputs if i in values)
+        return (main, *others) if others else main
+
+
+def to_torch(
+    what: str | Architecture, *, input: Shape | None = None, vars: Mapping[str, Value] | None = None
+) -> Network:
+    """An architecture as a trainable torch.nn.Module, with PyTorch's own initial weights.
+
+    `what` is an Architecture or what `load` takes; `input` and `vars` override the spec's own. Raises SpecError with
+    what is wrong with the spec, and ArchcalcError for a layer that PyTorch does not take.
+
+    >>> import torch
+    >>> model = to_torch("lenet5")
+    >>> model.C1
+    Conv2d(1, 6, kernel_size=(5, 5), stride=(1, 1))
+    >>> model(torch.zeros(2, 1, 32, 32)).shape
+    torch.Size([2, 10])
+    """
+    graph, problems = expand(load(what) if isinstance(what, str) else what, input=input, vars=vars)
+    if problems:
+        raise SpecError(problems)
+    return build(graph)
+
+
+def build(graph: Graph, device: str = "cpu") -> Network:
+    """The module of a graph, on a device, in training mode as PyTorch's modules begin.
+
+    Raises RefusalError for a layer that PyTorch does not take, PyTorchError for one that cannot run without data.
+    """
+    with torch.device("meta"):
+        values = {INPUT: random_input(graph, DRY_BATCH)}
+    modules: list[nn.Module] = []
+    for position, node in enumerate(graph.nodes):
+        inputs = [values[i] for i in node.inputs]
+        try:
+            with torch.device("meta"), torch.no_grad():
+                sketch = module_of(node.layer, inputs).eval()  # in eval mode, one sample is enough for every layer
+                values[position] = call(sketch, inputs, node.layer.torch.result)
+        except NotImplementedError as error:
+            raise PyTorchError(f"{node.name}: PyTorch cannot run it without data: {words(error)}") from error
+        except REFUSALS as error:
+            raise RefusalError(node, error) from error
+        with torch.device(device):
+            module = module_of(node.layer, inputs)
+        if node.tied is not None:
+            _tie(node, module, graph.nodes[node.tied], modules[node.tied])
+        modules.append(module)
+    return Network(graph, modules)
+
+
+def random_input(graph: Graph, batch: int) -> Tensor:
+    """A random input on the default device: normal numbers, or indices that every table of the graph has."""
+    shape = (batch, *graph.input)
+    below = input_below(graph)
+    return torch.randn(shape) if below is None else torch.randint(below, shape)
+
+
+def input_below(graph: Graph) -> int | None:
+    """What the input's values must be less than where they are indices into some layer's table, else None.
+
+    No operation makes indices of numbers: the input is made of indices where it leads to a layer that takes some.
+    """
+    below: list[int] = []
+    takes_indices: set[int] = set()
+    for position in reversed(range(len(graph.nodes))):
+        node = graph.nodes[position]
+        if node.layer.indices_below is not None:
+            below.append(getattr(node.layer, node.layer.indices_below))
+        if node.layer.indices_below is not None or position in takes_indices:
+            takes_indices.update(node.inputs)
+    return min(below) if INPUT in takes_indices else None
+
+
+def words(error: Exception) -> str:
+    """What an error of PyTorch's says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def outputs(graph: Graph) -> tuple[int, ...]:
+    """The positions of what a graph gives: its last node, then those that run in training alone and that none reads."""
+    read = {i for node in graph.nodes for i in node.inputs}
+    last = max((i for i, node in enumerate(graph.nodes) if not node.train_only), default=INPUT)
+    return (last, *(i for i, node in enumerate(graph.nodes) if node.train_only and i not in read))
+
+
+def freed_after(graph: Graph) -> list[tuple[int, ...]]:
+    """For each node the positions of the values that none reads once it has run."""
+    last = {i: i for i in range(len(graph.nodes))}
+    for position, node in enumerate(graph.nodes):
+        last.update(dict.fromkeys(node.inputs, position))
+    freed: list[list[int]] = [[] for _ in graph.nodes]
+    kept = outputs(graph)
+    for i, position in last.items():
+        if i not in kept:
+            freed[position].append(i)
+    return [tuple(done) for done in freed]
+
+
+def module_paths(names: Iterable[str]) -> list[str]:
+    """Where the module of each name lies: at the name itself, but for `_` behind a part that PyTorch does not take.
+
+    It takes no empty part and none that modules use themselves; nor can one module stand in the place of several.
+
+    >>> module_paths(["layer1.0.conv1", "type", "layer1"])
+    ['layer1.0.conv1', 'type_', 'layer1_']
+    """
+    parts = [[_usable(part) for part in name.split(".")] for name in names]
+    taken = {".".join(path[:n]) for path in parts for n in range(1, len(path))}
+    paths = []
+    for path in parts:
+        where = ".".join(path)
+        while where in taken:
+            where += "_"
+        taken.add(where)
+        paths.append(where)
+    return paths
+
+
+_USED = frozenset(dir(nn.Module())) | {"steps", "outputs"}
+
+
+def _usable(part: str) -> str:
+    return f"{part}_" if not part or part in _USED else printable(part)
+
+
+def _place(root: nn.Module, path: str, module: nn.Module) -> None:
+    *parents, leaf = path.split(".")
+    for part in parents:
+        if part not in root._modules:
+            root.add_module(part, Group())
+        root = root.get_submodule(part)
+    root.add_module(leaf, module)
+
+
+def _tie(node: Node, module: nn.Module, other: Node, source: nn.Module) -> None:
+    """Give a module those parameters of another that have its own ones' names and shapes."""
+    theirs = dict(source.named_parameters())
+    fitting = [name for name, own in module.named_parameters() if name in theirs and theirs[name].shape == own.shape]
+    if not fitting:
+        message = f"{node.name} (line {node.entry.line}) cannot use the weights of {other.name}"
+        raise PyTorchError(message, hint="none of them has the name and the shape of one of its own")
+    for name in fitting:
+        home, _, leaf = name.rpartition(".")
+        setattr(module.get_submodule(home), leaf, theirs[name])

@@ -1,0 +1,189 @@
+"""Two witnesses meet: archcalc's figures of every layer against what PyTorch did, figure by figure."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from archcalc.report import LayerReport, Report
+
+FIGURES = ("output", "memory_bytes", "params", "buffers", "macs")
+"""What is compared of every layer; the output's shape and bytes and the multiply-adds are for the whole batch."""
+SCHEMA_VERSION = 1
+DEVICES = ("auto", "cpu", "cuda", "mps", "meta")
+DTYPES = ("float32", "float16", "bfloat16", "float64")
+RULES_UNKNOWN = "archcalc does not know how many there are"
+NOT_RUN = "the layer runs in training mode alone"
+IN_TRAINING = "archcalc's figures are those of eval mode, where the layer does not run"
+
+Figure: TypeAlias = int | tuple[int, ...] | None
+ModelVerdict: TypeAlias = Literal["agrees", "differs", "not checkable", "could not run"]
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """What PyTorch did in one layer: shape (batch included), bytes and dtype of its output, and what the layer holds.
+
+    `output` is None of a layer that did not run. `macs` is None where PyTorch's counter cannot tell, and `why` then
+    says why.
+    """
+
+    output: tuple[int, ...] | None
+    memory_bytes: int
+    dtype: str
+    params: int
+    buffers: int
+    macs: int | None
+    why: str = ""
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """One figure of one layer, as archcalc computes and as PyTorch measures it, and whether they agree."""
+
+    figure: str
+    computed: Figure
+    measured: Figure
+    verdict: Literal["agrees", "differs", "not checkable"]
+    reason: str = ""
+
+
+class LayerVerdict(msgspec.Struct, frozen=True):
+    """The comparisons of one layer."""
+
+    row: LayerReport
+    comparisons: tuple[Comparison, ...]
+
+    def of(self, verdict: str) -> list[Comparison]:
+        """The comparisons with this verdict."""
+        return [comparison for comparison in self.comparisons if comparison.verdict == verdict]
+
+    @property
+    def verdict(self) -> Literal["agrees", "differs", "not checkable"]:
+        """A single difference makes it `differs`; of what can be compared, all must agree."""
+        return "differs" if self.of("differs") else "agrees" if self.of("agrees") else "not checkable"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layer as `archcalc verify --json` prints it: what was measured, and what that does not agree with."""
+        return {
+            "name": self.row.name,
+            "kind": self.row.kind,
+            "line": self.row.line,
+            "verdict": self.verdict,
+            "measured": {c.figure: _plain(c.measured) for c in self.comparisons},
+            "differs": {c.figure: {"computed": _plain(c.computed)} for c in self.of("differs")},
+            "not_checkable": {c.figure: c.reason for c in self.of("not checkable")},
+        }
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What came of one architecture: the verdicts of its layers, on which device and in how many seconds.
+
+    `failure` says why PyTorch gave no measurement at all; `refused` marks that as PyTorch's own no to a layer that
+    archcalc takes, which is a difference. `note` says what a reader must know of the run.
+    """
+
+    report: Report
+    layers: tuple[LayerVerdict, ...]
+    device: str
+    seconds: float
+    note: str = ""
+    failure: str = ""
+    refused: bool = False
+
+    @property
+    def verdict(self) -> ModelVerdict:
+        """That of all layers together: a single difference makes it `differs`."""
+        if self.refused or self.count("differs"):
+            return "differs"
+        if self.failure:
+            return "could not run"
+        return "agrees" if self.count("agrees") else "not checkable"
+
+    @property
+    def figures(self) -> int:
+        """How many figures there are to compare."""
+        return len(FIGURES) * len(self.report.layers)
+
+    @property
+    def checked(self) -> int:
+        """How many figures were compared."""
+        return self.count("agrees") + self.count("differs")
+
+    def count(self, verdict: str) -> int:
+        """How many figures have this verdict."""
+        return sum(len(layer.of(verdict)) for layer in self.layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The architecture as `archcalc verify --json` prints it."""
+        return {
+            "name": self.report.architecture,
+            "title": self.report.title,
+            "input": list(self.report.settings.input),
+            "device": self.device,
+            "seconds": round(self.seconds, 3),
+            "verdict": self.verdict,
+            "figures": self.figures,
+            "checked": self.checked,
+            "differs": self.count("differs"),
+            "note": self.note,
+            "failure": self.failure,
+            "layers": [layer.to_dict() for layer in self.layers],
+        }
+
+
+def compare(report: Report, measurements: Sequence[Measurement]) -> tuple[LayerVerdict, ...]:
+    """Every row of a report against the measurement of its layer."""
+    batch, dtype = report.settings.batch, report.settings.dtype
+    return tuple(
+        LayerVerdict(row, _compared(row, measurement, batch, dtype))
+        for row, measurement in zip(report.layers, measurements, strict=True)
+    )
+
+
+def _compared(row: LayerReport, measured: Measurement, batch: int, dtype: str) -> tuple[Comparison, ...]:
+    comparisons = []
+    for figure in FIGURES:
+        computed: Figure = (batch, *row.output) if figure == "output" else getattr(row, figure)
+        found: Figure = getattr(measured, figure)
+        if measured.output is None and figure == "output":
+            reason = NOT_RUN
+        elif measured.output is not None and row.train_only and figure in ("memory_bytes", "macs"):
+            reason = IN_TRAINING
+        elif computed is None:
+            reason = RULES_UNKNOWN
+        elif found is None:
+            reason = measured.why
+        elif figure == "memory_bytes" and measured.dtype.startswith("int") and measured.dtype != dtype:
+            reason = f"its output is {measured.dtype} in PyTorch, whatever the dtype of the activations"
+        else:
+            comparisons.append(Comparison(figure, computed, found, "agrees" if computed == found else "differs"))
+            continue
+        comparisons.append(Comparison(figure, computed, found, "not checkable", reason))
+    return tuple(comparisons)
+
+
+def summary(verifications: Sequence[Verification]) -> dict[str, Any]:
+    """How many architectures have which verdict, how many figures there are, were checked, and differ, and why not."""
+    return {
+        "architectures": len(verifications),
+        "verdicts": dict(Counter(verification.verdict for verification in verifications)),
+        "layers": sum(len(verification.report.layers) for verification in verifications),
+        "figures": sum(verification.figures for verification in verifications),
+        "checked": sum(verification.checked for verification in verifications),
+        "differ": sum(verification.count("differs") for verification in verifications),
+        "not_checkable": dict(reasons(verifications).most_common()),
+    }
+
+
+def reasons(verifications: Iterable[Verification]) -> Counter[str]:
+    """Why figures were not compared, and how many of them for each reason."""
+    return Counter(
+        f"{comparison.figure}: {comparison.reason}"
+        for verification in verifications
+        for layer in verification.layers
+        for comparison in layer.of("not checkable")
+    )
+
+
+def _plain(figure: Figure) -> int | list[int] | None:
+    return list(figure) if isinstance(figure, tuple) else figure
