@@ -2,7 +2,8 @@
 
 import pytest
 
-import tests.crafted_windows  # noqa: F401  # registers its cases
+import tests.crafted_attention
+import tests.crafted_windows  # noqa: F401  # they register their cases
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

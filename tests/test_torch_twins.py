@@ -17,6 +17,7 @@ from archcalc.layers.linear import Linear
 from archcalc.layers.merge import Add
 from archcalc.layers.norm import BatchNorm
 from archcalc.layers.pool import MaxPool2d
+from archcalc.layers.recurrent import LSTM
 from archcalc.layers.window import slide
 from tests.strategies import Case, cases, enough
 
@@ -87,6 +88,11 @@ class Excuse(NamedTuple):
 
 
 EXCUSES = [
+    Excuse(
+        "to PyTorch, a batch of vectors looks like one sequence without a batch",
+        lambda layer, inputs: layer.family == "recurrent" and len(inputs[0]) == 1,
+        Case(LSTM(hidden=3), ((4,),)),
+    ),
     Excuse(
         "PyTorch applies a linear layer to the last axis of a map, which is nearly always a flatten forgotten",
         lambda layer, inputs: layer.kind == "linear" and len(inputs[0]) > 1,

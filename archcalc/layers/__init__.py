@@ -3,6 +3,7 @@
 from archcalc.layers import (
     activation,
     adaptive_pool,
+    attention,
     conv,
     conv_transpose,
     dropout,
@@ -10,6 +11,7 @@ from archcalc.layers import (
     merge,
     norm,
     pool,
+    recurrent,
     reshape,
     upsample,
 )
@@ -19,6 +21,7 @@ __all__ = [
     "Layer",
     "activation",
     "adaptive_pool",
+    "attention",
     "conv",
     "conv_transpose",
     "dropout",
@@ -27,6 +30,7 @@ __all__ = [
     "merge",
     "norm",
     "pool",
+    "recurrent",
     "reshape",
     "upsample",
 ]

@@ -1,0 +1,176 @@
+"""Recurrent layers: a state that goes along a sequence, from step to step.
+
+Dropout between layers is a `dropout` between two of them.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from archcalc.errors import LayerError
+from archcalc.layers.arithmetic import Dim, Shape, require
+from archcalc.layers.base import STRUCTURAL, Flag, Layer, Ops, Params, Positive, Sight, fmt_shape
+from archcalc.layers.twin import FEATURES, Constant, TorchTwin
+
+Count = Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000", extra=STRUCTURAL)]
+
+
+class Recurrent(Layer):
+    """What recurrent layers share: each gate sees the input and the state through weights and biases of its own.
+
+    Fields:
+        hidden: width of the state
+        layers: how many are stacked, each reading the states of the one before
+        bidirectional: whether a second state goes from the last step to the first
+        bias: whether gates have biases: two vectors in PyTorch, one for the input and one for the state
+    Shape: (T, N) → (T, hidden), twice as wide if bidirectional
+    Raises: input that is not steps × features
+    """
+
+    hidden: Positive
+    layers: Count = 1
+    bidirectional: Flag = False
+    bias: Flag = True
+
+    gates: ClassVar[int]
+    """How many times as wide as the state what a step computes from input and state is."""
+
+    def output(self, x: Shape) -> Shape:
+        require(
+            len(x) == 2,
+            lambda: LayerError(
+                f"{self.kind} needs an input of steps × features, got {fmt_shape(x)}",
+                hint="an embedding makes such of indices; give the spec an input such as [35, 300]",
+            ),
+        )
+        return (x[0], self.directions * self.hidden)
+
+    @property
+    def directions(self) -> int:
+        """How many states go along the sequence."""
+        return 2 if self.bidirectional else 1
+
+    def params(self, x: Shape) -> Params:
+        width = self.gates * self.hidden
+        weights = sum(width * (inputs + self.hidden) for inputs in self._inputs(x))
+        biases = 2 * width * self.layers if self.bias else 0
+        return Params(weights=self.directions * weights, biases=self.directions * biases)
+
+    def _inputs(self, x: Shape) -> list[Dim]:
+        """The width of what each of the stacked layers reads."""
+        return [x[1], *[self.directions * self.hidden] * (self.layers - 1)]
+
+    def ops(self, x: Shape, y: Shape) -> Ops:
+        steps, width = x[0] * self.directions, self.gates * self.hidden
+        step = self.step()
+        return Ops(
+            macs=steps * sum(width * (inputs + self.hidden) for inputs in self._inputs(x)),
+            additions=steps * self.layers * ((3 if self.bias else 1) * width + step.additions),
+            multiplications=steps * self.layers * step.multiplications,
+            divisions=steps * self.layers * step.divisions,
+            comparisons=steps * self.layers * step.comparisons,
+            special=steps * self.layers * step.special,
+        )
+
+    def step(self) -> Ops:
+        """What one step does once the gates' sums are known."""
+        raise TypeError(f"{type(self).__name__} does not say what a step does")
+
+    def window(self, x: Shape) -> Sight:
+        return Sight.UNKNOWN
+
+
+class RNN(Recurrent, kind="rnn"):
+    """Elman's recurrent layer: the state is tanh (or ReLU) of weighted input and weighted last state.
+
+    Fields:
+        hidden: width of the state
+        layers: how many are stacked, each reading the states of the one before
+        bidirectional: whether a second state goes from the last step to the first
+        bias: whether gates have biases: two vectors in PyTorch, one for the input and one for the state
+        nonlinearity: tanh or relu
+    Params: for each layer and direction hidden · (N + hidden) weights, and 2 · hidden biases
+    Ops: per step, layer and direction one multiply-add per weight; per element of the state one addition (three with
+        biases) and one tanh, or one comparison with relu
+    Source: torch.nn.RNN; Elman, "Finding Structure in Time" (1990)
+
+    >>> RNN(hidden=20).params((35, 10)).total
+    640
+    """
+
+    nonlinearity: Annotated[Literal["tanh", "relu"], Meta(description="tanh or relu")] = "tanh"
+
+    gates = 1
+    torch = TorchTwin(
+        "torch.nn.RNN",
+        result=0,
+        input_size=FEATURES,
+        hidden_size="hidden",
+        num_layers="layers",
+        bidirectional="bidirectional",
+        bias="bias",
+        nonlinearity="nonlinearity",
+        batch_first=Constant(True),
+    )
+
+    def step(self) -> Ops:
+        return Ops(special=self.hidden) if self.nonlinearity == "tanh" else Ops(comparisons=self.hidden)
+
+
+class LSTM(Recurrent, kind="lstm"):
+    """Long short-term memory: a cell that input, forget and output gates write, keep and show.
+
+    Params: for each layer and direction 4 · hidden · (N + hidden) weights, and 8 · hidden biases
+    Ops: per step, layer and direction one multiply-add per weight; per gate and element of the state one addition
+        (three with biases); per element three sigmoids (one exp, one addition, one division each), two tanh, three
+        multiplications and one addition
+    Source: torch.nn.LSTM; Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997)
+
+    >>> lstm = LSTM(hidden=650, layers=2)
+    >>> lstm.params((35, 650)).total, lstm.ops((35, 650), (35, 650)).macs
+    (6770400, 236600000)
+    """
+
+    gates = 4
+    torch = TorchTwin(
+        "torch.nn.LSTM",
+        result=0,
+        input_size=FEATURES,
+        hidden_size="hidden",
+        num_layers="layers",
+        bidirectional="bidirectional",
+        bias="bias",
+        batch_first=Constant(True),
+    )
+
+    def step(self) -> Ops:
+        return Ops(special=5, additions=4, divisions=3, multiplications=3).times(self.hidden)
+
+
+class GRU(Recurrent, kind="gru"):
+    """Gated recurrent unit: one gate resets the state that a new one is made from, one chooses between old and new.
+
+    Params: for each layer and direction 3 · hidden · (N + hidden) weights, and 6 · hidden biases
+    Ops: per step, layer and direction one multiply-add per weight; per gate and element of the state one addition
+        (three with biases); per element two sigmoids (one exp, one addition, one division each), one tanh, three
+        multiplications and two additions
+    Source: torch.nn.GRU, n + z · (h - n) written as (1 - z) · n + z · h; Cho et al., arXiv:1406.1078
+
+    >>> GRU(hidden=20, bidirectional=True).output((35, 10))
+    (35, 40)
+    """
+
+    gates = 3
+    torch = TorchTwin(
+        "torch.nn.GRU",
+        result=0,
+        input_size=FEATURES,
+        hidden_size="hidden",
+        num_layers="layers",
+        bidirectional="bidirectional",
+        bias="bias",
+        batch_first=Constant(True),
+    )
+
+    def step(self) -> Ops:
+        return Ops(special=3, additions=4, divisions=2, multiplications=3).times(self.hidden)

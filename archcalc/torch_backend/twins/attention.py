@@ -1,0 +1,130 @@
+"""Attention as PyTorch computes it, from the definitions of the papers."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812  # what everyone calls it
+from torch import Tensor, nn
+
+MOST_SCALE = math.log(100)
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(…, tokens, heads · d) → (…, heads, tokens, d)."""
+    return x.view(*x.shape[:-1], heads, x.shape[-1] // heads).transpose(-3, -2)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """(…, heads, tokens, d) → (…, tokens, heads · d)."""
+    return x.transpose(-3, -2).flatten(-2)
+
+
+class Attention(nn.Module):
+    """Scaled dot-product attention of several heads; fewer heads of keys and values are shared by those of queries."""
+
+    def __init__(self, heads: int, kv_heads: int | None = None, causal: bool = False) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.causal = heads, kv_heads or heads, causal
+        if heads % self.kv_heads:
+            raise ValueError(f"{self.kv_heads} heads of keys cannot be shared by {heads} heads")
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What each query makes of the values: (…, T, C), (…, S, Ck), (…, S, Cv) → (…, T, ·)."""
+        if not q.dim() == k.dim() == v.dim() or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+            raise ValueError("queries, keys and values of different groups")
+        if q.dim() < 3:
+            raise ValueError("no tokens")
+        q = split_heads(q, self.heads)
+        k, v = (split_heads(x, self.kv_heads) for x in (k, v))
+        shared = self.heads // self.kv_heads
+        k, v = (x.repeat_interleave(shared, dim=-3) for x in (k, v))
+        return join_heads(F.scaled_dot_product_attention(q, k, v, is_causal=self.causal))
+
+
+class OfWindows(nn.Module):
+    """Which offset each pair of a window's tokens has, and which pairs of a rolled map were no neighbours."""
+
+    index: Tensor
+
+    def __init__(self, heads: int, size: int | Sequence[int], shift: int | Sequence[int]) -> None:
+        super().__init__()
+        self.heads = heads
+        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        self.shift = (shift, shift) if isinstance(shift, int) else tuple(shift)
+        if any(by >= side for by, side in zip(self.shift, self.size, strict=True)):
+            raise ValueError("rolled by a window or more")
+        height, width = self.size
+        places = torch.cartesian_prod(torch.arange(height), torch.arange(width)).view(-1, 2)
+        between = places[:, None] - places[None, :]  # from minus (side - 1) to side - 1
+        self.register_buffer("index", (between[..., 0] + height - 1) * (2 * width - 1) + between[..., 1] + width - 1)
+
+    def checked(self, q: Tensor, k: Tensor, v: Tensor) -> None:
+        """Refuse what is not windows of this size, all of one shape."""
+        if not q.shape == k.shape == v.shape or q.dim() != 5 or q.shape[3] != self.size[0] * self.size[1]:
+            raise ValueError("queries, keys and values must be windows of one shape")
+
+    def attend(self, scores: Tensor, table: Tensor, v: Tensor) -> Tensor:
+        """Softmax of the scores with biases and mask, times the values; `table` is (offsets, heads)."""
+        scores = scores + table[self.index].permute(2, 0, 1)
+        if any(self.shift):
+            scores = scores + self.mask(*v.shape[1:3]).to(scores)
+        return join_heads(scores.softmax(-1) @ split_heads(v, self.heads))
+
+    def mask(self, rows: int, columns: int) -> Tensor:
+        """Minus 100 for pairs of a window's tokens that a roll brought together, as (rows, columns, 1, T, T)."""
+        kinds = [_pieces(grid, side, by) for grid, side, by in zip((rows, columns), self.size, self.shift, strict=True)]
+        piece = 3 * kinds[0][:, None, :, None] + kinds[1][None, :, None, :]
+        piece = piece.flatten(2)
+        return -100.0 * (piece[..., :, None] != piece[..., None, :]).unsqueeze(2)
+
+
+def _pieces(grid: int, side: int, by: int) -> Tensor:
+    """Along one axis, for each window and place in it: 0; in the last window 1, and 2 where the rolled part lies."""
+    pieces = torch.zeros(grid, side, dtype=torch.long)
+    if by:
+        pieces[-1] = 1
+        pieces[-1, side - by :] = 2
+    return pieces
+
+
+class WindowAttention(OfWindows):
+    """Swin's: scores by scaled products, and a learned table of biases."""
+
+    def __init__(self, heads: int, size: int | Sequence[int], shift: int | Sequence[int] = 0) -> None:
+        super().__init__(heads, size, shift)
+        height, width = self.size
+        self.offset_weight = nn.Parameter(torch.empty((2 * height - 1) * (2 * width - 1), heads))
+        nn.init.trunc_normal_(self.offset_weight, std=0.02)
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """(B, rows, columns, T, C) three times → the same."""
+        self.checked(q, k, v)
+        q, k = split_heads(q, self.heads), split_heads(k, self.heads)
+        return self.attend(q / math.sqrt(q.shape[-1]) @ k.transpose(-2, -1), self.offset_weight, v)
+
+
+class CosineWindowAttention(OfWindows):
+    """Swin v2's: scores by the cosine, and biases that a network makes of the offsets' logarithms."""
+
+    offsets: Tensor
+
+    def __init__(
+        self, heads: int, size: int | Sequence[int], shift: int | Sequence[int] = 0, hidden: int = 512
+    ) -> None:
+        super().__init__(heads, size, shift)
+        self.scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10)))
+        self.network = nn.Sequential(nn.Linear(2, hidden), nn.ReLU(), nn.Linear(hidden, heads, bias=False))
+        height, width = self.size
+        sides = (torch.arange(1 - height, height), torch.arange(1 - width, width))
+        offsets = torch.cartesian_prod(*sides).view(-1, 2) / torch.tensor([max(height - 1, 1), max(width - 1, 1)]) * 8
+        self.register_buffer("offsets", offsets.sign() * torch.log2(offsets.abs() + 1) / 3)
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """(B, rows, columns, T, C) three times → the same."""
+        self.checked(q, k, v)
+        q, k = (F.normalize(split_heads(x, self.heads), dim=-1) for x in (q, k))
+        scores = q @ k.transpose(-2, -1) * self.scale.clamp(max=MOST_SCALE).exp()
+        # One table for each sample: what the network does is then counted as often as all else.
+        tables = 16 * self.network(self.offsets.expand(len(v), -1, -1)).sigmoid()
+        return self.attend(scores, tables[0], v)
