@@ -20,7 +20,7 @@ from archcalc.spec.schema import spec_schema
 from tests.running import ROOT, environment, on_terminal, piped
 
 VALIDATOR = jsonschema.Draft202012Validator(spec_schema())
-COMMANDS = ("table", "list", "show", "kinds", "schema", "reproduce")
+COMMANDS = ("table", "graph", "list", "show", "kinds", "schema", "reproduce")
 
 
 def test_list_names_every_shipped_architecture() -> None:

@@ -56,6 +56,16 @@ class AssignmentType(click.ParamType):  # type: ignore[type-arg]  # the same
             self.fail(f"{value!r}: {error.problems[0].message}", param, ctx)
 
 
+INPUT_OPTION = click.option("--input", type=ShapeType(), help="Input shape without the batch, such as 3x227x227.")
+SET_OPTION = click.option(
+    "--set",
+    "assignments",
+    type=AssignmentType(),
+    multiple=True,
+    help="Override one of the spec's vars, such as classes=10; repeatable.",
+)
+
+
 def settings_options(command: Command) -> Command:
     """What a report is made at: input, batch, dtype, vars and convention."""
     from archcalc.conventions import CONVENTIONS
@@ -63,7 +73,7 @@ def settings_options(command: Command) -> Command:
 
     for option in reversed(
         (
-            click.option("--input", type=ShapeType(), help="Input shape without the batch, such as 3x227x227."),
+            INPUT_OPTION,
             click.option("--batch", type=click.IntRange(1, 10**9), default=1, show_default=True, help="Batch size."),
             click.option(
                 "--dtype",
@@ -72,13 +82,7 @@ def settings_options(command: Command) -> Command:
                 show_default=True,
                 help="Type of the activations; memory is in its bytes.",
             ),
-            click.option(
-                "--set",
-                "assignments",
-                type=AssignmentType(),
-                multiple=True,
-                help="Override one of the spec's vars, such as classes=10; repeatable.",
-            ),
+            SET_OPTION,
             click.option(
                 "--convention",
                 type=click.Choice(list(CONVENTIONS)),
