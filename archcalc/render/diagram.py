@@ -181,7 +181,7 @@ _MERMAID = _Language(
 )
 _DOT = _Language(
     head=(
-        "digraph {{",
+        "digraph network {{",
         '    graph [label="{title}", labelloc=t, fontname="Helvetica", ranksep=0.3]',
         '    node [shape=box, style=filled, fillcolor="#f6f8fa", fontname="Helvetica", fontsize=11, height=0.3]',
         '    edge [fontname="Helvetica", fontsize=9, arrowsize=0.6]',
