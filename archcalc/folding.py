@@ -97,7 +97,7 @@ def _boxes(parts: Iterable[Part], times: int) -> Iterator[tuple[Part, int]]:
 def _number(path: str) -> int | None:
     """The repetition that a path ends in."""
     last = path.rpartition(".")[2]
-    is_number = len(last) <= MAX_DIGITS and last.isascii() and last.isdigit() and str(int(last)) == last
+    is_number = len(last) <= MAX_DIGITS and last.isdecimal() and str(int(last)) == last
     return int(last) if is_number else None
 
 
@@ -188,7 +188,7 @@ class _Tree:
 
     def _equal(self, p: int, q: int) -> bool:
         a, b = self.rows[p], self.rows[q]
-        return a.output == b.output and a.inputs == b.inputs and (a.layer is b.layer or a.layer == b.layer)
+        return a.inputs == b.inputs and (a.layer is b.layer or a.layer == b.layer)
 
 
 class _Drawing:

@@ -168,7 +168,7 @@ def test_what_is_folded_in_shipped_architectures(name: str, depth: int | None, e
         (["relu: {name: a.1}", "relu: {name: a.0}"], ["a.1", "a.0"]),
         (["relu: {name: a.01}", "relu: {name: a.02}"], ["a.01", "a.02"]),
         (["relu: {name: a.x}", "relu: {name: a.y}"], ["a.x", "a.y"]),
-        ([f"relu: {{name: a.{'9' * 5000}}}", "relu: {name: a.٣}", "relu: {name: a.٤}"], None),
+        ([f"relu: {{name: a.{'9' * 5000}}}", "relu: {name: a.٣}", "relu: {name: a.٤}", "relu: {name: a.²}"], None),
         # ×n is a chain: what others read, or nobody, does not go into one.
         (["relu: {name: a, repeat: 4}", "add: {from: [a.1, a.3]}"], ["a.0…1 ×2", "a.2…3 ×2", "add"]),
         (["relu: {name: a.0}", "relu: {name: a.1, from: input}", "add: {from: [a.0, a.1]}"], ["a.0", "a.1", "add"]),
@@ -208,6 +208,33 @@ def test_repetitions_that_are_chained_differently_are_not_one_run() -> None:
     ]
     assert boxes(layers(*lines), 2) == ["a.0…2 ×3", "a.3"]
     assert boxes(layers(*lines), 3) == ["a.0.x ×3", "a.0.y ×3", "a.3.x", "a.3.y"]
+
+
+def unit(i: int, *sources: str) -> list[str]:
+    """Three layers named a.{i}.x, y and z, which read what `sources` say; the first reads the unit before."""
+    before = f"a.{i - 1}.z" if i else "input"
+    return [
+        f"relu: {{name: a.{i}.{part}, from: {source}}}"
+        for part, source in zip("xyz", (before, *(f"a.{i}.{source}" for source in sources)), strict=True)
+    ]
+
+
+def test_repetitions_are_connected_alike_inside() -> None:
+    assert boxes(layers(*unit(0, "x", "y"), *unit(1, "x", "y")), 2) == ["a.0…1 ×2"]
+    crossed = [*unit(1, "x", "x"), "add: {from: [a.1.y, a.1.z]}"]
+    assert boxes(layers(*unit(0, "x", "y"), *crossed), 2) == ["a.0", "a.1", "add"]
+
+
+def test_a_repetition_with_a_dead_end_stands_alone() -> None:
+    """Its dead end goes to the output, which that of a repetition in between would not."""
+    assert boxes(layers(*unit(0, "x", "x"), *unit(1, "x", "x")), 2) == ["a.0", "a.1"]
+
+
+def test_a_run_of_groups_that_hold_one_group_keeps_its_count() -> None:
+    lines = [f"{kind}: {{name: a.{i}.main.{kind}}}" for i in range(3) for kind in ("relu", "tanh")]
+    assert boxes(layers(*lines), 2) == ["a.0…2 ×3"]
+    assert boxes(layers(*lines), 3) == ["a.0.main ×3"]
+    assert 'subgraph g0["a.0…2 ×3"]' in diagram.mermaid(folded(layers(*lines), 3))
 
 
 @pytest.mark.parametrize("name", archcalc.names())
