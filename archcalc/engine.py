@@ -42,6 +42,19 @@ def analyze(
     >>> [(row.name, row.flops) for row in report.layers[:1]], report.totals.params
     ([('conv1', 145711104)], 61100840)
     """
+    return analyze_graph(architecture, input=input, batch=batch, dtype=dtype, convention=convention, vars=vars)[1]
+
+
+def analyze_graph(
+    architecture: Architecture,
+    *,
+    input: tuple[int, ...] | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    convention: str = "lecture",
+    vars: Mapping[str, Value] | None = None,
+) -> tuple[Graph, Report]:
+    """The graph of an architecture with the report on it, one row for each node; as `analyze` otherwise."""
     counted_by = convention_named(convention)
     _check_settings(input, batch, dtype)
     graph, problems = expand(architecture, input=input, vars=vars)
@@ -50,7 +63,7 @@ def analyze(
     report = Report(architecture.name, architecture.title, settings, rows, Totals.of(rows))
     if problems or shape_problems:
         raise SpecError([*problems, *shape_problems], partial=report)
-    return report
+    return graph, report
 
 
 def propagate(

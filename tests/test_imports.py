@@ -26,6 +26,8 @@ def command(*arguments: str) -> str:
         ("import archcalc; archcalc.analyze(archcalc.load('vgg16'))", HEAVY | PRETTY | {"click"}),
         (command("table", "vgg16"), HEAVY | PRETTY),
         (command("table", "vgg16", "--json"), HEAVY | PRETTY),
+        (command("graph", "resnet50"), HEAVY | PRETTY),
+        (command("graph", "resnet50", "--format", "dot"), HEAVY | PRETTY),
         (command("--version"), HEAVY | PRETTY | {"yaml", "msgspec"}),
         (command("--help"), HEAVY | PRETTY),
         (command("verify", "--help"), HEAVY | PRETTY),

@@ -26,6 +26,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
     context_settings=HELP_OPTIONS,
     commands_at={
         "table": "archcalc.cli.table:table",
+        "graph": "archcalc.cli.graph:graph",
         "list": "archcalc.cli.listing:list_",
         "show": "archcalc.cli.show:show",
         "kinds": "archcalc.cli.kinds:kinds_",

@@ -11,6 +11,8 @@ from archcalc.cli.options import batch_option, input_option, set_option
 from archcalc.verification import DEVICES, DTYPES
 
 if TYPE_CHECKING:
+    from archcalc.report import Report
+    from archcalc.spec.graph import Graph
     from archcalc.verification import Verification
 
 DIFFERS, NOT_CHECKED = 1, 2
@@ -65,10 +67,9 @@ def verify(
 
     Exits with 1 if anything differs, and with 2 if a model could not be run or checked.
     """
-    from archcalc.engine import analyze
+    from archcalc.engine import analyze_graph
     from archcalc.errors import SettingError
     from archcalc.spec.catalogue import find, names
-    from archcalc.spec.expand import expand
 
     if bool(specs) == all_:
         raise SettingError("name what to verify, or give --all", hint="archcalc verify resnet50")
@@ -76,14 +77,13 @@ def verify(
     if layers_ and len(chosen) != 1:
         raise SettingError(f"--layers is for one architecture, got {len(chosen)}", hint="--json holds all layers")
     vars_ = dict(assignments)
-    reports = [analyze(a, input=input, batch=batch, dtype=dtype, vars=vars_) for a in chosen]  # all errors come first
+    pairs = [analyze_graph(a, input=input, batch=batch, dtype=dtype, vars=vars_) for a in chosen]  # errors come first
     from archcalc.torch_backend import verify as backend
     from archcalc.torch_backend.devices import chosen_device, environment
 
     taken_with = environment(chosen_device(device))
     found: list[Verification] = []
-    for architecture, report in _with_progress(list(zip(chosen, reports, strict=True))):
-        graph, _ = expand(architecture, input=input, vars=vars_)
+    for graph, report in _with_progress(pairs):
         found.append(backend.verify(graph, report, device=device, train=train, seed=seed))
     settings = {"device": device, "batch": batch, "dtype": dtype, "seed": seed, "train": train, "vars": vars_}
     if json_:
@@ -99,7 +99,7 @@ def verify(
         ctx.exit(NOT_CHECKED)
 
 
-def _with_progress(pairs: list[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+def _with_progress(pairs: list[tuple["Graph", "Report"]]) -> Iterator[tuple["Graph", "Report"]]:
     """The pairs one by one, with a bar on standard error where that is a terminal and there are several."""
     if len(pairs) == 1 or not sys.stderr.isatty():
         yield from pairs
@@ -110,9 +110,9 @@ def _with_progress(pairs: list[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=len(pairs))
-        for architecture, report in pairs:
-            progress.update(task, description=architecture.name)
-            yield architecture, report
+        for graph, report in pairs:
+            progress.update(task, description=report.architecture)
+            yield graph, report
             progress.advance(task)
 
 

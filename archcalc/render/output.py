@@ -44,11 +44,14 @@ def print_grid(grid: Grid, form: str, path: str | None = None) -> None:
         show_grid(*((grid, 2) if width is None else narrowed(grid, width)))
 
 
-def write(text: str, path: str | None = None) -> None:
-    """Write text to standard output, or to a file in one step, so that none is ever half-written."""
+def write(content: str | bytes, path: str | None = None) -> None:
+    """Write text or bytes to standard output, or to a file in one step, so that none is ever half-written."""
     if path is None:
         try:
-            sys.stdout.write(text)
+            if isinstance(content, str):
+                sys.stdout.write(content)
+            else:
+                sys.stdout.buffer.write(content)
             sys.stdout.flush()
         except BrokenPipeError:
             raise
@@ -62,8 +65,8 @@ def write(text: str, path: str | None = None) -> None:
         mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o666 & ~_umask()
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
             os.chmod(temporary, mode)
             os.replace(temporary, path)
         except BaseException:

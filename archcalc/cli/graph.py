@@ -1,0 +1,88 @@
+"""`archcalc graph`."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.options import input_option, set_option
+from archcalc.errors import SettingError
+
+FORMATS = ("mermaid", "dot", "svg", "png")
+ENDINGS = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".png": "png"}
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS)
+@click.argument("spec", metavar="NAME|FILE|-")
+@input_option
+@set_option
+@click.option(
+    "--depth",
+    type=click.IntRange(1),
+    help="How many levels of the names to show: at 2, layer1.0.conv1 is inside of a box layer1.0. By default as many "
+    "as leave at most 60 boxes.",
+)
+@click.option("--all", "all_", is_flag=True, help="Show every layer, and every repetition on its own.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="Output format; by default mermaid, or what the ending of --output says (.mmd .dot .svg .png).",
+)
+@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+def graph(
+    spec: str,
+    input: tuple[int, ...] | None,
+    assignments: tuple[tuple[str, Any], ...],
+    depth: int | None,
+    all_: bool,
+    format_: str | None,
+    output: str | None,
+) -> None:
+    """Draw the graph of an architecture: its layers, and the shapes that flow between them.
+
+    NAME is a shipped architecture (see `archcalc list`), FILE a YAML or JSON spec, - standard input. Mermaid is drawn
+    by GitHub in a block of Markdown that begins with ```mermaid; svg and png need Graphviz.
+
+    Layers whose names begin alike are a group: a frame around what it holds, or, below --depth, one box with a double
+    border. Numbered repetitions of equal layers and shapes are drawn once: `layer3.1…5 ×5` are five in a row, each
+    reading the one before. What no layer reads goes to the output.
+    """
+    from archcalc.engine import analyze_graph
+    from archcalc.folding import MAX_LEVELS, fold
+    from archcalc.render import diagram
+    from archcalc.render.output import write
+    from archcalc.spec.catalogue import find
+
+    if all_ and depth is not None:
+        raise SettingError(f"--all and --depth {depth} contradict", hint="give one of them")
+    form = _format(format_, output)
+    if form == "png" and output is None and sys.stdout.isatty():
+        raise SettingError("png is nothing for a terminal", hint="write it to a file: --output net.png")
+    drawn = analyze_graph(find(spec), input=input, vars=dict(assignments))
+    folded = fold(*drawn, MAX_LEVELS + 1 if all_ else depth, repetitions=not all_)
+    if form == "mermaid":
+        text = diagram.mermaid(folded)
+        write(text, output)
+        if (too_large := diagram.too_large_for_mermaid(folded, text)) is not None:
+            click.echo(f"note: {too_large}; a lower --depth shows less, --format dot has no limit", err=True)
+        return
+    text = diagram.dot(folded)
+    if form == "dot":
+        write(text, output)
+    else:
+        from archcalc.render.graphviz import drawn as drawn_by_graphviz
+
+        write(drawn_by_graphviz(text, form), output)
+
+
+def _format(format_: str | None, output: str | None) -> str:
+    """The format that the options ask for; raises SettingError for an ending that stands for none."""
+    ending = os.path.splitext(output or "")[1].lower()
+    if format_ is not None or not ending:
+        return format_ or "mermaid"
+    if ending not in ENDINGS:
+        raise SettingError(f"no format goes with the ending {ending}", hint=f"use {' '.join(ENDINGS)}, or --format")
+    return ENDINGS[ending]
