@@ -16,6 +16,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from archcalc.layers import Layer
 from archcalc.layers.arithmetic import Shape
+from archcalc.layers.base import STRUCTURAL
 from archcalc.spec.fields import field_types
 
 CRAFTED: dict[str, SearchStrategy["Case"]] = {}
@@ -67,7 +68,10 @@ def _forms(type_: Any, default: Any, meta: msgspec.Meta | None = None, among: bo
     """The forms that values of a type can take. `among`: the type is one of several, or part of a pair."""
     origin, args = typing.get_origin(type_), typing.get_args(type_)
     if origin is typing.Annotated:
-        return _forms(args[0], default, next(m for m in args[1:] if isinstance(m, msgspec.Meta)), among)
+        meta = next(m for m in args[1:] if isinstance(m, msgspec.Meta))
+        forms = _forms(args[0], default, meta, among)
+        # What chooses what is computed belongs to the form: it is the same for all numbers.
+        return forms.flatmap(lambda numbers: numbers).map(st.just) if meta.extra == STRUCTURAL else forms
     if origin in (typing.Union, UnionType):
         return st.one_of([_forms(arm, default, among=True) for arm in args])
     if origin is typing.Literal:

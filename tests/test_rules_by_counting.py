@@ -13,13 +13,14 @@ from hypothesis.strategies import SearchStrategy
 import archcalc
 from archcalc.errors import LayerError
 from archcalc.layers import Layer
-from archcalc.layers.activation import ReLU, Softmax
 from archcalc.layers.arithmetic import Shape
+from archcalc.layers.axiswise import Softmax
 from archcalc.layers.base import Ops
 from archcalc.layers.conv import Conv2d
 from archcalc.layers.linear import Linear
 from archcalc.layers.merge import Add, Concat, Mul
 from archcalc.layers.norm import BatchNorm, LocalResponseNorm
+from archcalc.layers.piecewise import ReLU
 from archcalc.layers.pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from archcalc.layers.reshape import Flatten
 from archcalc.report import Report

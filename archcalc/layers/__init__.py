@@ -1,6 +1,36 @@
 """The catalogue of layer kinds: importing a family's file is what registers its kinds."""
 
-from archcalc.layers import activation, conv, dropout, linear, merge, norm, pool, reshape
+from archcalc.layers import (
+    activation,
+    axiswise,
+    conv,
+    dropout,
+    embedding,
+    layernorm,
+    learned,
+    linear,
+    merge,
+    norm,
+    piecewise,
+    pool,
+    reshape,
+)
 from archcalc.layers.base import Layer, kinds
 
-__all__ = ["Layer", "activation", "conv", "dropout", "kinds", "linear", "merge", "norm", "pool", "reshape"]
+__all__ = [
+    "Layer",
+    "activation",
+    "axiswise",
+    "conv",
+    "dropout",
+    "embedding",
+    "kinds",
+    "layernorm",
+    "learned",
+    "linear",
+    "merge",
+    "norm",
+    "piecewise",
+    "pool",
+    "reshape",
+]
