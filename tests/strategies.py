@@ -54,7 +54,7 @@ def variants(draw: DrawFn, cls: type[Layer], count: int) -> list[Case]:
     fields = {name: draw(_forms(type_, defaults.get(name))) for name, type_ in field_types(cls).items()}
     layers = st.fixed_dictionaries(fields).map(lambda values: msgspec.convert(values, cls))
     one: SearchStrategy[Case] = st.builds(Case, layers, _inputs(draw, cls.arity))
-    if (crafted := CRAFTED.get(cls.kind)) and draw(st.integers(0, 2)):
+    if (crafted := CRAFTED.get(cls.kind)) is not None and draw(st.integers(0, 2)):
         return [draw(crafted)] * count
     return draw(st.lists(one, min_size=count, max_size=count))
 
@@ -109,7 +109,8 @@ def _integers(meta: msgspec.Meta | None, among: bool) -> Numbers:
 
 def _floats(meta: msgspec.Meta | None) -> Numbers:
     low = float(meta.ge) if meta and meta.ge is not None else -2.0
-    return st.floats(low, float(meta.le) if meta and meta.le is not None else 2.0)
+    high = float(meta.le) if meta and meta.le is not None else 2.0
+    return st.floats(low, high, width=32, allow_subnormal=False)  # PyTorch refuses what overflows when divided by
 
 
 def _shapes(rank: int) -> SearchStrategy[Shape]:

@@ -38,9 +38,10 @@ class LastAxesNorm(Layer):
         return x
 
     def window(self, x: Shape) -> Sight:
-        if self.normalised(x) == x:
+        count = len(self.normalised(x))
+        if count == len(x):
             return Sight.WHOLE
-        return Sight.LAST_AXIS if len(self.normalised(x)) == 1 else Sight.UNKNOWN
+        return Sight.LAST_AXIS if count == 1 else Sight.UNKNOWN
 
     def normalised(self, x: Shape) -> Shape:
         """The sizes of the axes that are normalised over."""

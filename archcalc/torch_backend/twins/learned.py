@@ -13,7 +13,7 @@ class Learned(torch.nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The tensor, for as many samples as `x` has."""
-        return self.weight.expand(x.shape[0], *self.weight.shape)
+        return self.weight.repeat(x.shape[0], *[1] * self.weight.dim())
 
 
 class ClassToken(torch.nn.Module):
