@@ -15,13 +15,13 @@ from archcalc.spec.description import describe_kind
 from archcalc.spec.schema import spec_schema
 from archcalc.spec.source import Document
 
-spec = read(Document("net.yaml", "input: [3, 4, 4]\\nlayers:\\n  - log_sigmoid\\n  - log_sigmoid: {repeat: 2}\\n"))
+spec = read(Document("net.yaml", "input: [3, 4, 4]\\nlayers:\\n  - sine\\n  - sine: {repeat: 2}\\n"))
 report = analyze(spec)
-assert [row.kind for row in report.layers] == ["log_sigmoid"] * 3
-assert [row.name for row in report.layers] == ["log_sigmoid", "log_sigmoid_2", "log_sigmoid_3"]
-assert "log_sigmoid" in spec_schema()["$defs"]["entry"]["anyOf"][0]["enum"]
-assert describe_kind("log_sigmoid")["torch"] == "torch.nn.LogSigmoid"
-doctest.run_docstring_examples(LogSigmoid, {"LogSigmoid": LogSigmoid})
+assert [row.kind for row in report.layers] == ["sine"] * 3
+assert [row.name for row in report.layers] == ["sine", "sine_2", "sine_3"]
+assert "sine" in spec_schema()["$defs"]["entry"]["anyOf"][0]["enum"]
+assert describe_kind("sine")["torch"] == "torch.sin"
+doctest.run_docstring_examples(Sine, {"Sine": Sine})
 """
 
 

@@ -87,8 +87,9 @@ GROUPS = "groups must divide both the input channels and filters"
         (
             "linear: 10",
             "linear",
-            "fc1: linear needs a flat input, got 3×8×8",
-            "put `- flatten` before it (or global_avgpool and flatten)",
+            "fc1: linear needs a flat input or a sequence (tokens × features), got 3×8×8",
+            "put `- flatten` before it (or global_avgpool and flatten); "
+            "or give it `channels_last: true` where the last axis holds the features",
         ),
         ("conv: {filters: 4 * wdth, kernel: 1}", "wdth", "'4 * wdth': unknown variable 'wdth'", "the spec has no vars"),
         ("linear: 4 +* 2", "* 2", "'4 +* 2': not an arithmetic expression", None),

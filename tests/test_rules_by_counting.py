@@ -10,13 +10,14 @@ from hypothesis.strategies import SearchStrategy
 
 import archcalc
 from archcalc.layers import Layer
-from archcalc.layers.activation import ReLU, Softmax
 from archcalc.layers.adaptive_pool import AdaptiveAvgPool2d, GlobalAvgPool
 from archcalc.layers.arithmetic import Shape
+from archcalc.layers.axiswise import Softmax
 from archcalc.layers.conv import Conv2d
 from archcalc.layers.linear import Linear
 from archcalc.layers.merge import Add, Concat, Mul
 from archcalc.layers.norm import BatchNorm, LocalResponseNorm
+from archcalc.layers.piecewise import ReLU
 from archcalc.layers.pool import AvgPool2d, MaxPool2d
 from archcalc.layers.reshape import Flatten
 from archcalc.report import Report

@@ -10,12 +10,15 @@ from archcalc.errors import LayerError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.adaptive_pool import AdaptiveAvgPool2d
 from archcalc.layers.arithmetic import Shape
+from archcalc.layers.axiswise import AlongAxis, Softmax
 from archcalc.layers.base import Ops, Params
 from archcalc.layers.conv import Conv2d
 from archcalc.layers.conv_transpose import ConvTranspose2d
+from archcalc.layers.dropout import Dropout2d
+from archcalc.layers.layernorm import LastAxesNorm, LayerNorm
 from archcalc.layers.linear import Linear
 from archcalc.layers.merge import Add
-from archcalc.layers.norm import BatchNorm
+from archcalc.layers.norm import BatchNorm, InstanceNorm
 from archcalc.layers.pool import MaxPool2d
 from archcalc.layers.recurrent import LSTM
 from archcalc.layers.window import slide
@@ -31,7 +34,11 @@ LEAST_ACCEPTED = 10
 REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
 """What PyTorch raises for a layer that does not fit. A TypeError would mean that the twin's data are wrong."""
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning"),
+    pytest.mark.filterwarnings("ignore:dropout2d. Received a:UserWarning"),
+    pytest.mark.filterwarnings("ignore:input's size at dim=0 does not match num_features:UserWarning"),
+]
 
 
 class Cost(NamedTuple):
@@ -95,8 +102,33 @@ EXCUSES = [
     ),
     Excuse(
         "PyTorch applies a linear layer to the last axis of a map, which is nearly always a flatten forgotten",
-        lambda layer, inputs: layer.kind == "linear" and len(inputs[0]) > 1,
+        lambda layer, inputs: isinstance(layer, Linear) and len(inputs[0]) > 2 and not layer.channels_last,
         Case(Linear(features=3), ((4, 5, 5),)),
+    ),
+    Excuse(
+        "of a map, over which axes to normalise would be a guess; PyTorch always has to be told",
+        lambda layer, inputs: isinstance(layer, LastAxesNorm) and len(inputs[0]) > 2 and layer.axes is None,
+        Case(LayerNorm(), ((4, 5, 5),)),
+    ),
+    Excuse(
+        "to PyTorch the batch is an axis like any other; a spec has no way to mix the samples of a batch",
+        lambda layer, inputs: isinstance(layer, LastAxesNorm) and (layer.axes or 1) > len(inputs[0]),
+        Case(LayerNorm(axes=2), ((4,),)),
+    ),
+    Excuse(
+        "the same of a softmax along the axis before the first",
+        lambda layer, inputs: isinstance(layer, AlongAxis) and layer.axis == -len(inputs[0]) - 1,
+        Case(Softmax(axis=-3), ((4, 5),)),
+    ),
+    Excuse(
+        "to PyTorch, a batch of flat inputs looks like one sequence without a batch",
+        lambda layer, inputs: layer.kind == "instancenorm" and len(inputs[0]) == 1,
+        Case(InstanceNorm(), ((4,),)),
+    ),
+    Excuse(
+        "PyTorch only warns that dropout2d is for maps",
+        lambda layer, inputs: layer.kind == "dropout2d" and len(inputs[0]) != 3,
+        Case(Dropout2d(), ((4, 5, 5, 5),)),
     ),
     Excuse(
         "to PyTorch, a batch of sequences looks like one map without a batch, and so for the other dimensions",

@@ -1,6 +1,7 @@
-"""Activations: a function of each element alone; and softmax, over the channels.
+"""Activations: a function of each element alone. Those that need no exp or the like are in piecewise.py.
 
-Operations are those of the formula in each docstring, per element; a change of sign is free.
+Operations are those of the formula in each docstring, per element, with both branches where it has two; a change of
+sign is free.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -9,8 +10,8 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import Layer, Ops, Params, Real, elements
-from archcalc.layers.twin import Constant, TorchTwin
+from archcalc.layers.base import Layer, Ops, Real, elements
+from archcalc.layers.twin import TorchTwin
 
 
 class Activation(Layer):
@@ -28,106 +29,6 @@ class Activation(Layer):
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return self.per_element.times(elements(y))
-
-
-class ReLU(Activation, kind="relu"):
-    """Rectified linear unit: max(0, x).
-
-    Ops: one comparison per element
-    Source: torch.nn.ReLU
-
-    >>> ReLU().ops((64, 56, 56), (64, 56, 56)).comparisons
-    200704
-    """
-
-    per_element = Ops(comparisons=1)
-    torch = TorchTwin("torch.nn.ReLU")
-
-
-class ReLU6(Activation, kind="relu6"):
-    """Rectified linear unit cut at six: min(max(0, x), 6).
-
-    Ops: two comparisons per element
-    Source: torch.nn.ReLU6
-
-    >>> ReLU6().ops((10,), (10,)).comparisons
-    20
-    """
-
-    per_element = Ops(comparisons=2)
-    torch = TorchTwin("torch.nn.ReLU6")
-
-
-class LeakyReLU(Activation, kind="leaky_relu"):
-    """Leaky rectified linear unit: x where x > 0, else slope · x.
-
-    Fields:
-        slope: factor of the negative side
-    Ops: one comparison and one multiplication per element
-    Source: torch.nn.LeakyReLU
-
-    >>> LeakyReLU(slope=0.1).ops((10,), (10,)).multiplications
-    10
-    """
-
-    slope: Real = 0.01
-
-    per_element = Ops(comparisons=1, multiplications=1)
-    torch = TorchTwin("torch.nn.LeakyReLU", negative_slope="slope")
-
-
-class PReLU(Activation, kind="prelu"):
-    """Leaky rectified linear unit with a learned slope.
-
-    Fields:
-        init: the slope that training starts from
-    Params: one weight, the slope
-    Ops: one comparison and one multiplication per element
-    Source: torch.nn.PReLU; He et al., "Delving Deep into Rectifiers", arXiv:1502.01852
-
-    >>> PReLU().params((64, 56, 56)).total
-    1
-    """
-
-    init: Real = 0.25
-
-    per_element = Ops(comparisons=1, multiplications=1)
-    torch = TorchTwin("torch.nn.PReLU", init="init")
-
-    def params(self, x: Shape) -> Params:
-        return Params(weights=1)
-
-
-class ELU(Activation, kind="elu"):
-    """Exponential linear unit: x where x > 0, else alpha · (exp(x) - 1).
-
-    Fields:
-        alpha: minus the value for very negative x
-    Ops: one comparison, one exp, one addition and one multiplication per element
-    Source: torch.nn.ELU; Clevert et al., arXiv:1511.07289
-
-    >>> ELU().ops((10,), (10,)).special
-    10
-    """
-
-    alpha: Real = 1.0
-
-    per_element = Ops(comparisons=1, special=1, additions=1, multiplications=1)
-    torch = TorchTwin("torch.nn.ELU", alpha="alpha")
-
-
-class SELU(Activation, kind="selu"):
-    """Scaled exponential linear unit: scale · (x where x > 0, else alpha · (exp(x) - 1)), both constants fixed.
-
-    Ops: one comparison, one exp, one addition and two multiplications per element
-    Source: torch.nn.SELU; Klambauer et al., arXiv:1706.02515
-
-    >>> SELU().ops((10,), (10,)).multiplications
-    20
-    """
-
-    per_element = Ops(comparisons=1, special=1, additions=1, multiplications=2)
-    torch = TorchTwin("torch.nn.SELU")
 
 
 class GELU(Activation, kind="gelu"):
@@ -184,6 +85,61 @@ class Mish(Activation, kind="mish"):
     torch = TorchTwin("torch.nn.Mish")
 
 
+class ELU(Activation, kind="elu"):
+    """Exponential linear unit: x where x > 0, else alpha · (exp(x) - 1).
+
+    Fields:
+        alpha: minus the value for very negative x
+    Ops: one comparison, one exp, one addition and one multiplication per element
+    Source: torch.nn.ELU; Clevert et al., arXiv:1511.07289
+
+    >>> ELU().ops((10,), (10,)).special
+    10
+    """
+
+    alpha: Real = 1.0
+
+    per_element = Ops(comparisons=1, special=1, additions=1, multiplications=1)
+    torch = TorchTwin("torch.nn.ELU", alpha="alpha")
+
+
+class CELU(Activation, kind="celu"):
+    """Continuously differentiable exponential linear unit: x where x > 0, else alpha · (exp(x / alpha) - 1).
+
+    Fields:
+        alpha: minus the value for very negative x
+    Ops: one comparison, one division, one exp, one addition and one multiplication per element
+    Raises: alpha of 0
+    Source: torch.nn.CELU; Barron, arXiv:1704.07483
+
+    >>> CELU(alpha=0.5).ops((10,), (10,)).divisions
+    10
+    """
+
+    alpha: Real = 1.0
+
+    per_element = Ops(comparisons=1, divisions=1, special=1, additions=1, multiplications=1)
+    torch = TorchTwin("torch.nn.CELU", alpha="alpha")
+
+    def output(self, x: Shape) -> Shape:
+        require(self.alpha != 0, lambda: LayerError("celu divides by alpha, which is 0", field="alpha", assume=x))
+        return x
+
+
+class SELU(Activation, kind="selu"):
+    """Scaled exponential linear unit: scale · (x where x > 0, else alpha · (exp(x) - 1)), both constants fixed.
+
+    Ops: one comparison, one exp, one addition and two multiplications per element
+    Source: torch.nn.SELU; Klambauer et al., arXiv:1706.02515
+
+    >>> SELU().ops((10,), (10,)).multiplications
+    20
+    """
+
+    per_element = Ops(comparisons=1, special=1, additions=1, multiplications=2)
+    torch = TorchTwin("torch.nn.SELU")
+
+
 class Sigmoid(Activation, kind="sigmoid"):
     """Logistic sigmoid: 1 / (1 + exp(-x)).
 
@@ -196,6 +152,20 @@ class Sigmoid(Activation, kind="sigmoid"):
 
     per_element = Ops(special=1, additions=1, divisions=1)
     torch = TorchTwin("torch.nn.Sigmoid")
+
+
+class LogSigmoid(Activation, kind="log_sigmoid"):
+    """Logarithm of the logistic sigmoid: -log(1 + exp(-x)).
+
+    Ops: exp, log and one addition per element
+    Source: torch.nn.LogSigmoid
+
+    >>> LogSigmoid().ops((10,), (10,)).special
+    20
+    """
+
+    per_element = Ops(special=2, additions=1)
+    torch = TorchTwin("torch.nn.LogSigmoid")
 
 
 class Tanh(Activation, kind="tanh"):
@@ -212,60 +182,18 @@ class Tanh(Activation, kind="tanh"):
     torch = TorchTwin("torch.nn.Tanh")
 
 
-class Hardtanh(Activation, kind="hardtanh"):
-    """Piecewise linear tanh: x cut to low … high.
+class Tanhshrink(Activation, kind="tanhshrink"):
+    """What tanh takes off: x - tanh(x).
 
-    Fields:
-        low: the smallest output
-        high: the largest output
-    Ops: two comparisons per element
-    Raises: low not below high
-    Source: torch.nn.Hardtanh
+    Ops: one tanh and one addition per element
+    Source: torch.nn.Tanhshrink
 
-    >>> Hardtanh().ops((10,), (10,)).comparisons
-    20
-    """
-
-    low: Real = -1.0
-    high: Real = 1.0
-
-    per_element = Ops(comparisons=2)
-    torch = TorchTwin("torch.nn.Hardtanh", min_val="low", max_val="high")
-
-    def output(self, x: Shape) -> Shape:
-        require(
-            self.low < self.high,
-            lambda: LayerError(f"low {self.low:g} is not below high {self.high:g}", field="low", assume=x),
-        )
-        return x
-
-
-class Hardsigmoid(Activation, kind="hardsigmoid"):
-    """Piecewise linear sigmoid: min(max(0, x + 3), 6) / 6.
-
-    Ops: one addition, two comparisons and one division per element
-    Source: torch.nn.Hardsigmoid
-
-    >>> Hardsigmoid().ops((10,), (10,)).divisions
+    >>> Tanhshrink().ops((10,), (10,)).additions
     10
     """
 
-    per_element = Ops(additions=1, comparisons=2, divisions=1)
-    torch = TorchTwin("torch.nn.Hardsigmoid")
-
-
-class Hardswish(Activation, kind="hardswish"):
-    """Piecewise linear swish: x · min(max(0, x + 3), 6) / 6.
-
-    Ops: one addition, two comparisons, one multiplication and one division per element
-    Source: torch.nn.Hardswish; Howard et al., "Searching for MobileNetV3", arXiv:1905.02244
-
-    >>> Hardswish().ops((10,), (10,)).multiplications
-    10
-    """
-
-    per_element = Ops(additions=1, comparisons=2, multiplications=1, divisions=1)
-    torch = TorchTwin("torch.nn.Hardswish")
+    per_element = Ops(special=1, additions=1)
+    torch = TorchTwin("torch.nn.Tanhshrink")
 
 
 class Softplus(Activation, kind="softplus"):
@@ -294,20 +222,6 @@ class Softsign(Activation, kind="softsign"):
 
     per_element = Ops(comparisons=1, additions=1, divisions=1)
     torch = TorchTwin("torch.nn.Softsign")
-
-
-class Softmax(Activation, kind="softmax"):
-    """Turns scores into probabilities over the channels: exp(x - max) / sum of exp(x - max).
-
-    Ops: per element one comparison (the maximum), one exp, two additions (less the maximum; the sum), one division
-    Source: torch.nn.Softmax(dim=1)
-
-    >>> Softmax().ops((1000,), (1000,)).special
-    1000
-    """
-
-    per_element = Ops(comparisons=1, special=1, additions=2, divisions=1)
-    torch = TorchTwin("torch.nn.Softmax", dim=Constant(1))
 
 
 class Identity(Activation, kind="identity"):

@@ -44,6 +44,7 @@ AxisIndex = Annotated[
         extra=STRUCTURAL,
     ),
 ]
+AxisCount = Annotated[int, Meta(ge=1, le=MAX_RANK, description="how many axes, ≥ 1", extra=STRUCTURAL)]
 
 
 class Sight(enum.Enum):

@@ -2,52 +2,60 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import Flag, Layer, Ops, Params, Positive, Sight, fmt_shape
+from archcalc.layers.base import Flag, Layer, Ops, Params, Positive, Sight, elements, fmt_shape
 from archcalc.layers.twin import FEATURES, TorchTwin
 
 
 class Linear(Layer, kind="linear"):
-    """Fully-connected layer: every output is a weighted sum of every input.
+    """Fully-connected layer: every output is a weighted sum of every input; of a sequence, for each token apart.
+
+    A map is refused, for nearly always a flatten was forgotten, unless `channels_last` says that it is meant.
 
     Fields:
         features: how many outputs
         bias: whether each output adds a learned constant
-    Shape: (N,) → (features,)
+        channels_last: whether the last axis of a map holds its channels; the weighted sums are then of each place apart
+    Shape: (N,) → (features,); (T, N) → (T, features); with channels_last (H, W, N) → (H, W, features) and the like
     Params: features · N weights, features biases
-    Ops: one multiply-add per weight, one addition per output for the bias
-    Raises: input is a map that has not been flattened
+    Ops: for each token or place, one multiply-add per weight, and one addition per output for the bias
+    Raises: input is a map that has not been flattened, without channels_last
     Source: torch.nn.Linear
 
     >>> fc6 = Linear(features=4096)
     >>> x = (9216,)
     >>> fc6.output(x), fc6.params(x).total, fc6.ops(x, fc6.output(x)).macs
     ((4096,), 37752832, 37748736)
+    >>> x = (197, 768)
+    >>> fc6.output(x), fc6.ops(x, fc6.output(x)).macs
+    ((197, 4096), 619708416)
     """
 
     features: Positive
     bias: Flag = True
+    channels_last: Flag = False
 
     label = "fc"
     counted = True
     torch = TorchTwin("torch.nn.Linear", in_features=FEATURES, out_features="features", bias="bias")
 
     def output(self, x: Shape) -> Shape:
-        y = (self.features,)
         require(
-            len(x) == 1,
+            len(x) <= 2 or self.channels_last,
             lambda: LayerError(
-                f"linear needs a flat input, got {fmt_shape(x)}",
-                hint="put `- flatten` before it (or global_avgpool and flatten)",
-                assume=y,
+                f"linear needs a flat input or a sequence (tokens × features), got {fmt_shape(x)}",
+                hint="put `- flatten` before it (or global_avgpool and flatten); "
+                "or give it `channels_last: true` where the last axis holds the features",
+                assume=(self.features,),
             ),
         )
-        return y
+        return (*x[:-1], self.features)
 
     def params(self, x: Shape) -> Params:
-        return Params(weights=self.features * x[0], biases=self.features if self.bias else 0)
+        return Params(weights=self.features * x[-1], biases=self.features if self.bias else 0)
 
     def ops(self, x: Shape, y: Shape) -> Ops:
-        return Ops(macs=self.features * x[0], additions=self.features if self.bias else 0)
+        outputs = elements(y)
+        return Ops(macs=outputs * x[-1], additions=outputs if self.bias else 0)
 
     def window(self, x: Shape) -> Sight:
-        return Sight.WHOLE
+        return Sight.WHOLE if len(x) == 1 else Sight.LAST_AXIS

@@ -1,8 +1,26 @@
-"""Normalisation layers, as they run in eval mode."""
+"""Normalisation layers, as they run in eval mode.
+
+Those that take mean and variance from the input itself are counted thus. Per group of numbers with a mean and a
+variance of its own, and n numbers in it: the mean takes n additions and one division; the variance, n additions for
+the differences from the mean, n multiplications for their squares, n additions and one division; then one addition
+(eps), one square root and one division give the factor 1 / sqrt(variance + eps). Per element, one multiplication of
+the difference by that factor; one multiplication for a learned scale, and one addition for a learned shift.
+"""
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import Flag, Layer, NonNegativeReal, Ops, Params, Positive, Real, elements
+from archcalc.layers.arithmetic import Dim, Shape, divides, product, require
+from archcalc.layers.base import (
+    Flag,
+    Layer,
+    NonNegativeReal,
+    Ops,
+    Params,
+    Positive,
+    Real,
+    Sight,
+    elements,
+    fmt_shape,
+)
 from archcalc.layers.twin import CHANNELS, TorchTwin
 
 
@@ -19,7 +37,7 @@ class BatchNorm(Layer, kind="batchnorm"):
     Params: C weights (gamma) and C biases (beta) if affine; buffers: mean, variance and a count of batches
     Ops: one multiplication and one addition per element; per channel one square root, one division, one
         multiplication, one addition, and one more addition if affine
-    Raises: nothing
+    Raises: input of more than three spatial dimensions
     Source: torch.nn.BatchNorm2d; Ioffe and Szegedy, arXiv:1502.03167
 
     >>> BatchNorm().params((64, 56, 56))
@@ -33,18 +51,126 @@ class BatchNorm(Layer, kind="batchnorm"):
     label = "bn"
     torch = TorchTwin("torch.nn.BatchNorm{n}d", num_features=CHANNELS, eps="eps", momentum="momentum", affine="affine")
 
+    def output(self, x: Shape) -> Shape:
+        require(
+            len(x) <= 4,
+            lambda: LayerError(f"batchnorm takes at most three spatial dimensions, got {fmt_shape(x)}", assume=x),
+        )
+        return x
+
     def params(self, x: Shape) -> Params:
         learned = x[0] if self.affine else 0
         return Params(weights=learned, biases=learned, buffers=2 * x[0] + 1)
 
     def ops(self, x: Shape, y: Shape) -> Ops:
-        channels, outputs = x[0], elements(y)
-        return Ops(
-            additions=outputs + (2 if self.affine else 1) * channels,
-            multiplications=outputs + channels,
-            divisions=channels,
-            special=channels,
+        return _by_constants(x[0], elements(y), self.affine)
+
+
+class GroupNorm(Layer, kind="groupnorm"):
+    """Group normalisation: less the mean, divided by the standard deviation, both over a group of channels.
+
+    Fields:
+        groups: into how many groups the channels are split
+        eps: added to the variance
+        affine: whether a scale and a shift are learned for each channel
+    Shape: as the input
+    Params: C weights and C biases if affine
+    Ops: per group of n numbers n additions and one division (mean), 2·n additions, n multiplications and one division
+        (variance), one addition, one square root and one division (factor), n multiplications; per element one
+        multiplication (scale) and one addition (shift) if affine
+    Raises: groups do not divide the channels
+    Source: torch.nn.GroupNorm; Wu and He, arXiv:1803.08494
+
+    >>> gn = GroupNorm(groups=32)
+    >>> gn.params((256, 56, 56)).total, gn.ops((256, 56, 56), (256, 56, 56)).special
+    (512, 32)
+    """
+
+    groups: Positive
+    eps: NonNegativeReal = 1e-5
+    affine: Flag = True
+
+    label = "gn"
+    torch = TorchTwin("torch.nn.GroupNorm", num_groups="groups", num_channels=CHANNELS, eps="eps", affine="affine")
+
+    def output(self, x: Shape) -> Shape:
+        require(
+            divides(self.groups, x[0]),
+            lambda: LayerError(f"groups {self.groups} does not divide the {x[0]} channels", field="groups", assume=x),
         )
+        return x
+
+    def params(self, x: Shape) -> Params:
+        learned = x[0] if self.affine else 0
+        return Params(weights=learned, biases=learned)
+
+    def ops(self, x: Shape, y: Shape) -> Ops:
+        return by_statistics(self.groups, elements(y), self.affine, self.affine)
+
+    def window(self, x: Shape) -> Sight:
+        return Sight.WHOLE
+
+
+class InstanceNorm(Layer, kind="instancenorm"):
+    """Instance normalisation: less the mean, divided by the standard deviation, both over each channel of a map.
+
+    With `track`, eval mode takes running statistics in their place, as batch normalisation does.
+
+    Fields:
+        eps: added to the variance
+        affine: whether a scale and a shift are learned for each channel
+        track: whether running statistics are held
+    Shape: as the input: (C, L), (C, H, W) or (C, D, H, W)
+    Params: C weights and C biases if affine; with track buffers: mean, variance and a count of batches
+    Ops: per channel of n numbers n additions and one division (mean), 2·n additions, n multiplications and one division
+        (variance), one addition, one square root and one division (factor), n multiplications; per element one
+        multiplication (scale) and one addition (shift) if affine; with track as batchnorm
+    Raises: input is not a map; without track, channels of a single number
+    Source: torch.nn.InstanceNorm2d; Ulyanov et al., arXiv:1607.08022
+
+    >>> instance = InstanceNorm(affine=True)
+    >>> instance.params((64, 128, 128)).total, instance.ops((64, 128, 128), (64, 128, 128)).special
+    (128, 64)
+    """
+
+    eps: NonNegativeReal = 1e-5
+    affine: Flag = False
+    track: Flag = False
+
+    torch = TorchTwin(
+        "torch.nn.InstanceNorm{n}d", num_features=CHANNELS, eps="eps", affine="affine", track_running_stats="track"
+    )
+
+    def output(self, x: Shape) -> Shape:
+        require(
+            2 <= len(x) <= 4,
+            lambda: LayerError(
+                f"instancenorm needs channels and one to three spatial dimensions, got {fmt_shape(x)}", assume=x
+            ),
+        )
+        if not self.track:
+            require(
+                product(x[1:]) >= 2,
+                lambda: LayerError(
+                    f"instancenorm of {fmt_shape(x)} would make every number 0: a channel has just one",
+                    hint="leave it out, or let it `track` statistics",
+                    assume=x,
+                    size_matters=True,
+                ),
+            )
+        return x
+
+    def params(self, x: Shape) -> Params:
+        learned = x[0] if self.affine else 0
+        return Params(weights=learned, biases=learned, buffers=2 * x[0] + 1 if self.track else 0)
+
+    def ops(self, x: Shape, y: Shape) -> Ops:
+        if self.track:
+            return _by_constants(x[0], elements(y), self.affine)
+        return by_statistics(x[0], elements(y), self.affine, self.affine)
+
+    def window(self, x: Shape) -> Sight:
+        return Sight.POINT if self.track else Sight.WHOLE
 
 
 class LocalResponseNorm(Layer, kind="lrn"):
@@ -87,3 +213,27 @@ class LocalResponseNorm(Layer, kind="lrn"):
             divisions=2 * outputs,
             special=outputs,
         )
+
+
+def _by_constants(channels: Dim, outputs: Dim, affine: bool) -> Ops:
+    """The scale and shift of each channel from its running statistics, and both for every element."""
+    return Ops(
+        additions=outputs + (2 if affine else 1) * channels,
+        multiplications=outputs + channels,
+        divisions=channels,
+        special=channels,
+    )
+
+
+def by_statistics(groups: Dim, outputs: Dim, scaled: bool, shifted: bool) -> Ops:
+    """Mean, variance and factor of each group, and both for every element, as the head of this file says.
+
+    >>> by_statistics(groups=1, outputs=10, scaled=False, shifted=False).additions
+    31
+    """
+    return Ops(
+        additions=(4 if shifted else 3) * outputs + groups,
+        multiplications=(3 if scaled else 2) * outputs,
+        divisions=3 * groups,
+        special=groups,
+    )

@@ -57,6 +57,14 @@ class LastSizes(msgspec.Struct, frozen=True):
         return tuple(inputs[0].shape)[-(getattr(layer, self.count) or 1) :]
 
 
+class InputShape(msgspec.Struct, frozen=True):
+    """The shape of the tensor that the layer really gets, without the batch."""
+
+    def of(self, layer: object, inputs: Sequence[Tensor]) -> Any:
+        """The argument's value for a layer and the tensors that it really gets."""
+        return tuple(inputs[0].shape)[1:]
+
+
 class Axis(msgspec.Struct, frozen=True):
     """A field that counts axes as a spec does, without the batch; from the end where it is negative."""
 
@@ -98,7 +106,20 @@ class OrNone(msgspec.Struct, frozen=True):
         return getattr(layer, self.name) or None
 
 
-Argument: TypeAlias = Constant | Field | OrNone | FromInput | LastSizes | Axis | Order | WithBatch
+class OneOrEach(msgspec.Struct, frozen=True):
+    """1, or where a flag is true, the size along `axis` (the batch's is 0) of the tensor that the layer really gets."""
+
+    flag: str
+    axis: int
+
+    def of(self, layer: object, inputs: Sequence[Tensor]) -> Any:
+        """The argument's value for a layer and the tensors that it really gets."""
+        return inputs[0].shape[self.axis] if getattr(layer, self.flag) else 1
+
+
+Argument: TypeAlias = (
+    Constant | Field | OrNone | FromInput | LastSizes | InputShape | Axis | Order | WithBatch | OneOrEach
+)
 
 CHANNELS = FromInput(axis=1)
 FEATURES = FromInput(axis=-1)

@@ -1,0 +1,122 @@
+"""Activations along an axis: softmax and its kin over all numbers along it, gated linear units over pairs of them."""
+
+from archcalc.errors import LayerError
+from archcalc.layers.arithmetic import Dim, Shape, divides, product, require
+from archcalc.layers.axes import axis_of
+from archcalc.layers.base import AxisIndex, Layer, Ops, Sight, Window, elements, fmt_shape
+from archcalc.layers.twin import Axis, TorchTwin
+
+
+class AlongAxis(Layer):
+    """What activations along an axis share.
+
+    Fields:
+        axis: the axis along which it works: 0 is the first after the batch (the channels), -1 the last
+    Shape: as the input
+    Params: none
+    Raises: an axis that the input does not have
+    """
+
+    axis: AxisIndex = 0
+
+    def output(self, x: Shape) -> Shape:
+        axis_of(self.axis, x)
+        return x
+
+    def window(self, x: Shape) -> Window | Sight:
+        axis = axis_of(self.axis, x)
+        if len(x) == 1:
+            return Sight.WHOLE
+        if axis == len(x) - 1:
+            return Sight.LAST_AXIS
+        return ((1, 1),) * (len(x) - 1) if axis == 0 else Sight.UNKNOWN
+
+    def lines(self, x: Shape) -> Dim:
+        """How many lines of numbers run along the axis."""
+        axis = axis_of(self.axis, x)
+        return product((*x[:axis], *x[axis + 1 :]))
+
+
+class Softmax(AlongAxis, kind="softmax"):
+    """Turns scores into probabilities: exp(x - max) / sum of exp(x - max), along an axis.
+
+    Ops: per element one comparison (the maximum), one exp, two additions (less the maximum; the sum), one division
+    Source: torch.nn.Softmax
+
+    >>> Softmax().ops((1000,), (1000,)).special
+    1000
+    """
+
+    torch = TorchTwin("torch.nn.Softmax", dim=Axis("axis"))
+
+    def ops(self, x: Shape, y: Shape) -> Ops:
+        return Ops(comparisons=1, special=1, additions=2, divisions=1).times(elements(x))
+
+
+class Softmin(AlongAxis, kind="softmin"):
+    """Turns costs into probabilities: the softmax of -x, along an axis.
+
+    Ops: per element one comparison (the minimum), one exp, two additions (the minimum less it; the sum), one division
+    Source: torch.nn.Softmin
+
+    >>> Softmin().ops((1000,), (1000,)).special
+    1000
+    """
+
+    torch = TorchTwin("torch.nn.Softmin", dim=Axis("axis"))
+
+    def ops(self, x: Shape, y: Shape) -> Ops:
+        return Ops(comparisons=1, special=1, additions=2, divisions=1).times(elements(x))
+
+
+class LogSoftmax(AlongAxis, kind="log_softmax"):
+    """Logarithm of the softmax: x - max - log(sum of exp(x - max)), along an axis.
+
+    Ops: per element one comparison (the maximum), one exp and three additions (less the maximum; the sum; less the
+        logarithm); one log for each line along the axis
+    Source: torch.nn.LogSoftmax
+
+    >>> LogSoftmax().ops((1000,), (1000,)).special
+    1001
+    """
+
+    torch = TorchTwin("torch.nn.LogSoftmax", dim=Axis("axis"))
+
+    def ops(self, x: Shape, y: Shape) -> Ops:
+        n = elements(x)
+        return Ops(comparisons=n, special=n + self.lines(x), additions=3 * n)
+
+
+class GLU(AlongAxis, kind="glu"):
+    """Gated linear unit: the first half along an axis, each number times the sigmoid of its partner in the second.
+
+    Of a first half a and a second half b it makes a / (1 + exp(-b)).
+
+    Shape: (C, H, W) → (C / 2, H, W), or half of another axis
+    Ops: one exp, one addition and one division per output element
+    Raises: an axis that the input does not have, or of odd size
+    Source: torch.nn.GLU; Dauphin et al., arXiv:1612.08083
+
+    >>> GLU().output((64, 56, 56)), GLU(axis=-1).output((197, 768))
+    ((32, 56, 56), (197, 384))
+    """
+
+    torch = TorchTwin("torch.nn.GLU", dim=Axis("axis"))
+
+    def output(self, x: Shape) -> Shape:
+        axis = axis_of(self.axis, x)
+        require(
+            divides(2, x[axis]),
+            lambda: LayerError(
+                f"glu halves axis {axis} of its input of {fmt_shape(x)}, but {x[axis]} is odd",
+                field="axis",
+                hint="let the layer before it make twice what glu shall give",
+            ),
+        )
+        return (*x[:axis], x[axis] // 2, *x[axis + 1 :])
+
+    def ops(self, x: Shape, y: Shape) -> Ops:
+        return Ops(special=1, additions=1, divisions=1).times(elements(y))
+
+    def window(self, x: Shape) -> Window | Sight:
+        return Sight.UNKNOWN if len(x) == 1 else super().window(x)  # two places of a row, not all of it

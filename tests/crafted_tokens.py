@@ -1,0 +1,75 @@
+"""Cases of norms, activations along an axis, and layers on sequences whose fields must suit their inputs."""
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from archcalc.layers.arithmetic import Shape
+from archcalc.layers.axiswise import GLU
+from archcalc.layers.dropout import Dropout2d
+from archcalc.layers.layernorm import LayerNorm, RMSNorm
+from archcalc.layers.learned import ClassToken, PositionEmbedding
+from archcalc.layers.norm import GroupNorm, InstanceNorm
+from tests.strategies import CRAFTED, Case
+
+FLAGS = st.booleans()
+EPS = st.sampled_from((0.0, 1e-5, 0.1))
+
+
+def shapes(low: int, high: int, most: int = 5) -> SearchStrategy[Shape]:
+    """Shapes of `low` to `high` axes of up to `most` each."""
+    return st.lists(st.integers(1, most), min_size=low, max_size=high).map(tuple)
+
+
+@st.composite
+def layernorms(draw: DrawFn) -> Case:
+    x = draw(shapes(1, 4))
+    axes = draw(st.integers(1, len(x)) | st.sampled_from((None,) if len(x) <= 2 else (1, len(x))))
+    return Case(LayerNorm(axes, draw(EPS), draw(FLAGS), draw(FLAGS)), (x,))
+
+
+@st.composite
+def rmsnorms(draw: DrawFn) -> Case:
+    x = draw(shapes(1, 4))
+    axes = draw(st.integers(1, len(x)) | st.sampled_from((None,) if len(x) <= 2 else (1, len(x))))
+    return Case(RMSNorm(axes, draw(st.none() | EPS), draw(FLAGS)), (x,))
+
+
+@st.composite
+def groupnorms(draw: DrawFn) -> Case:
+    groups, each = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    return Case(GroupNorm(groups, draw(EPS), draw(FLAGS)), ((groups * each, *draw(shapes(0, 3, most=4))),))
+
+
+@st.composite
+def instancenorms(draw: DrawFn) -> Case:
+    x = draw(shapes(2, 4, most=4))
+    lone = all(size == 1 for size in x[1:])
+    return Case(InstanceNorm(draw(EPS), draw(FLAGS), lone or draw(FLAGS)), (x,))
+
+
+@st.composite
+def glus(draw: DrawFn) -> Case:
+    x = list(draw(shapes(1, 4)))
+    axis = draw(st.integers(-len(x), len(x) - 1))
+    x[axis] *= 2
+    return Case(GLU(axis), (tuple(x),))
+
+
+@st.composite
+def position_embeddings(draw: DrawFn) -> Case:
+    if draw(FLAGS):
+        return Case(PositionEmbedding(), (draw(shapes(1, 4)),))
+    tokens, features = draw(shapes(2, 2))
+    return Case(PositionEmbedding(length=tokens + draw(st.integers(0, 3))), ((tokens, features),))
+
+
+CRAFTED |= {
+    "layernorm": layernorms(),
+    "rmsnorm": rmsnorms(),
+    "groupnorm": groupnorms(),
+    "instancenorm": instancenorms(),
+    "glu": glus(),
+    "position_embedding": position_embeddings(),
+    "class_token": st.builds(Case, st.just(ClassToken()), st.tuples(shapes(2, 2))),
+    "dropout2d": st.builds(Case, st.builds(Dropout2d), st.tuples(shapes(3, 3))),
+}
