@@ -58,9 +58,8 @@ def rmsnorm(layer: RMSNorm, shape: Shape, x: Values, held: Held) -> Values:
 
 
 def groupnorm(layer: GroupNorm, shape: Shape, x: Values, held: Held) -> Values:
-    group_of = {channel: g for g, channels in enumerate(dealt(shape[0], layer.groups)) for channel in channels}
     y: Values = {}
-    for group in grouped(x, lambda place: group_of[place[0]]):
+    for group in grouped(x, lambda place: place[0] * layer.groups // shape[0]):
         y |= standardised(group, layer.eps)
     return by_channel(y, held) if layer.affine else y
 
