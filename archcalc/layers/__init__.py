@@ -1,6 +1,20 @@
 """The catalogue of layer kinds: importing a family's file is what registers its kinds."""
 
-from archcalc.layers import activation, conv, dropout, linear, merge, norm, pool, reshape
+from archcalc.layers import activation, conv, dropout, linear, merge, norm, pool, reduce, reshape, shuffle, slicing
 from archcalc.layers.base import Layer, kinds
 
-__all__ = ["Layer", "activation", "conv", "dropout", "kinds", "linear", "merge", "norm", "pool", "reshape"]
+__all__ = [
+    "Layer",
+    "activation",
+    "conv",
+    "dropout",
+    "kinds",
+    "linear",
+    "merge",
+    "norm",
+    "pool",
+    "reduce",
+    "reshape",
+    "shuffle",
+    "slicing",
+]

@@ -58,14 +58,14 @@ class LastSizes(msgspec.Struct, frozen=True):
 
 
 class Axis(msgspec.Struct, frozen=True):
-    """A field that counts axes as a spec does, without the batch; from the end where it is negative."""
+    """A field with an axis or a list of axes, counted as a spec does: without the batch, negative from the end."""
 
     name: str
 
     def of(self, layer: object, inputs: Sequence[Tensor]) -> Any:
         """The argument's value for a layer and the tensors that it really gets."""
         axis = getattr(layer, self.name)
-        return axis + 1 if axis >= 0 else axis
+        return tuple(map(_behind_batch, axis)) if isinstance(axis, tuple) else _behind_batch(axis)
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ class Order(msgspec.Struct, frozen=True):
 
     def of(self, layer: object, inputs: Sequence[Tensor]) -> Any:
         """The argument's value for a layer and the tensors that it really gets."""
-        return (0, *(axis + 1 if axis >= 0 else axis for axis in getattr(layer, self.name)))
+        return (0, *map(_behind_batch, getattr(layer, self.name)))
 
 
 class WithBatch(msgspec.Struct, frozen=True):
@@ -86,6 +86,10 @@ class WithBatch(msgspec.Struct, frozen=True):
     def of(self, layer: object, inputs: Sequence[Tensor]) -> Any:
         """The argument's value for a layer and the tensors that it really gets."""
         return (inputs[0].shape[0], *getattr(layer, self.name))
+
+
+def _behind_batch(axis: int) -> int:
+    return axis + 1 if axis >= 0 else axis
 
 
 Argument: TypeAlias = Constant | Field | FromInput | LastSizes | Axis | Order | WithBatch

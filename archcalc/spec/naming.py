@@ -28,7 +28,7 @@ class Namer:
         """The next automatic name for a layer of this kind."""
         self.count(layer)
         label = layer.label or layer.kind
-        return self.plain(f"{label}{self._number}" if self._number and layer.family != "reshape" else label)
+        return self.plain(f"{label}{self._number}" if self._number and layer.numbered else label)
 
     def plain(self, base: str) -> str:
         """A name without a number of layers; `_2`, `_3` … behind it where it is taken."""
