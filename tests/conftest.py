@@ -2,6 +2,8 @@
 
 import pytest
 
+import tests.crafted_shapes  # noqa: F401  # registers its cases
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew, to be read in the diff")

@@ -16,6 +16,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from archcalc.layers import Layer
 from archcalc.layers.arithmetic import Shape
+from archcalc.layers.base import STRUCTURAL
 from archcalc.spec.fields import field_types
 
 CRAFTED: dict[str, SearchStrategy["Case"]] = {}
@@ -53,7 +54,7 @@ def variants(draw: DrawFn, cls: type[Layer], count: int) -> list[Case]:
     fields = {name: draw(_forms(type_, defaults.get(name))) for name, type_ in field_types(cls).items()}
     layers = st.fixed_dictionaries(fields).map(lambda values: msgspec.convert(values, cls))
     one: SearchStrategy[Case] = st.builds(Case, layers, _inputs(draw, cls.arity))
-    if (crafted := CRAFTED.get(cls.kind)) and draw(st.integers(0, 2)):
+    if (crafted := CRAFTED.get(cls.kind)) is not None and draw(st.integers(0, 2)):
         return [draw(crafted)] * count
     return draw(st.lists(one, min_size=count, max_size=count))
 
@@ -67,7 +68,10 @@ def _forms(type_: Any, default: Any, meta: msgspec.Meta | None = None, among: bo
     """The forms that values of a type can take. `among`: the type is one of several, or part of a pair."""
     origin, args = typing.get_origin(type_), typing.get_args(type_)
     if origin is typing.Annotated:
-        return _forms(args[0], default, next(m for m in args[1:] if isinstance(m, msgspec.Meta)), among)
+        meta = next(m for m in args[1:] if isinstance(m, msgspec.Meta))
+        forms = _forms(args[0], default, meta, among)
+        # What chooses what is computed belongs to the form: it is the same for all numbers.
+        return forms.flatmap(lambda numbers: numbers).map(st.just) if meta.extra == STRUCTURAL else forms
     if origin in (typing.Union, UnionType):
         return st.one_of([_forms(arm, default, among=True) for arm in args])
     if origin is typing.Literal:

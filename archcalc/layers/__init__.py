@@ -1,6 +1,19 @@
 """The catalogue of layer kinds: importing a family's file is what registers its kinds."""
 
-from archcalc.layers import activation, conv, dropout, linear, merge, norm, pool, reduce, reshape, shuffle, slicing
+from archcalc.layers import (
+    activation,
+    conv,
+    dropout,
+    linear,
+    merge,
+    norm,
+    padding,
+    pool,
+    reduce,
+    reshape,
+    shuffle,
+    slicing,
+)
 from archcalc.layers.base import Layer, kinds
 
 __all__ = [
@@ -12,6 +25,7 @@ __all__ = [
     "linear",
     "merge",
     "norm",
+    "padding",
     "pool",
     "reduce",
     "reshape",

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, require
+from archcalc.layers.arithmetic import Dim, Shape, require
 from archcalc.layers.base import MAX_RANK, STRUCTURAL, AxisIndex, fmt_shape
 
 AxisList = Annotated[
@@ -53,3 +53,12 @@ def axes_of(axes: tuple[int, ...], x: Shape, field: str = "axis") -> tuple[int, 
         lambda: LayerError(f"{field} {list(axes)} names an axis of its input of {fmt_shape(x)} twice", field=field),
     )
     return found
+
+
+def resized(x: Shape, axis: int, size: Dim) -> Shape:
+    """The shape `x` with another size along one axis.
+
+    >>> resized((64, 56, 28), 1, 7)
+    (64, 7, 28)
+    """
+    return (*x[:axis], size, *x[axis + 1 :])

@@ -2,7 +2,7 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, equal, maximum, require
-from archcalc.layers.axes import axis_of
+from archcalc.layers.axes import axis_of, resized
 from archcalc.layers.base import NO_OPS, AxisIndex, Flag, Layer, Ops, Sight, elements, fmt_shape, kinds
 from archcalc.layers.twin import Axis, TorchTwin
 
@@ -156,7 +156,7 @@ class Concat(Layer, kind="concat"):
         axis = axis_of(self.axis, x)
         for other in others:
             _require_same(self.kind, x, other, but_along=axis)
-        return (*x[:axis], x[axis] + sum(other[axis] for other in others), *x[axis + 1 :])
+        return resized(x, axis, x[axis] + sum(other[axis] for other in others))
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         return NO_OPS

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, divides, equal, require
-from archcalc.layers.axes import AxisList, axes_of
+from archcalc.layers.axes import AxisList, axis_of
 from archcalc.layers.base import MAX_RANK, Flag, Positive, Sight, Size2d, Window, fmt_shape
 from archcalc.layers.reshape import Rearrangement
 from archcalc.layers.twin import Axis, TorchTwin
@@ -25,7 +25,7 @@ class Roll(Rearrangement, kind="roll"):
         axes: the axes
     Shape: as the input
     Ops: none
-    Raises: more or fewer shifts than axes; an input without one of the axes; an axis named twice
+    Raises: more or fewer shifts than axes; an input without one of the axes
     Source: torch.roll; Liu et al., "Swin Transformer", arXiv:2103.14030 (the shift of windows)
 
     >>> Roll(shifts=(-3, -3), axes=(0, 1)).output((56, 56, 96))
@@ -46,7 +46,8 @@ class Roll(Rearrangement, kind="roll"):
                 assume=x,
             ),
         )
-        axes_of(self.axes, x, "axes")
+        for axis in self.axes:
+            axis_of(axis, x, "axes")
         return x
 
     def window(self, x: Shape) -> Sight:

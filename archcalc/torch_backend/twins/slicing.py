@@ -1,4 +1,4 @@
-"""Pieces of tensors, and sides added to them; every tensor with its batch in front."""
+"""Pieces of tensors that have their batch in front."""
 
 from typing import Any
 
@@ -21,13 +21,6 @@ def chunk(x: Tensor, chunks: int, index: int, axis: int) -> Tensor:
 def split(x: Tensor, sizes: tuple[int, ...], index: int, axis: int) -> Tensor:
     """One of the pieces of given sizes that an axis is cut into."""
     return torch.split(x, list(sizes), axis)[index]
-
-
-def pad(x: Tensor, sides: int | tuple[int, ...], value: float, mode: str) -> Tensor:
-    """A tensor with sides added, from its last axis back; a number is for all axes but the batch and the channels."""
-    if isinstance(sides, int):
-        sides = (sides,) * 2 * (x.dim() - 2)
-    return torch.nn.functional.pad(x, sides, mode, value)
 
 
 def crop(x: Tensor, size: Any) -> Tensor:
