@@ -5,6 +5,7 @@ Every strategy draws what may not fit as well, where that is a near miss. Whethe
 
 import itertools
 
+import msgspec
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
@@ -83,7 +84,7 @@ def _padded(draw: DrawFn) -> Case:
     mode = draw(st.sampled_from(("constant", "reflect", "replicate", "circular")))
     axes = draw(st.sampled_from((len(x) - 1, len(x) - 1, len(x), 1)))
     sides = draw(st.lists(st.integers(0, 4), min_size=2 * axes, max_size=2 * axes))
-    return Case(Pad(pad=tuple(sides) if sides else 1, mode=mode), (x,))
+    return Case(msgspec.convert({"pad": tuple(sides) if sides else 1, "mode": mode}, Pad), (x,))
 
 
 @st.composite
