@@ -103,18 +103,19 @@ def _seen(field: Field, sight: Sight, x: Shape, y: Shape) -> Field | None:
 
 def _along(field: Field, how: AlongAxes, x: Shape, y: Shape) -> Field | None:
     whole = field.whole
-    if field.axes is None:  # which of the axes it sees all of may be any
+    if field.axes is None:  # which of the axes the map's dimensions are in is not known
         return field if not how.whole or field.size == whole else None
     size = tuple(w if axis in how.whole else s for s, w, axis in zip(field.size, whole, field.axes, strict=True))
     axes = tuple(None if axis is None else how.to[axis] for axis in field.axes)
     merged = field.merged or any(how.to.count(axis) > 1 for axis in axes if axis is not None)
-    if merged or None in axes:  # what is cut off from here on is not followed: all see this much at the most
+    before = [axis for axis in field.axes if axis is not None]
+    now = [axis for axis in axes if axis is not None]
+    if merged or len(now) < len(axes):  # what is cut off from here on is not followed: all see this much at the most
         return Field(size, field.jump, field.counts, axes, whole, merged)
     steps = how.steps or (1,) * len(x)
-    jump = tuple(j * steps[axis] for j, axis in zip(field.jump, field.axes, strict=True))  # type: ignore[index]
-    counts = tuple(y[axis] for axis in axes)  # type: ignore[index]  # none of them is None
-    same = counts == tuple(x[axis] for axis in field.axes)  # type: ignore[index]
-    return Field(size, jump, counts, axes, field.covered if same else None)
+    jump = tuple(j * steps[axis] for j, axis in zip(field.jump, before, strict=True))
+    cut = [x[axis] for axis in before] != [y[axis] for axis in now]
+    return Field(size, jump, tuple(y[axis] for axis in now), axes, None if cut else field.covered)
 
 
 def widest(fields: Iterable[Field]) -> Field | None:

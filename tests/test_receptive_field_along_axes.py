@@ -51,7 +51,7 @@ def seen(rows: list[Any], input: Shape) -> Shape:
         [STRIDED, "crop: 3", CONV],
         ["crop: 8", STRIDED, "crop: 2", "mean: [-1, -2]"],
         [CONV, "crop: 5", "flatten", "linear: 2"],
-        ["adaptive_avgpool: 4", "crop: 4", "flatten", "linear: 2"],
+        ["adaptive_avgpool: [11, 4]", "crop: [5, 2]", "flatten", "linear: 2"],
         [CONV, "transpose: {a: 1, b: 2}", "mean: {axis: 1, keep: true}", "transpose: {a: 1, b: 2}"],
         [CONV, "unsqueeze: 0", "squeeze: 0", CONV],
         [CONV, *TOKENS],

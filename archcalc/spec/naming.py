@@ -4,7 +4,8 @@ from archcalc.layers import Layer
 
 
 class Namer:
-    """Hands out names. Convolutions and linear layers count up together; other layers take the number they follow.
+    """Hands out names. Convolutions and linear layers count up together; other layers take the number they follow,
+    but for those that only rearrange.
 
     So AlexNet comes out as conv1, pool1, conv2, …, pool5, flatten, fc6, fc7, fc8. `reserved` are the names that
     the spec gives itself; a name that is taken gets `_2`, `_3` … behind it.
