@@ -4,11 +4,10 @@ from archcalc.layers import Layer
 
 
 class Namer:
-    """Hands out names. Convolutions and linear layers count up together; other layers take the number they follow,
-    but for those that only rearrange.
+    """Hands out names. Convolutions and linear layers count up together; other layers take the number they follow.
 
-    So AlexNet comes out as conv1, pool1, conv2, …, pool5, flatten, fc6, fc7, fc8. `reserved` are the names that
-    the spec gives itself; a name that is taken gets `_2`, `_3` … behind it.
+    So AlexNet comes out as conv1, pool1, conv2, …, pool5, flatten, fc6, fc7, fc8; what only rearranges takes no number.
+    `reserved` are the names that the spec gives itself; a name that is taken gets `_2`, `_3` … behind it.
 
     >>> from archcalc.layers import kinds
     >>> namer = Namer(reserved=())
