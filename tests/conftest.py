@@ -3,6 +3,7 @@
 import pytest
 
 import tests.crafted_attention
+import tests.crafted_shapes
 import tests.crafted_tokens
 import tests.crafted_windows  # noqa: F401  # they register their cases
 

@@ -7,7 +7,6 @@ from archcalc.layers.arithmetic import Shape
 from archcalc.layers.layernorm import LayerNorm, RMSNorm
 from archcalc.layers.norm import GroupNorm, InstanceNorm
 from tests.counting_numbers import Held, Number, Place, Values, sqrt
-from tests.counting_windows import dealt
 
 FLOAT64_STEP = 2.0**-52
 """What PyTorch adds to a mean square of float64 where no eps is given."""

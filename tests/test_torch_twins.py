@@ -17,10 +17,15 @@ from archcalc.layers.conv_transpose import ConvTranspose2d
 from archcalc.layers.dropout import Dropout2d
 from archcalc.layers.layernorm import LastAxesNorm, LayerNorm
 from archcalc.layers.linear import Linear
-from archcalc.layers.merge import Add
+from archcalc.layers.merge import Add, MatMul, Mul, Sub
 from archcalc.layers.norm import BatchNorm, InstanceNorm
+from archcalc.layers.padding import Pad
 from archcalc.layers.pool import MaxPool2d
 from archcalc.layers.recurrent import LSTM
+from archcalc.layers.reshape import Squeeze
+from archcalc.layers.shuffle import PixelUnshuffle, Roll
+from archcalc.layers.slicing import Slice
+from archcalc.layers.twin import Axis
 from archcalc.layers.window import slide
 from tests.strategies import Case, cases, enough
 
@@ -94,6 +99,13 @@ class Excuse(NamedTuple):
     example: Case
 
 
+def named_axes(layer: Layer) -> tuple[int, ...]:
+    """The axes that the fields of a layer name."""
+    fields = [argument.name for argument in layer.torch.arguments.values() if isinstance(argument, Axis)]
+    values = [getattr(layer, field) for field in fields]
+    return tuple(axis for value in values for axis in (value if isinstance(value, tuple) else (value,)))
+
+
 EXCUSES = [
     Excuse(
         "to PyTorch, a batch of vectors looks like one sequence without a batch",
@@ -147,8 +159,53 @@ EXCUSES = [
     ),
     Excuse(
         "PyTorch broadcasts what it adds; in a residual connection that hides a wrong shape",
-        lambda layer, inputs: layer.kind == "add" and len(set(inputs)) > 1,
+        lambda layer, inputs: (
+            (isinstance(layer, Sub) or (isinstance(layer, Add) and not layer.broadcast)) and len(set(inputs)) > 1
+        ),
         Case(Add(), ((4, 5, 5), (1, 5, 5))),
+    ),
+    Excuse(
+        "where ranks differ, PyTorch puts axes in front, and so takes the batch for an axis of the samples",
+        lambda layer, inputs: layer.arity != (1, 1) and len(set(map(len, inputs))) > 1,
+        Case(Mul(), ((5,), (BATCH, 5))),
+    ),
+    Excuse(
+        "PyTorch stretches the axes that count matrices; for heads or groups that hides a wrong shape",
+        lambda layer, inputs: layer.kind == "matmul" and inputs[0][:-2] != inputs[1][:-2],
+        Case(MatMul(), ((4, 2, 3), (1, 3, 5))),
+    ),
+    Excuse(
+        "the axis before the first is PyTorch's batch; a spec has no way to mix the samples of a batch",
+        lambda layer, inputs: -len(inputs[0]) - 1 in named_axes(layer),
+        Case(Roll(shifts=(1,), axes=(-3,)), ((4, 5),)),
+    ),
+    Excuse(
+        "PyTorch goes on with one number a sample, without an axis; no other kind takes that",
+        lambda layer, inputs: layer.kind in ("mean", "squeeze") and measured(layer, inputs).output == (),
+        Case(Squeeze(axis=0), ((1,),)),
+    ),
+    Excuse(
+        "PyTorch leaves an axis alone that it cannot squeeze, which hides a wrong shape",
+        lambda layer, inputs: isinstance(layer, Squeeze) and inputs[0][layer.axis] != 1,
+        Case(Squeeze(axis=0), ((4, 1),)),
+    ),
+    Excuse(
+        "PyTorch goes on with a slice of nothing",
+        lambda layer, inputs: layer.kind == "slice" and 0 in measured(layer, inputs).output,
+        Case(Slice(axis=0, start=4), ((4, 5),)),
+    ),
+    Excuse(
+        "a pad of all spatial sides where there are none does nothing; sides beyond the first axis are the batch's",
+        lambda layer, inputs: (
+            isinstance(layer, Pad)
+            and (len(layer.pad) == 2 * len(inputs[0]) + 2 if isinstance(layer.pad, tuple) else len(inputs[0]) == 1)
+        ),
+        Case(Pad(pad=1), ((4,),)),
+    ),
+    Excuse(
+        "PyTorch shuffles the pixels of the last two axes, and takes those before for batches or channels",
+        lambda layer, inputs: layer.kind.startswith("pixel_") and len(inputs[0]) != 3,
+        Case(PixelUnshuffle(factor=1), ((4, 5),)),
     ),
 ]
 

@@ -14,10 +14,14 @@ from archcalc.layers import (
     linear,
     merge,
     norm,
+    padding,
     piecewise,
     pool,
     recurrent,
+    reduce,
     reshape,
+    shuffle,
+    slicing,
     upsample,
 )
 from archcalc.layers.base import Layer, kinds
@@ -38,9 +42,13 @@ __all__ = [
     "linear",
     "merge",
     "norm",
+    "padding",
     "piecewise",
     "pool",
     "recurrent",
+    "reduce",
     "reshape",
+    "shuffle",
+    "slicing",
     "upsample",
 ]

@@ -1,8 +1,26 @@
 """Axes as specs name them: without the batch, from the end where they are negative."""
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import fmt_shape
+from archcalc.layers.arithmetic import Dim, Shape, require
+from archcalc.layers.base import MAX_RANK, STRUCTURAL, AxisIndex, fmt_shape
+
+AxisList = Annotated[
+    tuple[AxisIndex, ...],
+    Meta(
+        min_length=1,
+        max_length=MAX_RANK,
+        description="a list of axes: 0 is the first after the batch (the channels), -1 the last",
+        extra=STRUCTURAL,
+    ),
+]
+AxisOrAxes = Annotated[
+    AxisIndex | AxisList,
+    Meta(description="an axis or a list of axes: 0 is the first after the batch (the channels), -1 the last"),
+]
 
 
 def axis_of(axis: int, x: Shape, field: str = "axis") -> int:
@@ -21,3 +39,26 @@ def axis_of(axis: int, x: Shape, field: str = "axis") -> int:
         ),
     )
     return axis % rank
+
+
+def axes_of(axes: tuple[int, ...], x: Shape, field: str = "axis") -> tuple[int, ...]:
+    """Different axes of `x`, counted from 0; raises LayerError where `x` lacks one or one is named twice.
+
+    >>> axes_of((1, -1), (64, 56, 28))
+    (1, 2)
+    """
+    found = tuple(axis_of(axis, x, field) for axis in axes)
+    require(
+        len(set(found)) == len(found),
+        lambda: LayerError(f"{field} {list(axes)} names an axis of its input of {fmt_shape(x)} twice", field=field),
+    )
+    return found
+
+
+def resized(x: Shape, axis: int, size: Dim) -> Shape:
+    """The shape `x` with another size along one axis.
+
+    >>> resized((64, 56, 28), 1, 7)
+    (64, 7, 28)
+    """
+    return (*x[:axis], size, *x[axis + 1 :])

@@ -63,6 +63,18 @@ class Moved(msgspec.Struct, frozen=True):
     order: tuple[int, ...]
 
 
+class AlongAxes(msgspec.Struct, frozen=True):
+    """Each output sees just what its own input saw, save along the axes `whole` of the input, where it sees all.
+
+    `to[k]` is the axis of the output that axis k of the input runs along from here on: None for none of them, and the
+    same one for several that are laid out as one. Along axis k, neighbours are `steps[k]` times as far apart.
+    """
+
+    to: tuple[int | None, ...]
+    steps: tuple[int, ...] | None = None
+    whole: tuple[int, ...] = ()
+
+
 Window: TypeAlias = tuple[tuple[Dim, Dim], ...]
 """For each spatial dimension the (effective kernel, stride) through which an output sees its input."""
 
@@ -154,6 +166,8 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """What automatic names begin with (`fc` for linear); the kind itself where None."""
     counted: ClassVar[bool] = False
     """Whether the layer advances the number in automatic names, as convolutions and linear layers do."""
+    numbered: ClassVar[bool] = True
+    """Whether automatic names end with the number of the layer that this one follows."""
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     """How many inputs the layer takes, at the least and at the most (None: any number)."""
     indices_below: ClassVar[str | None] = None
@@ -174,7 +188,7 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         """The operations of one forward pass (eval mode) from `x` to the output `y`; None where they are unknown."""
         return NO_OPS
 
-    def window(self, x: Shape) -> Window | Moved | Sight:
+    def window(self, x: Shape) -> Window | Moved | AlongAxes | Sight:
         """What one output sees of the input, for the receptive field."""
         return Sight.POINT
 

@@ -2,34 +2,68 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, equal, maximum, require
-from archcalc.layers.base import NO_OPS, Layer, Ops, elements, fmt_shape, kinds
-from archcalc.layers.twin import Constant, TorchTwin
+from archcalc.layers.axes import axis_of, resized
+from archcalc.layers.base import NO_OPS, AxisIndex, Flag, Layer, Ops, Sight, elements, fmt_shape, kinds
+from archcalc.layers.twin import Axis, TorchTwin
 
 
 class Add(Layer, kind="add"):
     """Adds its inputs element by element, as a residual connection does.
 
-    Fields: none
-    Shape: that of every input
+    Fields:
+        broadcast: whether a size of 1 stands for every position along its dimension, as in mul
+    Shape: that of every input; with broadcast the larger size of the inputs along each dimension
     Params: none
     Ops: one addition per output element and further input
-    Raises: inputs of different shapes
+    Raises: inputs of different shapes; with broadcast, of different rank, or of sizes that differ where neither is 1
     Source: torch.add
 
     >>> Add().output((64, 56, 56), (64, 56, 56))
     (64, 56, 56)
+    >>> Add(broadcast=True).output((197, 768), (1, 768))
+    (197, 768)
     """
+
+    broadcast: Flag = False
 
     arity = (2, None)
     torch = TorchTwin("torch.add", call="fold")
 
     def output(self, x: Shape, *others: Shape) -> Shape:
+        if self.broadcast:
+            return _stretched(self.kind, x, *others)
         for other in others:
-            _require_same(self.kind, x, other, skip_axis=None)
+            _require_same(self.kind, x, other)
         return x
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         return Ops(additions=len(others) * elements(y))
+
+
+class Sub(Layer, kind="sub"):
+    """Subtracts its second input from its first, element by element.
+
+    Fields: none
+    Shape: that of both inputs
+    Params: none
+    Ops: one addition per element: a change of sign is free
+    Raises: inputs of different shapes
+    Source: torch.sub
+
+    >>> Sub().ops((64, 56, 56), (64, 56, 56), (64, 56, 56)).additions
+    200704
+    """
+
+    arity = (2, 2)
+    torch = TorchTwin("torch.sub", call="function")
+
+    def output(self, x: Shape, *others: Shape) -> Shape:
+        for other in others:
+            _require_same(self.kind, x, other)
+        return x
+
+    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
+        return Ops(additions=elements(y))
 
 
 class Mul(Layer, kind="mul"):
@@ -52,49 +86,77 @@ class Mul(Layer, kind="mul"):
     torch = TorchTwin("torch.mul", call="fold")
 
     def output(self, x: Shape, *others: Shape) -> Shape:
-        y = x
-        for other in others:
-            y = self._stretched(y, other)
-        return y
-
-    def _stretched(self, x: Shape, other: Shape) -> Shape:
-        def error() -> LayerError:
-            return LayerError(
-                f"mul needs inputs of one shape, or of size 1 where they differ, "
-                f"got {fmt_shape(x)} and {fmt_shape(other)}",
-                field="from",
-            )
-
-        require(len(x) == len(other), error)
-        for a, b in zip(x, other, strict=True):
-            require(equal(a, b) | equal(a, 1) | equal(b, 1), error)
-        return tuple(maximum(a, b) for a, b in zip(x, other, strict=True))
+        return _stretched(self.kind, x, *others)
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         return Ops(multiplications=len(others) * elements(y))
 
 
-class Concat(Layer, kind="concat"):
-    """Stacks its inputs along the channels.
+class MatMul(Layer, kind="matmul"):
+    """Multiplies its first input by its second, as matrices; axes before the last two count them.
 
     Fields: none
+    Shape: (…, M, K) and (…, K, N) → (…, M, N)
+    Params: none
+    Ops: one multiply-add for each of the K products of an output element
+    Raises: inputs with fewer than two axes, of different rank, with another number of columns than rows, or that
+        differ in the axes before
+    Source: torch.matmul
+
+    >>> MatMul().output((8, 196, 64), (8, 64, 196)), MatMul().ops((2, 3), (2, 5), (3, 5)).macs
+    ((8, 196, 196), 30)
+    """
+
+    arity = (2, 2)
+    torch = TorchTwin("torch.matmul", call="function")
+
+    def output(self, x: Shape, *others: Shape) -> Shape:
+        (other,) = others
+
+        def error() -> LayerError:
+            return LayerError(
+                f"matmul needs inputs of (…, M, K) and (…, K, N), got {fmt_shape(x)} and {fmt_shape(other)}",
+                field="from",
+                hint="transpose and permute bring the axes into this order",
+            )
+
+        require(len(x) == len(other) >= 2, error)
+        for a, b in zip((*x[:-2], x[-1]), other[:-1], strict=True):
+            require(equal(a, b), error)
+        return (*x[:-1], other[-1])
+
+    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
+        return Ops(macs=elements(y) * x[-1])
+
+    def window(self, x: Shape) -> Sight:
+        return Sight.UNKNOWN
+
+
+class Concat(Layer, kind="concat"):
+    """Stacks its inputs along an axis, the channels unless it says otherwise.
+
+    Fields:
+        axis: the axis
     Shape: (C1, H, W), (C2, H, W), … → (C1 + C2 + …, H, W); of flat inputs (N1,), (N2,), … → (N1 + N2 + …,)
     Params: none
     Ops: none
-    Raises: inputs that differ in anything but their channels
+    Raises: inputs that differ in anything but their sizes along the axis; inputs without it
     Source: torch.cat
 
-    >>> Concat().output((64, 28, 28), (128, 28, 28))
-    (192, 28, 28)
+    >>> Concat().output((64, 28, 28), (128, 28, 28)), Concat(axis=-1).output((14, 14, 96), (14, 14, 32))
+    ((192, 28, 28), (14, 14, 128))
     """
 
+    axis: AxisIndex = 0
+
     arity = (2, None)
-    torch = TorchTwin("torch.cat", call="list", dim=Constant(1))
+    torch = TorchTwin("torch.cat", call="list", dim=Axis("axis"))
 
     def output(self, x: Shape, *others: Shape) -> Shape:
+        axis = axis_of(self.axis, x)
         for other in others:
-            _require_same(self.kind, x, other, skip_axis=0)
-        return (x[0] + sum(other[0] for other in others), *x[1:])
+            _require_same(self.kind, x, other, but_along=axis)
+        return resized(x, axis, x[axis] + sum(other[axis] for other in others))
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         return NO_OPS
@@ -105,16 +167,39 @@ def joins() -> dict[str, type[Layer]]:
     return {kind: cls for kind, cls in kinds().items() if cls.arity[1] is None}
 
 
-def _require_same(kind: str, x: Shape, other: Shape, skip_axis: int | None) -> None:
+def _require_same(kind: str, x: Shape, other: Shape, but_along: int | None = None) -> None:
     def error() -> LayerError:
-        what = "inputs of one shape" if skip_axis is None else "inputs that differ in their channels alone"
+        same = "inputs of one shape"
+        if but_along is not None:
+            same = (
+                f"inputs that differ in their {'channels' if but_along == 0 else f'sizes along axis {but_along}'} alone"
+            )
         return LayerError(
-            f"{kind} needs {what}, got {fmt_shape(x)} and {fmt_shape(other)}",
+            f"{kind} needs {same}, got {fmt_shape(x)} and {fmt_shape(other)}",
             field="from",
-            hint="a 1×1 conv with the same stride and filters makes a shortcut fit" if skip_axis is None else None,
+            hint="a 1×1 conv with the same stride and filters makes a shortcut fit" if but_along is None else None,
         )
 
     require(len(x) == len(other), error)
     for axis, (a, b) in enumerate(zip(x, other, strict=True)):
-        if axis != skip_axis:
+        if axis != but_along:
             require(equal(a, b), error)
+
+
+def _stretched(kind: str, x: Shape, *others: Shape) -> Shape:
+    """The shape of inputs that are computed with together, where a size of 1 stretches to that of the others."""
+    y = x
+    for other in others:
+
+        def error(y: Shape = y, other: Shape = other) -> LayerError:
+            return LayerError(
+                f"{kind} needs inputs of one shape, or of size 1 where they differ, "
+                f"got {fmt_shape(y)} and {fmt_shape(other)}",
+                field="from",
+            )
+
+        require(len(y) == len(other), error)
+        for a, b in zip(y, other, strict=True):
+            require(equal(a, b) | equal(a, 1) | equal(b, 1), error)
+        y = tuple(maximum(a, b) for a, b in zip(y, other, strict=True))
+    return y

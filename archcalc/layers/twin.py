@@ -66,14 +66,14 @@ class InputShape(msgspec.Struct, frozen=True):
 
 
 class Axis(msgspec.Struct, frozen=True):
-    """A field that counts axes as a spec does, without the batch; from the end where it is negative."""
+    """A field with an axis or a list of axes, counted as a spec does: without the batch, negative from the end."""
 
     name: str
 
     def of(self, layer: object, inputs: Sequence[Tensor]) -> Any:
         """The argument's value for a layer and the tensors that it really gets."""
         axis = getattr(layer, self.name)
-        return axis + 1 if axis >= 0 else axis
+        return tuple(map(_behind_batch, axis)) if isinstance(axis, tuple) else _behind_batch(axis)
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -83,7 +83,7 @@ class Order(msgspec.Struct, frozen=True):
 
     def of(self, layer: object, inputs: Sequence[Tensor]) -> Any:
         """The argument's value for a layer and the tensors that it really gets."""
-        return (0, *(axis + 1 if axis >= 0 else axis for axis in getattr(layer, self.name)))
+        return (0, *map(_behind_batch, getattr(layer, self.name)))
 
 
 class WithBatch(msgspec.Struct, frozen=True):
@@ -115,6 +115,10 @@ class OneOrEach(msgspec.Struct, frozen=True):
     def of(self, layer: object, inputs: Sequence[Tensor]) -> Any:
         """The argument's value for a layer and the tensors that it really gets."""
         return inputs[0].shape[self.axis] if getattr(layer, self.flag) else 1
+
+
+def _behind_batch(axis: int) -> int:
+    return axis + 1 if axis >= 0 else axis
 
 
 Argument: TypeAlias = (

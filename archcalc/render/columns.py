@@ -29,7 +29,7 @@ def _size(shape: tuple[int, ...]) -> str:
 def _field(name: str) -> Text:
     def text(row: LayerReport) -> str:
         value = getattr(row.layer, name, None)
-        if value is None and name == "stride":
+        if value is None and name == "stride" and hasattr(row.layer, "stride"):
             value = getattr(row.layer, "step", None)  # a pool without a stride steps by its kernel
         return fmt_shape(value) if isinstance(value, tuple) else NOTHING if value is None else str(value)
 

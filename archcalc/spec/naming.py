@@ -6,8 +6,8 @@ from archcalc.layers import Layer
 class Namer:
     """Hands out names. Convolutions and linear layers count up together; other layers take the number they follow.
 
-    So AlexNet comes out as conv1, pool1, conv2, …, pool5, flatten, fc6, fc7, fc8. `reserved` are the names that
-    the spec gives itself; a name that is taken gets `_2`, `_3` … behind it.
+    So AlexNet comes out as conv1, pool1, conv2, …, pool5, flatten, fc6, fc7, fc8; what only rearranges takes no number.
+    `reserved` are the names that the spec gives itself; a name that is taken gets `_2`, `_3` … behind it.
 
     >>> from archcalc.layers import kinds
     >>> namer = Namer(reserved=())
@@ -28,7 +28,7 @@ class Namer:
         """The next automatic name for a layer of this kind."""
         self.count(layer)
         label = layer.label or layer.kind
-        return self.plain(f"{label}{self._number}" if self._number and layer.family != "reshape" else label)
+        return self.plain(f"{label}{self._number}" if self._number and layer.numbered else label)
 
     def plain(self, base: str) -> str:
         """A name without a number of layers; `_2`, `_3` … behind it where it is taken."""
