@@ -62,6 +62,11 @@ class LayerVerdict(msgspec.Struct, frozen=True):
         """A single difference makes it `differs`; of what can be compared, all must agree."""
         return "differs" if self.of("differs") else "agrees" if self.of("agrees") else "not checkable"
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether every figure was checked, and agrees."""
+        return len(self.of("agrees")) == len(self.comparisons)
+
     def to_dict(self) -> dict[str, Any]:
         """The layer as `archcalc verify --json` prints it: what was measured, and what that does not agree with."""
         return {
@@ -113,8 +118,8 @@ class Verification(msgspec.Struct, frozen=True):
         """How many figures have this verdict."""
         return sum(len(layer.of(verdict)) for layer in self.layers)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The architecture as `archcalc verify --json` prints it."""
+    def to_dict(self, *, all_layers: bool) -> dict[str, Any]:
+        """The architecture as `archcalc verify --json` prints it: all layers, or those with a figure that is open."""
         return {
             "name": self.report.architecture,
             "title": self.report.title,
@@ -127,7 +132,9 @@ class Verification(msgspec.Struct, frozen=True):
             "differs": self.count("differs"),
             "note": self.note,
             "failure": self.failure,
-            "layers": [layer.to_dict() for layer in self.layers],
+            "layers": [
+                layer.to_dict() for layer in self.layers if all_layers or len(layer.of("agrees")) < len(FIGURES)
+            ],
         }
 
 

@@ -185,6 +185,15 @@ def test_sources_are_found_by_name_file_and_folder(tmp_path: Path) -> None:
         find_claims(str(empty))
 
 
+@pytest.mark.parametrize(("source", "claims", "misprints"), [("torchvision", 160, 0), ("papers", 55, 3)])
+def test_the_figures_of_papers_and_of_torchvision(source: str, claims: int, misprints: int) -> None:
+    computer = Computer()
+    (file,) = find_claims(source)
+    verdicts = [judge(claim, computer).verdict for claim in file.all_claims()]
+    assert (len(verdicts), verdicts.count("misprint")) == (claims, misprints)
+    assert set(verdicts) <= {"agrees", "misprint"}
+
+
 @pytest.mark.parametrize("name", source_names())
 def test_shipped_claims_meet_their_schema(name: str) -> None:
     path = Path(__file__).parent.parent / "specs" / "published" / f"{name}.yaml"

@@ -40,8 +40,13 @@ DIFFERS, NOT_CHECKED = 1, 2
 @set_option
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of weights and input.")
 @click.option("--train", is_flag=True, help="Run in training mode rather than in eval mode.")
-@click.option("--layers", "layers_", is_flag=True, help="Show every layer; for one architecture.")
-@click.option("--json", "json_", is_flag=True, help="Every figure of every layer, and what it was taken with, as JSON.")
+@click.option(
+    "--layers",
+    "layers_",
+    is_flag=True,
+    help="Show every layer: of one architecture, or with --json of any number.",
+)
+@click.option("--json", "json_", is_flag=True, help="Verdicts, differences, and what they were taken with, as JSON.")
 @click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
 @click.pass_context
 def verify(
@@ -74,8 +79,8 @@ def verify(
     if bool(specs) == all_:
         raise SettingError("name what to verify, or give --all", hint="archcalc verify resnet50")
     chosen = [find(what) for what in (names() if all_ else specs)]
-    if layers_ and len(chosen) != 1:
-        raise SettingError(f"--layers is for one architecture, got {len(chosen)}", hint="--json holds all layers")
+    if layers_ and len(chosen) != 1 and not json_:
+        raise SettingError(f"--layers is for one architecture, got {len(chosen)}", hint="add --json")
     vars_ = dict(assignments)
     pairs = [analyze_graph(a, input=input, batch=batch, dtype=dtype, vars=vars_) for a in chosen]  # errors come first
     from archcalc.torch_backend import verify as backend
@@ -87,7 +92,7 @@ def verify(
         found.append(backend.verify(graph, report, device=device, train=train, seed=seed))
     settings = {"device": device, "batch": batch, "dtype": dtype, "seed": seed, "train": train, "vars": vars_}
     if json_:
-        _write_json(found, settings, taken_with, output)
+        _write_json(found, settings, taken_with, layers_, output)
     else:
         mode = "training mode" if train else "eval mode"
         caption = f"torch {taken_with['torch']} on {taken_with['device_name']} · batch {batch} · {dtype} · {mode}"
@@ -117,7 +122,7 @@ def _with_progress(pairs: list[tuple["Graph", "Report"]]) -> Iterator[tuple["Gra
 
 
 def _write_json(
-    found: list["Verification"], settings: dict[str, Any], taken_with: dict[str, str], output: str | None
+    found: list["Verification"], settings: dict[str, Any], taken_with: dict[str, str], layers_: bool, output: str | None
 ) -> None:
     from datetime import UTC, datetime
 
@@ -133,7 +138,7 @@ def _write_json(
         "environment": taken_with,
         "settings": settings,
         "summary": summary(found),
-        "architectures": [verification.to_dict() for verification in found],
+        "architectures": [verification.to_dict(all_layers=layers_) for verification in found],
     }
     write(as_json(whole), output)
 

@@ -120,7 +120,7 @@ class Attention(Layer, kind="attention"):
         )
 
     def window(self, x: Shape) -> Sight:
-        return Sight.WHOLE if len(x) == 2 else Sight.UNKNOWN
+        return Sight.WHOLE if len(x) == 2 and not self.causal else Sight.UNKNOWN
 
 
 class OfWindows(Layer):

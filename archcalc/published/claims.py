@@ -15,6 +15,7 @@ from archcalc.spec.source import Mapping, Sequence, Tree, parse, problem_at
 class Quantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to compute: a metric over the rows of an architecture that `layers` or `kinds` choose (all, if neither).
 
+    `without` names rows that are left out.
     `unit` (KB, MB, k, M, G) is the one that the figure is printed in; `decimals` rounds to it before going on.
     """
 
@@ -22,6 +23,7 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     spec: dict[str, Any] | None = None
     layers: str | list[str] | None = None
     kinds: list[str] | None = None
+    without: list[str] = []
     metric: str = "params"
     unit: str = ""
     decimals: int | None = None

@@ -151,11 +151,11 @@ class Computer:
 def _chosen(report: Report, quantity: Quantity) -> list[LayerReport]:
     names = [quantity.layers] if isinstance(quantity.layers, str) else quantity.layers
     known = [row.name for row in report.layers]
-    for name in names or ():
+    for name in (*(names or ()), *quantity.without):
         if name not in known:
             hint = did_you_mean(name, known, f"its layers: {', '.join(known[:12])} …")
             raise SettingError(f"{report.architecture} has no layer {name!r}", hint=hint)
-    rows = [row for row in report.layers if names is None or row.name in names]
+    rows = [row for row in report.layers if (names is None or row.name in names) and row.name not in quantity.without]
     rows = [row for row in rows if quantity.kinds is None or row.kind in quantity.kinds]
     if not rows:
         raise SettingError(f"{report.architecture} has no layer of kind {' or '.join(quantity.kinds or ['?'])}")
