@@ -268,3 +268,48 @@ def test_train_only_is_a_condition() -> None:
 def test_what_runs_in_training_alone_cannot_be_read() -> None:
     text = AUXILIARY.replace("from: a}", "from: aux}")
     assert "from: aux.fc2 runs in training alone" in messages(text)
+
+
+def test_self_attention_with_fewer_heads_of_keys_and_a_mask() -> None:
+    found = report("input: [5, 12]\nlayers:\n  - self_attention: {width: 12, heads: 6, kv_heads: 2, causal: true}")
+    assert [(row.name, row.output, row.params) for row in found.layers] == [
+        ("self_attention.q", (5, 12), 12 * 12 + 12),
+        ("self_attention.k", (5, 4), 12 * 4 + 4),
+        ("self_attention.v", (5, 4), 12 * 4 + 4),
+        ("self_attention.attention", (5, 12), 0),
+        ("self_attention.out", (5, 12), 12 * 12 + 12),
+    ]
+    assert found.layers[3].macs == 2 * 5 * 5 * 12
+
+
+def test_cross_attention_reads_two_sequences() -> None:
+    text = """
+input: [7, 12]
+layers:
+  - slice: {name: few, axis: 0, stop: 3}
+  - cross_attention: {name: cross, width: 12, heads: 4, bias: false, from: [few, input]}
+"""
+    found = report(text)
+    assert [(row.output, row.params) for row in found.layers[1:]] == [
+        ((3, 12), 144),
+        ((7, 12), 144),
+        ((7, 12), 144),
+        ((3, 12), 0),
+        ((3, 12), 144),
+    ]
+    assert found.layers[4].macs == 2 * 3 * 7 * 12
+
+
+def test_patches_become_tokens() -> None:
+    found = report("input: [3, 32, 48]\nlayers: [{patch_embedding: {width: 8}}, class_token, position_embedding]")
+    assert [row.output for row in found.layers] == [(8, 2, 3), (8, 6), (6, 8), (7, 8), (7, 8)]
+    assert [row.params for row in found.layers] == [3 * 8 * 256 + 8, 0, 0, 8, 56]
+
+
+def test_windows_that_are_shifted_come_back_to_their_place() -> None:
+    block = "shifted_window_attention: {width: 6, heads: 2, window: 4, shift: SHIFT}"
+    for shift, rows in (("0", 7), ("2", 9)):
+        found = report(f"input: [8, 12, 6]\nlayers:\n  - {block.replace('SHIFT', shift)}")
+        assert len(found.layers) == rows
+        assert found.layers[-1].output == (8, 12, 6)
+        assert found.totals.macs == 4 * 96 * 36 + 2 * 96 * 16 * 6
