@@ -3,7 +3,7 @@
 Dropout between layers is a `dropout` between two of them.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -80,6 +80,20 @@ class Recurrent(Layer):
         return Sight.UNKNOWN
 
 
+def _twin(path: str, **more: Any) -> TorchTwin:
+    return TorchTwin(
+        path,
+        result=0,
+        input_size=FEATURES,
+        hidden_size="hidden",
+        num_layers="layers",
+        bidirectional="bidirectional",
+        bias="bias",
+        batch_first=Constant(True),
+        **more,
+    )
+
+
 class RNN(Recurrent, kind="rnn"):
     """Elman's recurrent layer: the state is tanh (or ReLU) of weighted input and weighted last state.
 
@@ -101,17 +115,7 @@ class RNN(Recurrent, kind="rnn"):
     nonlinearity: Annotated[Literal["tanh", "relu"], Meta(description="tanh or relu")] = "tanh"
 
     gates = 1
-    torch = TorchTwin(
-        "torch.nn.RNN",
-        result=0,
-        input_size=FEATURES,
-        hidden_size="hidden",
-        num_layers="layers",
-        bidirectional="bidirectional",
-        bias="bias",
-        nonlinearity="nonlinearity",
-        batch_first=Constant(True),
-    )
+    torch = _twin("torch.nn.RNN", nonlinearity="nonlinearity")
 
     def step(self) -> Ops:
         return Ops(special=self.hidden) if self.nonlinearity == "tanh" else Ops(comparisons=self.hidden)
@@ -132,16 +136,7 @@ class LSTM(Recurrent, kind="lstm"):
     """
 
     gates = 4
-    torch = TorchTwin(
-        "torch.nn.LSTM",
-        result=0,
-        input_size=FEATURES,
-        hidden_size="hidden",
-        num_layers="layers",
-        bidirectional="bidirectional",
-        bias="bias",
-        batch_first=Constant(True),
-    )
+    torch = _twin("torch.nn.LSTM")
 
     def step(self) -> Ops:
         return Ops(special=5, additions=4, divisions=3, multiplications=3).times(self.hidden)
@@ -161,16 +156,7 @@ class GRU(Recurrent, kind="gru"):
     """
 
     gates = 3
-    torch = TorchTwin(
-        "torch.nn.GRU",
-        result=0,
-        input_size=FEATURES,
-        hidden_size="hidden",
-        num_layers="layers",
-        bidirectional="bidirectional",
-        bias="bias",
-        batch_first=Constant(True),
-    )
+    torch = _twin("torch.nn.GRU")
 
     def step(self) -> Ops:
         return Ops(special=3, additions=4, divisions=2, multiplications=3).times(self.hidden)

@@ -1,0 +1,78 @@
+"""Weights that two layers share, and layers that run in training alone."""
+
+import pytest
+
+from tests.specs_helper import messages, numbers, report
+
+TIED = """
+input: [6]
+layers:
+  - linear: {name: a, features: 6, bias: false}
+  - linear: {name: b, features: 6, tied: a}
+  - linear: {name: c, features: 6, bias: false, tied: b}
+  - linear: {name: d, features: 5, bias: false, tied: a}
+"""
+
+
+def test_tied_weights_are_counted_once() -> None:
+    found = report(TIED.replace("features: 5", "features: 6"))
+    assert [(row.params, row.tied, row.macs) for row in found.layers] == [
+        (36, None, 36),
+        (6, "a", 36),
+        (0, "b", 36),
+        (0, "a", 36),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("", ""), "d: tied to a, which holds 36 weights, but needs 30"),
+        (("tied: b", "tied: input"), "tied: the input holds no weights"),
+        (("tied: b", "tied: d"), "tied: 'd' comes later, in line 7"),
+        (("tied: b", "tied: e"), "tied: no layer is called 'e'"),
+        (("tied: b", "tied: [a]"), "tied must be a name"),
+    ],
+)
+def test_what_cannot_be_tied(change: tuple[str, str], message: str) -> None:
+    assert message in messages(TIED.replace(*change))
+
+
+def test_tied_is_for_layers() -> None:
+    text = "input: [4]\nblocks: {a: {layers: [relu]}}\nlayers: [relu, {a: {tied: relu}}]"
+    assert "tied is for layers" in messages(text)
+    assert "sequence has no field 'tied'" in messages("input: [4]\nlayers: [{sequence: {tied: a, layers: [relu]}}]")
+
+
+AUXILIARY = """
+input: [6]
+vars: {heads: true}
+layers:
+  - linear: {name: a, features: 6}
+  - sequence: {name: aux, train_only: heads, layers: [{linear: 4}, {linear: {features: 2, train_only: true}}]}
+  - linear: {name: b, features: 3, from: a}
+"""
+
+
+def test_layers_that_run_in_training_alone_hold_parameters_and_cost_nothing() -> None:
+    found = report(AUXILIARY)
+    assert [(row.name, row.params, row.macs, row.memory_bytes, row.train_only) for row in found.layers] == [
+        ("a", 42, 36, 24, False),
+        ("aux.fc1", 28, 0, 0, True),
+        ("aux.fc2", 10, 0, 0, True),
+        ("b", 21, 18, 12, False),
+    ]
+    assert numbers(AUXILIARY.replace("train_only: heads, ", ""))[0] == numbers(AUXILIARY)[0]
+
+
+def test_the_next_layer_reads_what_such_a_branch_read() -> None:
+    assert numbers(AUXILIARY.replace(", from: a}", "}")) == numbers(AUXILIARY)
+
+
+def test_train_only_is_a_condition() -> None:
+    assert "train_only must be a condition" in messages(AUXILIARY.replace("train_only: heads", "train_only: [1]"))
+
+
+def test_what_runs_in_training_alone_cannot_be_read() -> None:
+    text = AUXILIARY.replace("from: a}", "from: aux}")
+    assert "from: aux.fc2 runs in training alone" in messages(text)
