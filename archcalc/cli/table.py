@@ -44,9 +44,9 @@ def table(
     hold at least half of a column. The data formats (json, jsonl, csv, tsv) hold exact figures and all layers.
 
     \b
-    Columns: layer name kind line input_channels input_size filters kernel stride pad
-      dilation groups output_channels output_size receptive_field memory params flops
-      macs buffers memory_share params_share flops_share
+    Columns: layer name kind line input output input_channels input_size filters kernel
+      stride pad dilation groups output_channels output_size receptive_field memory params
+      flops macs buffers memory_share params_share flops_share
     """  # noqa: D301  # click takes the character \b for "keep these lines"
     from archcalc.engine import analyze
     from archcalc.spec.catalogue import find

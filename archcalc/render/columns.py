@@ -48,6 +48,8 @@ FACTS: dict[str, tuple[Column, Text]] = {
         (Column("name", ("name",), "left"), lambda row: row.name),
         (Column("kind", ("kind",), "left", 8), lambda row: row.kind),
         (Column("line", ("line",), "right", 9), lambda row: str(row.line)),
+        (Column("input", ("input",), "right", 8), lambda row: " ".join(map(fmt_shape, row.inputs))),
+        (Column("output", ("output",), "right", 8), lambda row: fmt_shape(row.output)),
         (Column("input_channels", ("in", "C"), "right", 60), lambda row: _channels(row.inputs[0])),
         (Column("input_size", ("in", "H/W"), "right", 50), lambda row: _size(row.inputs[0])),
         (Column("filters", ("", "filters"), "right", 80), _field("filters")),
