@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import AlongAxes, Moved, Sight, Window
+from archcalc.layers.base import AlongAxes, Sight, Window
 
 
 class Field(msgspec.Struct, frozen=True, gc=False):
@@ -57,12 +57,10 @@ def start(input: Shape) -> Field | None:
     return Field(ones, ones, spatial, tuple(range(1, len(input)))) if spatial else None
 
 
-def lens(window: Window | Moved | AlongAxes | Sight, covers: bool = False) -> Lens | None:
+def lens(window: Window | AlongAxes | Sight, covers: bool = False) -> Lens | None:
     """The lens of a layer's window; None where each output sees just what its own input saw."""
     if isinstance(window, Sight):
         return None if window is Sight.POINT else Lens(sight=window)
-    if isinstance(window, Moved):
-        return Lens(along=AlongAxes(to=tuple(map(window.order.index, range(len(window.order))))))
     if isinstance(window, AlongAxes):
         return Lens(along=window)
     strides = tuple(stride for _, stride in window)

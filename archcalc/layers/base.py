@@ -57,12 +57,6 @@ class Sight(enum.Enum):
     UNKNOWN = "something that is not followed"
 
 
-class Moved(msgspec.Struct, frozen=True):
-    """Each output sees just what its own input saw; axis k of the output is axis `order[k]` of the input."""
-
-    order: tuple[int, ...]
-
-
 class AlongAxes(msgspec.Struct, frozen=True):
     """Each output sees just what its own input saw, save along the axes `whole` of the input, where it sees all.
 
@@ -188,7 +182,7 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         """The operations of one forward pass (eval mode) from `x` to the output `y`; None where they are unknown."""
         return NO_OPS
 
-    def window(self, x: Shape) -> Window | Moved | AlongAxes | Sight:
+    def window(self, x: Shape) -> Window | AlongAxes | Sight:
         """What one output sees of the input, for the receptive field."""
         return Sight.POINT
 

@@ -7,7 +7,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, divides, equal, product, require
 from archcalc.layers.axes import AxisList, axes_of, axis_of
-from archcalc.layers.base import MAX_RANK, STRUCTURAL, AlongAxes, AxisIndex, Layer, Moved, Sight, elements, fmt_shape
+from archcalc.layers.base import MAX_RANK, STRUCTURAL, AlongAxes, AxisIndex, Layer, Sight, elements, fmt_shape
 from archcalc.layers.twin import Axis, Order, TorchTwin, WithBatch
 
 Sizes = Annotated[
@@ -126,8 +126,8 @@ class Permute(Rearrangement, kind="permute"):
         )
         return tuple(x[axis] for axis in axes_of(self.order, x, "order"))
 
-    def window(self, x: Shape) -> Moved:
-        return Moved(axes_of(self.order, x, "order"))
+    def window(self, x: Shape) -> AlongAxes:
+        return _moved(axes_of(self.order, x, "order"))
 
 
 class Transpose(Rearrangement, kind="transpose"):
@@ -159,8 +159,8 @@ class Transpose(Rearrangement, kind="transpose"):
         order[a], order[b] = b, a
         return tuple(order)
 
-    def window(self, x: Shape) -> Moved:
-        return Moved(self._order(x))
+    def window(self, x: Shape) -> AlongAxes:
+        return _moved(self._order(x))
 
 
 class Unsqueeze(Rearrangement, kind="unsqueeze"):
@@ -234,3 +234,8 @@ class Squeeze(Rearrangement, kind="squeeze"):
     def window(self, x: Shape) -> AlongAxes:
         axis = axis_of(self.axis, x)
         return AlongAxes(to=tuple(None if k == axis else k - (k > axis) for k in range(len(x))))
+
+
+def _moved(order: tuple[int, ...]) -> AlongAxes:
+    """Where each axis of the input goes, if axis k of the output is axis `order[k]` of it."""
+    return AlongAxes(to=tuple(map(order.index, range(len(order)))))
