@@ -8,6 +8,7 @@ from archcalc.conventions import Convention, convention_named
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem, SettingError, SpecError, did_you_mean
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.base import NO_OPS, Params, elements
+from archcalc.memory import Footprint, memory
 from archcalc.receptive_field import Field, Lens, after, lens, start, widest
 from archcalc.report import LayerReport, Report, Settings, Totals
 from archcalc.spec.architecture import Architecture
@@ -15,7 +16,7 @@ from archcalc.spec.expand import expand
 from archcalc.spec.expression import Value
 from archcalc.spec.graph import Graph, Node, call_words
 from archcalc.spec.source import problem_at
-from archcalc.units import BYTES_PER_ELEMENT
+from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
 
 MAX_SEARCH = 10_000
 """How far back the layer that shrank a map is looked for."""
@@ -58,7 +59,7 @@ def analyze_graph(
     counted_by = convention_named(convention)
     _check_settings(input, batch, dtype)
     graph, problems = expand(architecture, input=input, vars=vars)
-    rows, shape_problems = propagate(graph, architecture, batch, BYTES_PER_ELEMENT[dtype], counted_by)
+    rows, shape_problems = propagate(graph, architecture, batch, dtype, counted_by)
     settings = Settings(graph.input, batch, dtype, convention)
     report = Report(architecture.name, architecture.title, settings, rows, Totals.of(rows))
     if problems or shape_problems:
@@ -67,14 +68,14 @@ def analyze_graph(
 
 
 def propagate(
-    graph: Graph, architecture: Architecture, batch: int, bytes_per_element: int, convention: Convention
+    graph: Graph, architecture: Architecture, batch: int, dtype: str, convention: Convention
 ) -> tuple[tuple[LayerReport, ...], list[Problem]]:
     """The rows of a graph up to the first layer that fails, and the problems of that one and of those after it.
 
     A layer that reads a failed one is checked only where the failed one's output is known in spite of its error:
     what follows from an error is not reported as another.
     """
-    return _Run(graph, architecture, batch, bytes_per_element, convention).rows()
+    return _Run(graph, architecture, batch, dtype, convention).rows()
 
 
 class _Cost(msgspec.Struct, frozen=True, gc=False):
@@ -89,25 +90,27 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
     macs: int | None
     flops: int | None
     lens: Lens | None
+    footprint: Footprint
 
 
 class _Run:
     """One pass over a graph. The last items of `shapes` and `fields` are the input's, so that INPUT (-1) finds them."""
 
     def __init__(
-        self, graph: Graph, architecture: Architecture, batch: int, bytes_per_element: int, convention: Convention
+        self, graph: Graph, architecture: Architecture, batch: int, dtype: str, convention: Convention
     ) -> None:
         self.graph, self.architecture, self.convention = graph, architecture, convention
-        self.batch, self.bytes_per_element = batch, bytes_per_element
+        self.batch, self.bytes_per_element = batch, BYTES_PER_ELEMENT[dtype]
+        self.trains = dtype not in INTEGERS
         self.shapes: list[Shape | None] = [*([None] * len(graph.nodes)), graph.input]
         self.fields: list[Field | None] = [*([None] * len(graph.nodes)), start(graph.input)]
         self.problems: list[Problem] = []
 
     def rows(self) -> tuple[tuple[LayerReport, ...], list[Problem]]:
         """One loop over plain locals: it is what a million layers take their time in."""
-        shapes, fields, document = self.shapes, self.fields, self.architecture.document
+        shapes, fields = self.shapes, self.fields
         costs: dict[tuple[object, ...], _Cost] = {}
-        rows: list[LayerReport] = []
+        found: list[_Cost] = []
         sound: int | None = None
         for position, node in enumerate(self.graph.nodes):
             layer, inputs = node.layer, node.inputs
@@ -128,7 +131,7 @@ class _Run:
                 except LayerError as error:
                     self.problems.append(self._problem(node, error))
                     shapes[position] = error.assume
-                    sound = len(rows) if sound is None else sound
+                    sound = len(found) if sound is None else sound
                     if len(self.problems) >= MAX_PROBLEMS:
                         break
                     continue
@@ -138,10 +141,20 @@ class _Run:
                 if cost.lens is not None:
                     field = after(field, cost.lens, xs[0], cost.output)  # type: ignore[arg-type]  # the same
                 fields[position] = field
-            rows.append(
+            found.append(cost)
+        return self._reports(found[:sound]), self.problems
+
+    def _reports(self, costs: list[_Cost]) -> tuple[LayerReport, ...]:
+        """The rows of the first nodes, which have these costs."""
+        document = self.architecture.document
+        footprints = [cost.footprint for cost in costs]
+        held = memory(self.graph, footprints, self.batch, self.bytes_per_element)
+        kept = held.kept if self.trains else [None] * len(costs)
+        return tuple(
+            [
                 LayerReport(
                     node.name,
-                    layer.kind,
+                    node.layer.kind,
                     node.entry.line if node.entry.tree.document is document else self._line(node),
                     cost.inputs,
                     cost.output,
@@ -149,15 +162,20 @@ class _Run:
                     cost.weights,
                     cost.buffers,
                     cost.memory_bytes,
+                    alive,
+                    saved,
                     cost.macs,
                     cost.flops,
                     None if field is None else field.size,
-                    layer,
+                    node.layer,
                     None if node.tied is None else self.graph.nodes[node.tied].name,
                     node.train_only,
                 )
-            )
-        return tuple(rows[:sound]), self.problems
+                for node, cost, field, alive, saved in zip(
+                    self.graph.nodes, costs, self.fields, held.alive, kept, strict=False
+                )
+            ]
+        )
 
     def _cost(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
         layer, (x, *others) = node.layer, inputs
@@ -174,6 +192,15 @@ class _Run:
             macs=None if ops is None else self.batch * ops.macs,
             flops=None if ops is None else self.batch * self.convention.flops(ops, layer.family),
             lens=lens(layer.window(x), layer.covers),
+            footprint=Footprint(
+                layer,
+                inputs,
+                y,
+                elements=elements(y),
+                workspace=layer.workspace(x, y, *others),
+                kept=layer.kept(x, y, *others),
+                trains=layer.params(x).total > 0,
+            ),
         )
 
     def _own_params(self, node: Node, tied: int, x: Shape) -> Params:

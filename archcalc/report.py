@@ -25,10 +25,12 @@ class Settings(msgspec.Struct, frozen=True):
 class LayerReport(msgspec.Struct, frozen=True, gc=False):
     """One row: `memory_bytes`, `macs` and `flops` are for the whole batch, `macs` and `flops` None where unknown.
 
-    `line` is that of the spec, `inputs` and `output` are shapes of one sample. `receptive_field` gives, for each
-    spatial dimension of the spec's input, how many of its elements one output sees; None where it has none.
-    `tied` is the row whose weights this one uses: what it holds besides them is in `params`. A `train_only` row holds
-    parameters, but neither runs nor takes memory in eval mode.
+    `live_bytes` is what is alive in memory while the row runs in eval mode, the network's input included.
+    `saved_for_backward_bytes` is what training keeps of it beyond what earlier rows keep, as PyTorch does on the CPU:
+    None where unknown, and at a dtype that does not train. `line` is that of the spec, `inputs` and `output` are shapes
+    of one sample. `receptive_field` gives, for each spatial dimension of the spec's input, how many of its elements one
+    output sees; None where it has none. `tied` is the row whose weights this one uses: what it holds besides them is in
+    `params`. A `train_only` row holds parameters, but neither runs nor takes memory in eval mode.
     """
 
     name: str
@@ -40,6 +42,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     weights: int
     buffers: int
     memory_bytes: int
+    live_bytes: int
+    saved_for_backward_bytes: int | None
     macs: int | None
     flops: int | None
     receptive_field: Shape | None
@@ -73,6 +77,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
             "params": self.params,
             "buffers": self.buffers,
             "memory_bytes": self.memory_bytes,
+            "live_bytes": self.live_bytes,
+            "saved_for_backward_bytes": self.saved_for_backward_bytes,
             "macs": self.macs,
             "flops": self.flops,
             "receptive_field": None if self.receptive_field is None else list(self.receptive_field),
@@ -83,11 +89,16 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Sums over rows. `complete` is False where some row's operations are unknown: the sums then leave them out."""
+    """Sums over rows. `complete` is False where some row's operations are unknown: the sums then leave them out.
+
+    `peak_memory_bytes` is the most that is alive at once. `saved_for_backward_bytes` is None where a row's is unknown.
+    """
 
     params: int
     buffers: int
     memory_bytes: int
+    peak_memory_bytes: int
+    saved_for_backward_bytes: int | None
     macs: int
     flops: int
     complete: bool
@@ -96,10 +107,13 @@ class Totals(msgspec.Struct, frozen=True):
     def of(cls, rows: Iterable[LayerReport]) -> "Totals":
         """The sums over these rows."""
         rows = tuple(rows)
+        saved = [row.saved_for_backward_bytes for row in rows]
         return cls(
             params=sum(row.params for row in rows),
             buffers=sum(row.buffers for row in rows),
             memory_bytes=sum(row.memory_bytes for row in rows),
+            peak_memory_bytes=max((row.live_bytes for row in rows), default=0),
+            saved_for_backward_bytes=None if None in saved else sum(filter(None, saved)),
             macs=sum(row.macs or 0 for row in rows),
             flops=sum(row.flops or 0 for row in rows),
             complete=all(row.flops is not None for row in rows),

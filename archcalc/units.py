@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 BYTES_PER_ELEMENT = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8, "int8": 1}
+INTEGERS = ("int8",)
+"""The dtypes of BYTES_PER_ELEMENT that cannot be trained in."""
 
 
 class Unit(NamedTuple):

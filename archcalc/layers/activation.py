@@ -11,6 +11,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
 from archcalc.layers.base import Layer, Ops, Real, elements
+from archcalc.layers.storage import INPUTS, NOTHING, OUTPUT, Kept, Strides, like
 from archcalc.layers.twin import TorchTwin
 
 
@@ -26,6 +27,10 @@ class Activation(Layer):
     """
 
     per_element: ClassVar[Ops]
+    keeps = INPUTS
+
+    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
+        return like(whole, strides)
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return self.per_element.times(elements(y))
@@ -152,6 +157,7 @@ class Sigmoid(Activation, kind="sigmoid"):
 
     per_element = Ops(special=1, additions=1, divisions=1)
     torch = TorchTwin("torch.nn.Sigmoid")
+    keeps = OUTPUT
 
 
 class LogSigmoid(Activation, kind="log_sigmoid"):
@@ -167,6 +173,9 @@ class LogSigmoid(Activation, kind="log_sigmoid"):
     per_element = Ops(special=2, additions=1)
     torch = TorchTwin("torch.nn.LogSigmoid")
 
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return Kept(inputs=1, elements=elements(x))
+
 
 class Tanh(Activation, kind="tanh"):
     """Hyperbolic tangent.
@@ -180,6 +189,7 @@ class Tanh(Activation, kind="tanh"):
 
     per_element = Ops(special=1)
     torch = TorchTwin("torch.nn.Tanh")
+    keeps = OUTPUT
 
 
 class Tanhshrink(Activation, kind="tanhshrink"):
@@ -194,6 +204,9 @@ class Tanhshrink(Activation, kind="tanhshrink"):
 
     per_element = Ops(special=1, additions=1)
     torch = TorchTwin("torch.nn.Tanhshrink")
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return Kept(elements=elements(x))
 
 
 class Softplus(Activation, kind="softplus"):
@@ -223,6 +236,9 @@ class Softsign(Activation, kind="softsign"):
     per_element = Ops(comparisons=1, additions=1, divisions=1)
     torch = TorchTwin("torch.nn.Softsign")
 
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return Kept(inputs=1, elements=elements(x))
+
 
 class Identity(Activation, kind="identity"):
     """Passes its input on: the place of a layer that a variant leaves out.
@@ -236,3 +252,7 @@ class Identity(Activation, kind="identity"):
 
     per_element = Ops()
     torch = TorchTwin("torch.nn.Identity")
+    keeps = NOTHING
+
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
+        return strides

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from archcalc.layers.arithmetic import Dim, Shape, ceil_div, gcd, product
 from archcalc.layers.base import Layer, Ops, Positive, Sight, Size2d, Size3d, Window, elements
+from archcalc.layers.storage import INPUTS, NOTHING, Kept
 from archcalc.layers.twin import Constant, TorchTwin
 from archcalc.layers.window import Extent, require_any_map, require_map, spread
 
@@ -47,12 +48,18 @@ def _visits(x: Shape, y: Shape) -> Dim:
 class AdaptiveAvgPool(AdaptivePool):
     """Average pooling to a given size: what its kinds have in common."""
 
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return NOTHING if all(size == 1 for size in y[1:]) else INPUTS  # PyTorch takes a mean for the former
+
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=_visits(x, y), divisions=elements(y))
 
 
 class AdaptiveMaxPool(AdaptivePool):
     """Max-pooling to a given size: what its kinds have in common."""
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return Kept(inputs=1, indices=elements(y))
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=_visits(x, y))
@@ -213,6 +220,7 @@ class GlobalAvgPool(GlobalPool, kind="global_avgpool"):
     """
 
     torch = TorchTwin("torch.nn.AdaptiveAvgPool{n}d", output_size=Constant(1))
+    keeps = NOTHING
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=elements(x), divisions=elements(y))
@@ -231,6 +239,9 @@ class GlobalMaxPool(GlobalPool, kind="global_maxpool"):
     """
 
     torch = TorchTwin("torch.nn.AdaptiveMaxPool{n}d", output_size=Constant(1))
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return Kept(inputs=1, indices=elements(y))
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=elements(x))

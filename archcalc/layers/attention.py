@@ -9,7 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, equal, product, require
+from archcalc.layers.arithmetic import Dim, Shape, divides, equal, maximum, product, require
 from archcalc.layers.base import (
     STRUCTURAL,
     Flag,
@@ -23,6 +23,7 @@ from archcalc.layers.base import (
     elements,
     fmt_shape,
 )
+from archcalc.layers.storage import Kept
 from archcalc.layers.twin import TorchTwin
 from archcalc.layers.window import spread
 
@@ -122,6 +123,16 @@ class Attention(Layer, kind="attention"):
     def window(self, x: Shape) -> Sight:
         return Sight.WHOLE if len(x) == 2 and not self.causal else Sight.UNKNOWN
 
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept | None:
+        keys, values = others
+        width = x[-1] // self.heads
+        if len(x) > 2 or values[-1] != self.key_heads * width:
+            return None  # PyTorch then takes other operations than the fused one
+        logarithms = self.heads * x[0]
+        if self.key_heads == self.heads:
+            return Kept(inputs=3, output=True, statistics=logarithms)
+        return Kept(inputs=1, output=True, elements=2 * keys[0] * x[-1], statistics=logarithms)
+
 
 class OfWindows(Layer):
     """What attention within the windows of a map has in common.
@@ -180,6 +191,11 @@ class OfWindows(Layer):
 
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
+
+    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
+        # The scores before and after a step, and the values laid out anew; before that, queries and keys laid out anew.
+        scores, numbers = self.scores(x), elements(x)
+        return maximum(2 * scores + numbers, scores + 2 * numbers)
 
 
 class WindowAttention(OfWindows, kind="window_attention"):
@@ -270,3 +286,6 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
             additions=inputs + (4 if self.is_shifted else 3) * scores + units + biases,
             divisions=inputs + scores + biases,
         )
+
+    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
+        return 3 * (self.scores(x) + elements(x))  # the unit queries and keys stay, and the scores before their biases

@@ -4,6 +4,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, divides, product, require
 from archcalc.layers.axes import axis_of
 from archcalc.layers.base import AxisIndex, Layer, Ops, Sight, Window, elements, fmt_shape
+from archcalc.layers.storage import INPUTS, OUTPUT
 from archcalc.layers.twin import Axis, TorchTwin
 
 
@@ -48,6 +49,7 @@ class Softmax(AlongAxis, kind="softmax"):
     """
 
     torch = TorchTwin("torch.nn.Softmax", dim=Axis("axis"))
+    keeps = OUTPUT
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=1, special=1, additions=2, divisions=1).times(elements(x))
@@ -64,6 +66,7 @@ class Softmin(AlongAxis, kind="softmin"):
     """
 
     torch = TorchTwin("torch.nn.Softmin", dim=Axis("axis"))
+    keeps = OUTPUT
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=1, special=1, additions=2, divisions=1).times(elements(x))
@@ -81,6 +84,7 @@ class LogSoftmax(AlongAxis, kind="log_softmax"):
     """
 
     torch = TorchTwin("torch.nn.LogSoftmax", dim=Axis("axis"))
+    keeps = OUTPUT
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         n = elements(x)
@@ -102,6 +106,7 @@ class GLU(AlongAxis, kind="glu"):
     """
 
     torch = TorchTwin("torch.nn.GLU", dim=Axis("axis"))
+    keeps = INPUTS
 
     def output(self, x: Shape) -> Shape:
         axis = axis_of(self.axis, x)

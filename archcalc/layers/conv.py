@@ -18,6 +18,7 @@ from archcalc.layers.base import (
     Window,
     elements,
 )
+from archcalc.layers.storage import INPUTS, Kept
 from archcalc.layers.twin import CHANNELS, FromInput, TorchTwin
 from archcalc.layers.window import Extent, receptive_window, require_map, slide, spread
 
@@ -89,6 +90,15 @@ class Convolution(Layer):
 
     def _taps(self, x: Shape) -> Dim:
         return (x[0] // self.groups) * product(spread(self.kernel, self.dimensions))
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        if self.pad != "same":
+            return INPUTS
+        # PyTorch pads one side more than the other by a copy, where what is to be added is odd.
+        sides = zip(spread(self.kernel, self.dimensions), spread(self.dilation, self.dimensions), strict=True)
+        odd = [dilation * (kernel - 1) % 2 for kernel, dilation in sides]
+        padded = (size + more for size, more in zip(x[1:], odd, strict=True))
+        return Kept(elements=x[0] * product(padded)) if any(odd) else INPUTS
 
 
 def require_groups(groups: Dim, channels: Dim, filters: Dim, y: Shape) -> None:
@@ -239,3 +249,6 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
         return Conv2d(
             x[0] * self.multiplier, self.kernel, self.stride, self.pad, self.dilation, groups=x[0], bias=self.bias
         )
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return self._grouped(x).kept(x, y)

@@ -19,6 +19,7 @@ from archcalc.layers.base import (
     elements,
 )
 from archcalc.layers.conv import require_groups
+from archcalc.layers.storage import INPUTS
 from archcalc.layers.twin import CHANNELS, TorchTwin
 from archcalc.layers.window import Extent, per_dimension, require_map, span, spread
 
@@ -65,6 +66,7 @@ class TransposedConvolution(Layer):
     dilation: Extent = 1
     groups: Positive = 1
     bias: Flag = True
+    keeps = INPUTS
 
     counted = True
     label = "conv_transpose"

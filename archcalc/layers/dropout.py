@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import Layer, Probability
+from archcalc.layers.base import Layer, Probability, elements
+from archcalc.layers.storage import NOTHING, Kept, Strides, like
 from archcalc.layers.twin import TorchTwin
 from archcalc.layers.window import require_map
 
@@ -17,6 +18,22 @@ class Dropping(Layer):
     Params: none
     Raises: nothing
     """
+
+    p: Probability
+
+    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
+        return like(whole, strides)
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        # Of dropping everything, PyTorch makes a product with a single zero.
+        return Kept(batch_elements=1) if self.p == 1 else self.factors(x) if self.p else NOTHING
+
+    def factors(self, x: Shape) -> Kept:
+        """The random numbers that the input is multiplied by."""
+        return Kept(elements=elements(x))
+
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides | None:
+        return None if training and self.p else strides
 
 
 class Dropout(Dropping, kind="dropout"):
@@ -57,6 +74,9 @@ class Dropout2d(Dropping, kind="dropout2d"):
         require_map(x, self.kind)
         return x
 
+    def factors(self, x: Shape) -> Kept:
+        return Kept(elements=x[0])
+
 
 class AlphaDropout(Dropping, kind="alpha_dropout"):
     """Dropout for networks of selu, which keeps mean and variance: what is dropped becomes selu's lowest value.
@@ -96,3 +116,8 @@ class StochasticDepth(Dropping, kind="stochastic_depth"):
     mode: Annotated[Literal["row", "batch"], Meta(description="row or batch")] = "row"
 
     torch = TorchTwin("archcalc.torch_backend.twins.stochastic_depth.StochasticDepth", p="p", mode="mode")
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        if self.p == 0:
+            return NOTHING
+        return Kept(elements=1) if self.mode == "row" else Kept(batch_elements=1)

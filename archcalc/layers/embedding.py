@@ -2,6 +2,7 @@
 
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.base import Layer, Params, Positive
+from archcalc.layers.storage import INPUTS
 from archcalc.layers.twin import TorchTwin
 
 
@@ -27,6 +28,7 @@ class Embedding(Layer, kind="embedding"):
 
     indices_below = "vocabulary"
     torch = TorchTwin("torch.nn.Embedding", num_embeddings="vocabulary", embedding_dim="features")
+    keeps = INPUTS
 
     def output(self, x: Shape) -> Shape:
         return (*x, self.features)

@@ -4,6 +4,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, product, require
 from archcalc.layers.base import AxisCount, Flag, Layer, NonNegativeReal, Ops, Params, Sight, elements, fmt_shape
 from archcalc.layers.norm import by_statistics
+from archcalc.layers.storage import Kept
 from archcalc.layers.twin import LastSizes, TorchTwin
 
 
@@ -93,6 +94,9 @@ class LayerNorm(LastAxesNorm, kind="layernorm"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return by_statistics(self.groups(x), elements(y), self.affine, self.affine and self.bias)
 
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return Kept(inputs=1, elements=2 * (elements(x) // product(self.normalised(x))))
+
 
 class RMSNorm(LastAxesNorm, kind="rmsnorm"):
     """Root-mean-square normalisation: each number divided by the root of the mean square over the last axes.
@@ -128,3 +132,8 @@ class RMSNorm(LastAxesNorm, kind="rmsnorm"):
             divisions=2 * groups,
             special=groups,
         )
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        n = elements(x)
+        scaled = n if self.affine else 0
+        return Kept(inputs=1, elements=n // product(self.normalised(x)) + scaled, full_precision=True)

@@ -8,6 +8,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, product, require
 from archcalc.layers.axes import axis_of
 from archcalc.layers.base import MAX_RANK, AxisIndex, Layer, Ops, Params, Positive, Real, Sight, elements, fmt_shape
+from archcalc.layers.storage import INPUTS, NOTHING, Strides, like
 from archcalc.layers.twin import FEATURES, InputShape, TorchTwin
 
 Sizes = Annotated[
@@ -36,6 +37,7 @@ class Parameter(Layer, kind="parameter"):
     shape: Sizes
 
     torch = TorchTwin("archcalc.torch_backend.twins.learned.Learned", shape="shape")
+    keeps = NOTHING
 
     def output(self, x: Shape) -> Shape:
         return self.shape
@@ -62,6 +64,7 @@ class ClassToken(Layer, kind="class_token"):
     """
 
     torch = TorchTwin("archcalc.torch_backend.twins.learned.ClassToken", features=FEATURES)
+    keeps = NOTHING
 
     def output(self, x: Shape) -> Shape:
         require(len(x) == 2, lambda: _no_sequence(self.kind, x))
@@ -95,6 +98,10 @@ class PositionEmbedding(Layer, kind="position_embedding"):
 
     label = "pos"
     torch = TorchTwin("archcalc.torch_backend.twins.learned.PositionEmbedding", shape=InputShape(), length="length")
+    keeps = NOTHING
+
+    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
+        return like(whole, strides)
 
     def output(self, x: Shape) -> Shape:
         if self.length is None:
@@ -138,6 +145,10 @@ class LayerScale(Layer, kind="layer_scale"):
     init: Real = 1e-6
 
     torch = TorchTwin("archcalc.torch_backend.twins.learned.LayerScale", shape=InputShape(), axis="axis", init="init")
+    keeps = INPUTS
+
+    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
+        return like(whole, strides)
 
     def output(self, x: Shape) -> Shape:
         axis_of(self.axis, x)

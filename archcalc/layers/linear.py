@@ -3,6 +3,7 @@
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
 from archcalc.layers.base import Flag, Layer, Ops, Params, Positive, Sight, elements, fmt_shape
+from archcalc.layers.storage import Kept
 from archcalc.layers.twin import FEATURES, TorchTwin
 
 
@@ -37,6 +38,7 @@ class Linear(Layer, kind="linear"):
     label = "fc"
     counted = True
     torch = TorchTwin("torch.nn.Linear", in_features=FEATURES, out_features="features", bias="bias")
+    keeps = Kept(inputs=1, apart=1)
 
     def output(self, x: Shape) -> Shape:
         require(

@@ -1,9 +1,12 @@
 """Layers that make one tensor of several."""
 
+from itertools import accumulate
+
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, equal, maximum, require
 from archcalc.layers.axes import axis_of, resized
 from archcalc.layers.base import NO_OPS, AxisIndex, Flag, Layer, Ops, Sight, elements, fmt_shape, kinds
+from archcalc.layers.storage import EVERY, NOTHING, Kept, Strides, like
 from archcalc.layers.twin import Axis, TorchTwin
 
 
@@ -28,6 +31,10 @@ class Add(Layer, kind="add"):
 
     arity = (2, None)
     torch = TorchTwin("torch.add", call="fold")
+    keeps = NOTHING
+
+    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
+        return like(whole, strides)
 
     def output(self, x: Shape, *others: Shape) -> Shape:
         if self.broadcast:
@@ -56,6 +63,10 @@ class Sub(Layer, kind="sub"):
 
     arity = (2, 2)
     torch = TorchTwin("torch.sub", call="function")
+    keeps = NOTHING
+
+    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
+        return like(whole, strides)
 
     def output(self, x: Shape, *others: Shape) -> Shape:
         for other in others:
@@ -85,6 +96,13 @@ class Mul(Layer, kind="mul"):
     arity = (2, None)
     torch = TorchTwin("torch.mul", call="fold")
 
+    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
+        return like(whole, strides)
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        products = accumulate((x, *others[:-1]), lambda a, b: _stretched(self.kind, a, b))
+        return Kept(inputs=EVERY, elements=sum(map(elements, products)) - elements(x), crossed=True)
+
     def output(self, x: Shape, *others: Shape) -> Shape:
         return _stretched(self.kind, x, *others)
 
@@ -109,6 +127,7 @@ class MatMul(Layer, kind="matmul"):
 
     arity = (2, 2)
     torch = TorchTwin("torch.matmul", call="function")
+    keeps = Kept(inputs=EVERY, apart=2, crossed=True)
 
     def output(self, x: Shape, *others: Shape) -> Shape:
         (other,) = others
@@ -151,6 +170,7 @@ class Concat(Layer, kind="concat"):
 
     arity = (2, None)
     torch = TorchTwin("torch.cat", call="list", dim=Axis("axis"))
+    keeps = NOTHING
 
     def output(self, x: Shape, *others: Shape) -> Shape:
         axis = axis_of(self.axis, x)

@@ -8,7 +8,7 @@ the difference by that factor; one multiplication for a learned scale, and one a
 """
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, product, require
+from archcalc.layers.arithmetic import Dim, Shape, divides, maximum, product, require
 from archcalc.layers.base import (
     Flag,
     Layer,
@@ -21,6 +21,7 @@ from archcalc.layers.base import (
     elements,
     fmt_shape,
 )
+from archcalc.layers.storage import Kept
 from archcalc.layers.twin import CHANNELS, TorchTwin
 
 
@@ -50,6 +51,9 @@ class BatchNorm(Layer, kind="batchnorm"):
 
     label = "bn"
     torch = TorchTwin("torch.nn.BatchNorm{n}d", num_features=CHANNELS, eps="eps", momentum="momentum", affine="affine")
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return Kept(inputs=1, batch_elements=2 * x[0])
 
     def output(self, x: Shape) -> Shape:
         require(
@@ -92,6 +96,9 @@ class GroupNorm(Layer, kind="groupnorm"):
 
     label = "gn"
     torch = TorchTwin("torch.nn.GroupNorm", num_groups="groups", num_channels=CHANNELS, eps="eps", affine="affine")
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return Kept(inputs=1, elements=2 * self.groups, apart=0)
 
     def output(self, x: Shape) -> Shape:
         require(
@@ -172,6 +179,10 @@ class InstanceNorm(Layer, kind="instancenorm"):
     def window(self, x: Shape) -> Sight:
         return Sight.POINT if self.track else Sight.WHOLE
 
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        # Channels and samples become one axis, along which PyTorch repeats what there is for each channel.
+        return Kept(inputs=1, elements=(2 + self.affine + 2 * self.track) * x[0], apart=0)
+
 
 class LocalResponseNorm(Layer, kind="lrn"):
     """Local response normalisation: each element divided by a power of the mean square of its neighbours in channel.
@@ -213,6 +224,15 @@ class LocalResponseNorm(Layer, kind="lrn"):
             divisions=2 * outputs,
             special=outputs,
         )
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        padded = elements((x[0] + self.size - 1, *x[1:]))
+        return Kept(inputs=1, elements=padded + 2 * elements(x))
+
+    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
+        # Of the squares, their padded copy and their sums; or of the sums and what is made of them in two steps.
+        padded = elements((x[0] + self.size - 1, *x[1:]))
+        return maximum(padded, 2 * elements(x))
 
 
 def _by_constants(channels: Dim, outputs: Dim, affine: bool) -> Ops:

@@ -8,6 +8,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, require
 from archcalc.layers.base import MAX_RANK, NonNegative, Real, fmt_shape
 from archcalc.layers.slicing import Extent
+from archcalc.layers.storage import INPUTS, NOTHING, Kept
 from archcalc.layers.twin import TorchTwin
 
 Sides = Annotated[
@@ -103,3 +104,6 @@ class Pad(Extent, kind="pad"):
                         size_matters=True,
                     ),
                 )
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return INPUTS if self.mode in ("reflect", "replicate") else NOTHING

@@ -6,7 +6,8 @@ Operations are those of the formula in each docstring, per element, with both br
 from archcalc.errors import LayerError
 from archcalc.layers.activation import Activation
 from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import Flag, NonNegativeReal, Ops, Params, Real
+from archcalc.layers.base import Flag, NonNegativeReal, Ops, Params, Real, elements
+from archcalc.layers.storage import OUTPUT, Kept
 from archcalc.layers.twin import OneOrEach, TorchTwin
 
 
@@ -22,6 +23,7 @@ class ReLU(Activation, kind="relu"):
 
     per_element = Ops(comparisons=1)
     torch = TorchTwin("torch.nn.ReLU")
+    keeps = OUTPUT
 
 
 class ReLU6(Activation, kind="relu6"):
@@ -101,6 +103,9 @@ class RReLU(Activation, kind="rrelu"):
 
     per_element = Ops(comparisons=1, multiplications=1)
     torch = TorchTwin("torch.nn.RReLU", lower="low", upper="high")
+
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return Kept(inputs=1, elements=elements(x))
 
     def output(self, x: Shape) -> Shape:
         require(

@@ -23,6 +23,7 @@ from archcalc.layers.base import (
     elements,
     fmt_shape,
 )
+from archcalc.layers.storage import INPUTS, Kept
 from archcalc.layers.twin import TorchTwin
 from archcalc.layers.window import Extent, per_dimension, receptive_window, require_map, slide, spread
 
@@ -89,6 +90,9 @@ class MaxPool(Pool):
     def window(self, x: Shape) -> Window:
         return receptive_window(self.dimensions, self.kernel, self.step, self.dilation)
 
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+        return Kept(inputs=1, indices=elements(y))
+
 
 class AvgPool(Pool):
     """Average pooling: what its kinds have in common.
@@ -103,6 +107,8 @@ class AvgPool(Pool):
     Raises: input is not a map of as many dimensions; kernel larger than the padded input (with ceil: no window); pad
         more than half of the kernel
     """
+
+    keeps = INPUTS
 
     ceil: Flag = False
     count_include_pad: Flag = True

@@ -4,6 +4,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
 from archcalc.layers.axes import AxisOrAxes, axes_of
 from archcalc.layers.base import AlongAxes, Flag, Layer, Ops, elements, fmt_shape
+from archcalc.layers.storage import NOTHING
 from archcalc.layers.twin import Axis, TorchTwin
 
 
@@ -27,6 +28,7 @@ class Mean(Layer, kind="mean"):
     keep: Flag = False
 
     torch = TorchTwin("torch.mean", call="function", dim=Axis("axis"), keepdim="keep")
+    keeps = NOTHING
 
     def output(self, x: Shape) -> Shape:
         gone = self._axes(x)

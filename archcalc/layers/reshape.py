@@ -8,6 +8,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, divides, equal, product, require
 from archcalc.layers.axes import AxisList, axes_of, axis_of
 from archcalc.layers.base import MAX_RANK, STRUCTURAL, AlongAxes, AxisIndex, Layer, Sight, elements, fmt_shape
+from archcalc.layers.storage import NOTHING, Strides, reshaped
 from archcalc.layers.twin import Axis, Order, TorchTwin, WithBatch
 
 Sizes = Annotated[
@@ -28,6 +29,7 @@ class Rearrangement(Layer):
     """
 
     numbered = False
+    keeps = NOTHING
 
 
 class Flatten(Rearrangement, kind="flatten"):
@@ -55,6 +57,9 @@ class Flatten(Rearrangement, kind="flatten"):
     def window(self, x: Shape) -> AlongAxes:
         start = axis_of(self.start, x, "start")
         return AlongAxes(to=tuple(min(k, start) for k in range(len(x))))
+
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides | None:
+        return reshaped(x, strides, self.output(x))
 
 
 class Reshape(Rearrangement, kind="reshape"):
@@ -96,6 +101,9 @@ class Reshape(Rearrangement, kind="reshape"):
     def window(self, x: Shape) -> Sight:
         return Sight.SCATTERED
 
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides | None:
+        return reshaped(x, strides, self.output(x))
+
 
 class Permute(Rearrangement, kind="permute"):
     """Puts the axes of a tensor in another order.
@@ -129,6 +137,9 @@ class Permute(Rearrangement, kind="permute"):
     def window(self, x: Shape) -> AlongAxes:
         return _moved(axes_of(self.order, x, "order"))
 
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
+        return tuple(strides[axis] for axis in axes_of(self.order, x, "order"))
+
 
 class Transpose(Rearrangement, kind="transpose"):
     """Swaps two axes.
@@ -161,6 +172,9 @@ class Transpose(Rearrangement, kind="transpose"):
 
     def window(self, x: Shape) -> AlongAxes:
         return _moved(self._order(x))
+
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
+        return tuple(strides[axis] for axis in self._order(x))
 
 
 class Unsqueeze(Rearrangement, kind="unsqueeze"):
@@ -201,6 +215,10 @@ class Unsqueeze(Rearrangement, kind="unsqueeze"):
         axis = self._place(x)
         return AlongAxes(to=tuple(k + (k >= axis) for k in range(len(x))))
 
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
+        axis = self._place(x)
+        return (*strides[:axis], 1, *strides[axis:])
+
 
 class Squeeze(Rearrangement, kind="squeeze"):
     """Leaves out an axis of size 1.
@@ -234,6 +252,10 @@ class Squeeze(Rearrangement, kind="squeeze"):
     def window(self, x: Shape) -> AlongAxes:
         axis = axis_of(self.axis, x)
         return AlongAxes(to=tuple(None if k == axis else k - (k > axis) for k in range(len(x))))
+
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
+        axis = axis_of(self.axis, x)
+        return (*strides[:axis], *strides[axis + 1 :])
 
 
 def _moved(order: tuple[int, ...]) -> AlongAxes:

@@ -9,6 +9,7 @@ from archcalc.layers.arithmetic import Shape, divides, equal, require
 from archcalc.layers.axes import AxisList, axis_of
 from archcalc.layers.base import MAX_RANK, Flag, Positive, Sight, Size2d, Window, fmt_shape
 from archcalc.layers.reshape import Rearrangement
+from archcalc.layers.storage import Strides, rearranged
 from archcalc.layers.twin import Axis, TorchTwin
 from archcalc.layers.window import require_map, spread
 
@@ -204,6 +205,12 @@ class WindowPartition(Rearrangement, kind="window_partition"):
     def window(self, x: Shape) -> Sight:
         return Sight.SCATTERED
 
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides | None:
+        h, w = spread(self.size, 2)
+        apart = (h, x[0] // h, w, x[1] // w) if self.dilated else (x[0] // h, h, x[1] // w, w)
+        order = (1, 3, 0, 2, 4) if self.dilated else (0, 2, 1, 3, 4)
+        return rearranged(x, strides, (*apart, x[2]), order, self.output(x))
+
 
 class WindowReverse(Rearrangement, kind="window_reverse"):
     """Puts windows together to the map that window_partition cut them from.
@@ -246,3 +253,8 @@ class WindowReverse(Rearrangement, kind="window_reverse"):
 
     def window(self, x: Shape) -> Sight:
         return Sight.SCATTERED
+
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides | None:
+        h, w = spread(self.size, 2)
+        order = (2, 0, 3, 1, 4) if self.dilated else (0, 2, 1, 3, 4)
+        return rearranged(x, strides, (*x[:2], h, w, x[3]), order, self.output(x))

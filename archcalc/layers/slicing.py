@@ -17,6 +17,7 @@ from archcalc.layers.base import (
     fmt_shape,
 )
 from archcalc.layers.reshape import Rearrangement
+from archcalc.layers.storage import Strides
 from archcalc.layers.twin import Axis, TorchTwin
 from archcalc.layers.window import require_map, spread
 
@@ -86,6 +87,10 @@ class Slice(Extent, kind="slice"):
         axis, axes = axis_of(self.axis, x), range(len(x))
         return AlongAxes(to=tuple(axes), steps=tuple(self.step if k == axis else 1 for k in axes))
 
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
+        axis = axis_of(self.axis, x)
+        return resized(strides, axis, strides[axis] * self.step)
+
 
 def _place(at: int, size: Dim) -> Dim:
     return minimum(at, size) if at >= 0 else maximum(size + at, 0)
@@ -137,6 +142,9 @@ class Chunk(Extent, kind="chunk"):
         )
         return resized(x, axis, taken)
 
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
+        return strides
+
 
 class Split(Extent, kind="split"):
     """One of the pieces of given sizes that an axis is cut into.
@@ -185,6 +193,9 @@ class Split(Extent, kind="split"):
         )
         return resized(x, axis, self.sizes[self.index])
 
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
+        return strides
+
 
 class Crop(Extent, kind="crop"):
     """Cuts out the middle of a map, as the copy-and-crop of a U-Net does.
@@ -220,3 +231,6 @@ class Crop(Extent, kind="crop"):
                 ),
             )
         return (x[0], *size)
+
+    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
+        return strides

@@ -7,6 +7,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
 from archcalc.layers.base import NO_OPS, Flag, Layer, Ops, Positive, Sight, elements
+from archcalc.layers.storage import NOTHING
 from archcalc.layers.twin import OrNone, TorchTwin
 from archcalc.layers.window import Extent, require_any_map, require_map, spread
 
@@ -57,6 +58,7 @@ class Upsample(Layer, kind="upsample"):
         mode="mode",
         align_corners=OrNone("align_corners"),
     )
+    keeps = NOTHING
 
     def output(self, x: Shape) -> Shape:
         if self.mode == "nearest":

@@ -47,3 +47,23 @@ class Graph(msgspec.Struct, frozen=True, eq=False):
 
     input: Shape
     nodes: tuple[Node, ...]
+
+
+def holding_indices(graph: Graph) -> frozenset[int]:
+    """The positions of values that are indices into some layer's table, as an embedding takes them.
+
+    No operation makes indices of numbers: what leads to a layer that takes some is indices itself.
+    """
+    found: set[int] = set()
+    for position in range(len(graph.nodes) - 1, -1, -1):
+        node = graph.nodes[position]
+        if node.layer.indices_below is not None or position in found:
+            found.update(node.inputs)
+    return frozenset(found)
+
+
+def outputs(graph: Graph) -> tuple[int, ...]:
+    """The positions of what a graph gives: its last node, then those that run in training alone and that none reads."""
+    read = {i for node in graph.nodes for i in node.inputs}
+    last = max((i for i, node in enumerate(graph.nodes) if not node.train_only), default=INPUT)
+    return (last, *(i for i, node in enumerate(graph.nodes) if node.train_only and i not in read))

@@ -16,7 +16,7 @@ from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
 from archcalc.spec.expression import Value
-from archcalc.spec.graph import INPUT, Graph, Node
+from archcalc.spec.graph import INPUT, Graph, Node, holding_indices, outputs
 from archcalc.torch_backend.layer import call, module_of
 
 REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
@@ -141,31 +141,18 @@ def random_input(graph: Graph, batch: int) -> Tensor:
 
 
 def input_below(graph: Graph) -> int | None:
-    """What the input's values must be less than where they are indices into some layer's table, else None.
-
-    No operation makes indices of numbers: the input is made of indices where it leads to a layer that takes some.
-    """
-    below: list[int] = []
-    takes_indices: set[int] = set()
-    for position in reversed(range(len(graph.nodes))):
-        node = graph.nodes[position]
-        if node.layer.indices_below is not None:
-            below.append(getattr(node.layer, node.layer.indices_below))
-        if node.layer.indices_below is not None or position in takes_indices:
-            takes_indices.update(node.inputs)
-    return min(below) if INPUT in takes_indices else None
+    """What the input's values must be less than where they are indices into some layer's table, else None."""
+    if INPUT not in holding_indices(graph):
+        return None
+    sizes: list[int] = [
+        getattr(node.layer, field) for node in graph.nodes if (field := node.layer.indices_below) is not None
+    ]
+    return min(sizes)
 
 
 def words(error: Exception) -> str:
     """What an error of PyTorch's says, in one line."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def outputs(graph: Graph) -> tuple[int, ...]:
-    """The positions of what a graph gives: its last node, then those that run in training alone and that none reads."""
-    read = {i for node in graph.nodes for i in node.inputs}
-    last = max((i for i, node in enumerate(graph.nodes) if not node.train_only), default=INPUT)
-    return (last, *(i for i, node in enumerate(graph.nodes) if node.train_only and i not in read))
 
 
 def freed_after(graph: Graph) -> list[tuple[int, ...]]:

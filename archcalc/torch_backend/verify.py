@@ -3,8 +3,8 @@
 import time
 
 from archcalc.report import Report
-from archcalc.spec.graph import INPUT, Graph
-from archcalc.torch_backend.build import PyTorchError, RefusalError, freed_after
+from archcalc.spec.graph import Graph
+from archcalc.torch_backend.build import PyTorchError, RefusalError
 from archcalc.torch_backend.devices import chosen_device, free_memory
 from archcalc.torch_backend.measure import measure
 from archcalc.units import BYTES_PER_ELEMENT, MEMORY_UNITS, human
@@ -27,7 +27,7 @@ def verify(graph: Graph, report: Report, *, device: str = "auto", train: bool = 
     ('agrees', 60, 60)
     """
     started = time.perf_counter()
-    on, note = _affordable_device(graph, report, device)
+    on, note = _affordable_device(report, device)
     settings = report.settings
     try:
         measurements = measure(graph, device=on, batch=settings.batch, dtype=settings.dtype, train=train, seed=seed)
@@ -37,30 +37,27 @@ def verify(graph: Graph, report: Report, *, device: str = "auto", train: bool = 
     return Verification(report, layers, on, time.perf_counter() - started, note, failure, refused)
 
 
-def memory_needed(graph: Graph, report: Report) -> int:
+def memory_needed(report: Report) -> int:
     """About how many bytes a forward pass takes: the parameters, and generously the most that is alive at once.
 
     What will fit must be guessed before it is run, so this goes by the very figures that the run then checks.
 
     >>> from archcalc import analyze, load
-    >>> from archcalc.spec.expand import expand
-    >>> memory_needed(expand(load("alexnet"))[0], analyze(load("alexnet")))
+    >>> memory_needed(analyze(load("alexnet")))
     249220256
     """
-    alive = most = 0
-    for row, freed in zip(report.layers, freed_after(graph), strict=True):
-        alive += row.memory_bytes
-        most = max(most, alive)
-        alive -= sum(report.layers[i].memory_bytes for i in freed if i != INPUT)
     # PyTorch makes parameters as float32, whatever they become.
-    return report.totals.params * max(4, BYTES_PER_ELEMENT[report.settings.dtype]) + SPARE * most
+    return (
+        report.totals.params * max(4, BYTES_PER_ELEMENT[report.settings.dtype])
+        + SPARE * report.totals.peak_memory_bytes
+    )
 
 
-def _affordable_device(graph: Graph, report: Report, wanted: str) -> tuple[str, str]:
+def _affordable_device(report: Report, wanted: str) -> tuple[str, str]:
     """The device to run on, and a note where it is not the one that `auto` means."""
     device = chosen_device(wanted)
     free = free_memory(device)
-    needed = memory_needed(graph, report)
+    needed = memory_needed(report)
     if wanted != "auto" or free is None or needed <= free:
         return device, ""
     short = f"it needs about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} are free"

@@ -38,7 +38,8 @@ class Attention(nn.Module):
         q = split_heads(q, self.heads)
         k, v = (split_heads(x, self.kv_heads) for x in (k, v))
         shared = self.heads // self.kv_heads
-        k, v = (x.repeat_interleave(shared, dim=-3) for x in (k, v))
+        if shared > 1:  # repeating once would copy as well
+            k, v = (x.repeat_interleave(shared, dim=-3) for x in (k, v))
         return join_heads(F.scaled_dot_product_attention(q, k, v, is_causal=self.causal))
 
 
