@@ -167,15 +167,23 @@ class _Run:
                     cost.macs,
                     cost.flops,
                     None if field is None else field.size,
+                    depth,
                     node.layer,
                     None if node.tied is None else self.graph.nodes[node.tied].name,
                     node.train_only,
                 )
-                for node, cost, field, alive, saved in zip(
-                    self.graph.nodes, costs, self.fields, held.alive, kept, strict=False
+                for node, cost, field, depth, alive, saved in zip(
+                    self.graph.nodes, costs, self.fields, self._depths(), held.alive, kept, strict=False
                 )
             ]
         )
+
+    def _depths(self) -> list[int]:
+        """For each node, how many counted layers lie on the longest way to its output."""
+        depths = [0] * (len(self.graph.nodes) + 1)  # the last is the input's
+        for position, node in enumerate(self.graph.nodes):
+            depths[position] = max([depths[i] for i in node.inputs]) + node.layer.counted
+        return depths
 
     def _cost(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
         layer, (x, *others) = node.layer, inputs

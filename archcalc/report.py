@@ -29,8 +29,10 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     `saved_for_backward_bytes` is what training keeps of it beyond what earlier rows keep, as PyTorch does on the CPU:
     None where unknown, and at a dtype that does not train. `line` is that of the spec, `inputs` and `output` are shapes
     of one sample. `receptive_field` gives, for each spatial dimension of the spec's input, how many of its elements one
-    output sees; None where it has none. `tied` is the row whose weights this one uses: what it holds besides them is in
-    `params`. A `train_only` row holds parameters, but neither runs nor takes memory in eval mode.
+    output sees; None where it has none. `depth` counts the convolutions and linear layers on the longest way from the
+    input to the row's output, as the 50 of ResNet-50 are counted. `tied` is the row whose weights this one uses: what
+    it holds besides them is in `params`. A `train_only` row holds parameters, but neither runs nor takes memory in eval
+    mode.
     """
 
     name: str
@@ -47,6 +49,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     macs: int | None
     flops: int | None
     receptive_field: Shape | None
+    depth: int
     layer: Layer
     tied: str | None = None
     train_only: bool = False
@@ -82,6 +85,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
             "macs": self.macs,
             "flops": self.flops,
             "receptive_field": None if self.receptive_field is None else list(self.receptive_field),
+            "depth": self.depth,
             "tied": self.tied,
             "train_only": self.train_only,
             "fields": {name: list(v) if isinstance(v, tuple) else v for name, v in self.fields.items()},
@@ -101,6 +105,7 @@ class Totals(msgspec.Struct, frozen=True):
     saved_for_backward_bytes: int | None
     macs: int
     flops: int
+    depth: int
     complete: bool
 
     @classmethod
@@ -116,6 +121,7 @@ class Totals(msgspec.Struct, frozen=True):
             saved_for_backward_bytes=None if None in saved else sum(filter(None, saved)),
             macs=sum(row.macs or 0 for row in rows),
             flops=sum(row.flops or 0 for row in rows),
+            depth=max((row.depth for row in rows if not row.train_only), default=0),
             complete=all(row.flops is not None for row in rows),
         )
 

@@ -10,6 +10,11 @@ from archcalc.report import LayerReport, Report
 
 FIGURES = ("output", "memory_bytes", "params", "buffers", "macs")
 """What is compared of every layer; the output's shape and bytes and the multiply-adds are for the whole batch."""
+SAVED = "saved_for_backward_bytes"
+"""What is compared besides where memory is measured."""
+PEAK = "peak_memory_bytes"
+PEAK_TOLERANCE = 0.02
+"""How far apart the peaks may be: archcalc leaves out what single kernels take while they run."""
 SCHEMA_VERSION = 1
 DEVICES = ("auto", "cpu", "cuda", "mps", "meta")
 DTYPES = ("float32", "float16", "bfloat16", "float64")
@@ -35,6 +40,17 @@ class Measurement(msgspec.Struct, frozen=True):
     buffers: int
     macs: int | None
     why: str = ""
+
+
+class MemoryMeasurement(msgspec.Struct, frozen=True):
+    """What PyTorch has in memory: what training keeps of each layer, and the most that is alive in eval mode.
+
+    `allocated_bytes` is the latter as CUDA's allocator has it, with all that kernels take; None elsewhere.
+    """
+
+    saved_for_backward_bytes: tuple[int, ...]
+    peak_memory_bytes: int
+    allocated_bytes: int | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -80,6 +96,27 @@ class LayerVerdict(msgspec.Struct, frozen=True):
         }
 
 
+class MemoryVerdict(msgspec.Struct, frozen=True):
+    """The comparison of the peaks, and what was kept in all."""
+
+    peak: Comparison
+    measured_saved_bytes: int
+    allocated_bytes: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as `archcalc verify --json` prints it."""
+        return {
+            "peak_memory_bytes": {
+                "computed": self.peak.computed,
+                "measured": self.peak.measured,
+                "verdict": self.peak.verdict,
+                "tolerance": PEAK_TOLERANCE,
+            },
+            "measured_saved_for_backward_bytes": self.measured_saved_bytes,
+            "allocated_bytes": self.allocated_bytes,
+        }
+
+
 class Verification(msgspec.Struct, frozen=True):
     """What came of one architecture: the verdicts of its layers, on which device and in how many seconds.
 
@@ -94,6 +131,7 @@ class Verification(msgspec.Struct, frozen=True):
     note: str = ""
     failure: str = ""
     refused: bool = False
+    memory: MemoryVerdict | None = None
 
     @property
     def verdict(self) -> ModelVerdict:
@@ -107,7 +145,9 @@ class Verification(msgspec.Struct, frozen=True):
     @property
     def figures(self) -> int:
         """How many figures there are to compare."""
-        return len(FIGURES) * len(self.report.layers)
+        if not self.layers:
+            return len(FIGURES) * len(self.report.layers)
+        return sum(len(layer.comparisons) for layer in self.layers) + (self.memory is not None)
 
     @property
     def checked(self) -> int:
@@ -116,7 +156,8 @@ class Verification(msgspec.Struct, frozen=True):
 
     def count(self, verdict: str) -> int:
         """How many figures have this verdict."""
-        return sum(len(layer.of(verdict)) for layer in self.layers)
+        peak = self.memory is not None and self.memory.peak.verdict == verdict
+        return sum(len(layer.of(verdict)) for layer in self.layers) + peak
 
     def to_dict(self, *, all_layers: bool) -> dict[str, Any]:
         """The architecture as `archcalc verify --json` prints it: all layers, or those with a figure that is open."""
@@ -132,19 +173,41 @@ class Verification(msgspec.Struct, frozen=True):
             "differs": self.count("differs"),
             "note": self.note,
             "failure": self.failure,
-            "layers": [
-                layer.to_dict() for layer in self.layers if all_layers or len(layer.of("agrees")) < len(FIGURES)
-            ],
+            "memory": None if self.memory is None else self.memory.to_dict(),
+            "layers": [layer.to_dict() for layer in self.layers if all_layers or not layer.is_settled],
         }
 
 
-def compare(report: Report, measurements: Sequence[Measurement]) -> tuple[LayerVerdict, ...]:
-    """Every row of a report against the measurement of its layer."""
+def compare(
+    report: Report, measurements: Sequence[Measurement], memory: MemoryMeasurement | None = None, device: str = "cpu"
+) -> tuple[LayerVerdict, ...]:
+    """Every row of a report against the measurement of its layer, and what training keeps of it, where measured."""
     batch, dtype = report.settings.batch, report.settings.dtype
+    kept = [[]] * len(measurements) if memory is None else [[n] for n in memory.saved_for_backward_bytes]
     return tuple(
-        LayerVerdict(row, _compared(row, measurement, batch, dtype))
-        for row, measurement in zip(report.layers, measurements, strict=True)
+        LayerVerdict(row, (*_compared(row, measurement, batch, dtype), *(_saved(row, n, device) for n in saved)))
+        for row, measurement, saved in zip(report.layers, measurements, kept, strict=True)
     )
+
+
+def compare_memory(report: Report, measured: MemoryMeasurement) -> MemoryVerdict:
+    """The peak of a report against that of a measurement."""
+    computed, found = report.totals.peak_memory_bytes, measured.peak_memory_bytes
+    agrees = abs(computed - found) <= PEAK_TOLERANCE * found
+    peak = Comparison(PEAK, computed, found, "agrees" if agrees else "differs")
+    return MemoryVerdict(peak, sum(measured.saved_for_backward_bytes), measured.allocated_bytes)
+
+
+def _saved(row: LayerReport, measured: int, device: str) -> Comparison:
+    computed = row.saved_for_backward_bytes
+    if computed == measured:
+        return Comparison(SAVED, computed, measured, "agrees")
+    if computed is None:
+        return Comparison(SAVED, computed, measured, "not checkable", RULES_UNKNOWN)
+    if device not in ("cpu", "meta"):
+        reason = f"archcalc tells what kernels of the CPU keep, those of {device} may keep other things"
+        return Comparison(SAVED, computed, measured, "not checkable", reason)
+    return Comparison(SAVED, computed, measured, "differs")
 
 
 def _compared(row: LayerReport, measured: Measurement, batch: int, dtype: str) -> tuple[Comparison, ...]:

@@ -46,7 +46,10 @@ def table(
     \b
     Columns: layer name kind line input output input_channels input_size filters kernel
       stride pad dilation groups output_channels output_size receptive_field memory params
-      flops macs buffers memory_share params_share flops_share
+      flops macs buffers live saved memory_share params_share flops_share
+
+    live is what is alive in memory while a layer runs in eval mode, the input included; saved is what training keeps
+    of it for the backward pass beyond what earlier layers keep, as PyTorch does on the CPU.
     """  # noqa: D301  # click takes the character \b for "keep these lines"
     from archcalc.engine import analyze
     from archcalc.spec.catalogue import find

@@ -40,6 +40,7 @@ DIFFERS, NOT_CHECKED = 1, 2
 @set_option
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of weights and input.")
 @click.option("--train", is_flag=True, help="Run in training mode rather than in eval mode.")
+@click.option("--memory", is_flag=True, help="Compare also what training keeps, and the most that is alive at once.")
 @click.option(
     "--layers",
     "layers_",
@@ -60,6 +61,7 @@ def verify(
     assignments: tuple[tuple[str, Any], ...],
     seed: int,
     train: bool,
+    memory: bool,
     layers_: bool,
     json_: bool,
     output: str | None,
@@ -69,6 +71,9 @@ def verify(
     Compared are the output's shape, its bytes, parameters, buffers and multiply-adds (MACs). Only the fields of the
     spec reach PyTorch, and all figures are read off its own tensors and its own counter. With --device auto a model
     that does not fit the memory runs on the meta device, and the output says so. Needs `pip install "archcalc[torch]"`.
+
+    With --memory, a further pass in training mode tells what autograd keeps of each layer for the backward pass, each
+    tensor once, and one in eval mode the most bytes of activations that are alive at once; the peaks may be 2 % apart.
 
     Exits with 1 if anything differs, and with 2 if a model could not be run or checked.
     """
@@ -89,8 +94,16 @@ def verify(
     taken_with = environment(chosen_device(device))
     found: list[Verification] = []
     for graph, report in _with_progress(pairs):
-        found.append(backend.verify(graph, report, device=device, train=train, seed=seed))
-    settings = {"device": device, "batch": batch, "dtype": dtype, "seed": seed, "train": train, "vars": vars_}
+        found.append(backend.verify(graph, report, device=device, train=train, seed=seed, memory=memory))
+    settings = {
+        "device": device,
+        "batch": batch,
+        "dtype": dtype,
+        "seed": seed,
+        "train": train,
+        "memory": memory,
+        "vars": vars_,
+    }
     if json_:
         _write_json(found, settings, taken_with, layers_, output)
     else:
@@ -151,6 +164,8 @@ def _write_tables(found: list["Verification"], caption: str, layers_: bool, outp
     grids = [render.layers_grid(found[0])] if layers_ and found[0].layers else []
     if any(verification.count("differs") for verification in found):
         grids.append(render.differences_grid(found))
+    if any(verification.memory for verification in found):
+        grids.append(render.memory_grid(found))
     grids.append(render.architectures_grid(found, caption))
     if output or terminal_width() is None:
         write("\n".join(map(plain, grids)), output)

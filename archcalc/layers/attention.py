@@ -233,6 +233,11 @@ class WindowAttention(OfWindows, kind="window_attention"):
             divisions=scores,
         )
 
+    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept | None:
+        if self.heads == 1 or x[2] == 1:
+            return None  # what is then laid out anew, and what is kept as it is, is another matter
+        return Kept(elements=self.scores(x) + 3 * elements(x))  # each head's queries, keys and values lie together
+
 
 class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
     """Attention within windows by the cosine between query and key, with a bias that a small network makes of offsets.

@@ -70,8 +70,22 @@ COSTS: dict[str, Metric] = {
     "flops": lambda row: row.flops,
     "macs": lambda row: row.macs,
     "buffers": lambda row: row.buffers,
+    "live": lambda row: row.live_bytes,
+    "saved": lambda row: row.saved_for_backward_bytes,
 }
-WORDS = {"memory": "memory", "params": "params", "flops": "FLOPs", "macs": "MACs", "buffers": "buffers"}
+WORDS = {
+    "memory": "memory",
+    "params": "params",
+    "flops": "FLOPs",
+    "macs": "MACs",
+    "buffers": "buffers",
+    "live": "live",
+    "saved": "saved",
+}
+PEAKS = ("live",)
+"""Costs of which the total is the largest row, not the sum."""
+BYTES = {"memory": "memory_bytes", "live": "live_bytes", "saved": "saved_for_backward_bytes"}
+"""Costs in bytes, and what they are called in exact figures."""
 MAIN_COSTS = ("memory", "params", "flops")
 """The three figures that the lecture's table is about."""
 
@@ -84,6 +98,8 @@ LECTURE_UNITS: Units = {
     "flops": unit("M"),
     "macs": unit("M"),
     "buffers": unit("k"),
+    "live": unit("KB"),
+    "saved": unit("KB"),
 }
 LARGE_UNITS: Units = {
     "memory": unit("MB"),
@@ -91,8 +107,10 @@ LARGE_UNITS: Units = {
     "flops": unit("G"),
     "macs": unit("G"),
     "buffers": unit("M"),
+    "live": unit("MB"),
+    "saved": unit("MB"),
 }
-EXACT_UNITS: Units = {**dict.fromkeys(COSTS, unit("")), "memory": unit("bytes")}
+EXACT_UNITS: Units = {**dict.fromkeys(COSTS, unit("")), **dict.fromkeys(BYTES, unit("bytes"))}
 
 DEFAULT = (
     "layer",

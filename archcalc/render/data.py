@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
 
-from archcalc.render.columns import COSTS, FACTS, SHARES
+from archcalc.render.columns import BYTES, COSTS, FACTS, SHARES
 from archcalc.render.summary import total
 from archcalc.report import LayerReport, Report
 
@@ -53,7 +53,7 @@ def report_data(report: Report, form: str, columns: tuple[str, ...]) -> str:
         head = report.to_dict()
         layers = head.pop("layers")
         return as_json_lines([head, *layers])
-    header = ["memory_bytes" if name == "memory" else name for name in columns]
+    header = [BYTES.get(name, name) for name in columns]
     rows = ([_value(report, name, row) for name in columns] for row in report.layers)
     return as_separated(header, rows, DELIMITERS[form])
 

@@ -4,17 +4,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from archcalc.errors import printable
-from archcalc.render.columns import COSTS, MAIN_COSTS
+from archcalc.render.columns import COSTS, MAIN_COSTS, PEAKS
 from archcalc.report import LayerReport, Report
-from archcalc.units import percent
+from archcalc.units import INTEGERS, MEMORY_UNITS, human, percent
 
 WORTH_NAMING = 0.05
 _OF = {"memory": "the memory", "params": "the parameters", "flops": "the FLOPs"}
 
 
 def total(rows: Iterable[LayerReport], cost: str) -> int:
-    """The sum of a cost over rows; rows where it is unknown are left out."""
-    return sum(COSTS[cost](row) or 0 for row in rows)
+    """The sum of a cost over rows, or the largest where they do not add up; rows where it is unknown are left out."""
+    values = [COSTS[cost](row) or 0 for row in rows]
+    return max(values, default=0) if cost in PEAKS else sum(values)
 
 
 def heaviest(rows: Sequence[LayerReport], cost: str) -> tuple[LayerReport, ...]:
@@ -47,6 +48,7 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
         counts = Counter(row.kind for row in folded)
         kinds = [f"{kind} ×{n}" for kind, n in counts.items()]
         yield f"folded: {', '.join(kinds)} (no cost, no change of shape; --all shows them, shares leave them out)"
+    yield _memory_words(report)
     tied = [f"{row.name} to {row.tied}" for row in report.layers if row.tied is not None]
     if tied:
         yield f"tied: {_first(tied)} (the same weights, counted once)"
@@ -56,6 +58,19 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
     unknown = [row.name for row in report.layers if row.flops is None]
     if unknown:
         yield f"totals are incomplete: the operations of {_first(unknown)} are unknown"
+
+
+def _memory_words(report: Report) -> str:
+    """The most that is alive at once and where, and what training keeps."""
+    peak, saved = report.totals.peak_memory_bytes, report.totals.saved_for_backward_bytes
+    where = printable(next((row.name for row in report.layers if row.live_bytes == peak), "the input"))
+    words = f"alive at once: at most {human(peak, MEMORY_UNITS)}, at {where}"
+    if saved is not None:
+        return f"{words}; training keeps {human(saved, MEMORY_UNITS)} for the backward pass"
+    if report.settings.dtype in INTEGERS:
+        return words
+    unknown = [row.name for row in report.layers if row.saved_for_backward_bytes is None]
+    return f"{words}; what training keeps of {_first(unknown)} is unknown"
 
 
 def _first(names: Sequence[str]) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from archcalc.errors import printable
 from archcalc.layers.base import fmt_shape
 from archcalc.render.grid import Cell, Column, Grid
-from archcalc.verification import FIGURES, Comparison, Figure, LayerVerdict, Verification, reasons, summary
+from archcalc.units import MEMORY_UNITS, human, in_unit
+from archcalc.verification import FIGURES, SAVED, Comparison, Figure, LayerVerdict, Verification, reasons, summary
 
 MOST_SHOWN = 20
 """How many differing figures of one architecture are printed: one wrong rule shows in hundreds of layers."""
@@ -15,6 +16,7 @@ HEADERS = {
     "params": ("params",),
     "buffers": ("buffers",),
     "macs": ("MACs",),
+    SAVED: ("saved", "(bytes)"),
 }
 
 
@@ -62,6 +64,19 @@ def differences_grid(verifications: Sequence[Verification]) -> Grid:
     rows, notes = [], []
     for v in verifications:
         found = [(layer.row, comparison) for layer in v.layers for comparison in layer.of("differs")]
+        if v.memory is not None and v.memory.peak.verdict == "differs":
+            peak = v.memory.peak
+            rows.append(
+                (
+                    printable(v.report.architecture),
+                    "",
+                    "",
+                    "",
+                    peak.figure,
+                    _figure(peak.computed),
+                    _figure(peak.measured),
+                )
+            )
         for row, c in found[:MOST_SHOWN]:
             name, layer = printable(v.report.architecture), printable(row.name)
             rows.append((name, layer, row.kind, str(row.line), c.figure, _figure(c.computed), _figure(c.measured)))
@@ -70,12 +85,42 @@ def differences_grid(verifications: Sequence[Verification]) -> Grid:
     return Grid(columns, tuple(tuple(map(Cell, row)) for row in rows), title="What differs", notes=tuple(notes))
 
 
+def memory_grid(verifications: Sequence[Verification]) -> Grid:
+    """What training keeps, and the most that is alive at once, as computed and as measured, of each architecture."""
+    columns = (
+        Column("name", ("", "name"), "left"),
+        Column("saved", ("saved for", "backward")),
+        Column("measured_saved", ("", "measured")),
+        Column("peak", ("", "peak")),
+        Column("measured_peak", ("", "measured")),
+        Column("apart", ("apart", "(%)"), drop_order=5),
+        Column("allocated", ("", "allocated"), drop_order=8),
+    )
+    rows = []
+    for v in verifications:
+        if v.memory is None:
+            continue
+        computed, measured = v.report.totals.peak_memory_bytes, v.memory.peak.measured
+        assert isinstance(measured, int)
+        saved = (v.report.totals.saved_for_backward_bytes, v.memory.measured_saved_bytes)
+        apart = in_unit(abs(10_000 * (computed - measured)), 100 * max(measured, 1), 2)
+        figures = (*saved, computed, measured, v.memory.allocated_bytes)
+        *shown, allocated = ("–" if figure is None else human(figure, MEMORY_UNITS) for figure in figures)
+        rows.append((printable(v.report.architecture), *shown, apart, allocated))
+    grid = Grid(
+        columns, tuple(tuple(map(Cell, row)) for row in rows), title="Memory of activations, for the whole batch"
+    )
+    has_allocator = any(v.memory is not None and v.memory.allocated_bytes is not None for v in verifications)
+    return grid if has_allocator else grid.without(len(columns) - 1)
+
+
 def layers_grid(verification: Verification) -> Grid:
     """Every layer of one architecture: its figures as measured, `computed ≠ measured` where they differ."""
+    figures = FIGURES if verification.memory is None else (*FIGURES, SAVED)
     columns = (
         Column("layer", ("layer",), "left"),
         Column("kind", ("kind",), "left", drop_order=8),
-        *(Column(figure, HEADERS[figure]) for figure in FIGURES),
+        *(Column(figure, HEADERS[figure]) for figure in figures),
         Column("verdict", ("verdict",), "left"),
     )
     rows = tuple(tuple(map(Cell, _layer_line(layer))) for layer in verification.layers)

@@ -4,6 +4,7 @@ Only spec fields reach PyTorch. The arguments that follow from a layer's input (
 tensors of a dry run on the meta device, never taken from archcalc's own shapes.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -153,6 +154,16 @@ def input_below(graph: Graph) -> int | None:
 def words(error: Exception) -> str:
     """What an error of PyTorch's says, in one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def failure(where: str, error: Exception) -> PyTorchError:
+    """PyTorch's error in one line; of one about memory, how much was asked for and what would do."""
+    said = words(error)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in said:
+        asked = re.search(r"[Tt]ried to allocate (\d[\d.]* \w+)", said)
+        amount = f" when asked for {asked[1]}" if asked else ""
+        return PyTorchError(f"{where}: out of memory{amount}: a smaller batch or the meta device would do")
+    return PyTorchError(f"{where}: PyTorch failed: {said}")
 
 
 def freed_after(graph: Graph) -> list[tuple[int, ...]]:

@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from archcalc.spec.graph import Graph
-from archcalc.torch_backend.build import REFUSALS, Network, PyTorchError, build, random_input, words
+from archcalc.torch_backend.build import REFUSALS, Network, build, failure, random_input
 from archcalc.verification import Measurement
 
 FUSED_ON_MPS = "PyTorch runs the recurrence as one operation on mps, into which its counter does not see"
@@ -29,24 +29,34 @@ def measure(
     >>> measure(graph, device="meta")[0]
     Measurement(output=(1, 6, 28, 28), memory_bytes=18816, dtype='float32', params=156, buffers=0, macs=117600, why='')
     """
+    with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, x):
+        watch = _Watch(model)
+        try:
+            with torch.no_grad(), watch:
+                model.train(train)(x)
+            if device == "cuda":
+                torch.cuda.synchronize()  # what fails on it is raised here at the latest
+        except (*REFUSALS, MemoryError) as error:
+            raise failure(watch.running, error) from error
+    return tuple(watch.measurements)
+
+
+@contextlib.contextmanager
+def made(graph: Graph, *, device: str, batch: int, dtype: str, seed: int) -> Iterator[tuple[Network, torch.Tensor]]:
+    """The model of a graph and a random input; PyTorch's random state is afterwards what it was.
+
+    Raises RefusalError where PyTorch does not take a layer, and PyTorchError where it cannot make the model.
+    """
     number = getattr(torch, dtype)
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
         torch.manual_seed(seed)
         try:
-            model = build(graph, device).to(number).train(train)
+            model = build(graph, device).to(number)
             with torch.device(device):
                 x = random_input(graph, batch)
         except (*REFUSALS, MemoryError) as error:
-            raise PyTorchError(f"PyTorch failed to make the model: {words(error)}") from error
-        watch = _Watch(model)
-        try:
-            with torch.no_grad(), watch:
-                model(x.to(number) if x.is_floating_point() else x)
-            if device == "cuda":
-                torch.cuda.synchronize()  # what fails on it is raised here at the latest
-        except (*REFUSALS, MemoryError) as error:
-            raise PyTorchError(f"{watch.running}: PyTorch failed: {words(error)}") from error
-    return tuple(watch.measurements)
+            raise failure("the model", error) from error
+        yield model, x.to(number) if x.is_floating_point() else x
 
 
 class _Watch:

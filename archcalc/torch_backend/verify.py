@@ -7,15 +7,22 @@ from archcalc.spec.graph import Graph
 from archcalc.torch_backend.build import PyTorchError, RefusalError
 from archcalc.torch_backend.devices import chosen_device, free_memory
 from archcalc.torch_backend.measure import measure
+from archcalc.torch_backend.memory import measure_memory
 from archcalc.units import BYTES_PER_ELEMENT, MEMORY_UNITS, human
-from archcalc.verification import Verification, compare
+from archcalc.verification import LayerVerdict, Verification, compare, compare_memory
 
 SPARE = 3
 """How often the activations must fit: kernels lay out anew what they read and write."""
+KEPT_OUTPUTS = 2
+"""How often outputs are kept for the backward pass, where it is not known: a row's own and what it makes of them."""
 
 
-def verify(graph: Graph, report: Report, *, device: str = "auto", train: bool = False, seed: int = 0) -> Verification:
+def verify(
+    graph: Graph, report: Report, *, device: str = "auto", train: bool = False, seed: int = 0, memory: bool = False
+) -> Verification:
     """Run a graph in PyTorch at the settings of its report, and compare the two figure by figure.
+
+    With `memory`, also what training keeps of each layer, and the most that is alive at once in eval mode.
 
     On the device `auto`, a model that does not fit the memory runs on the meta device; the note then says so.
     Raises SettingError for a device that is not there.
@@ -27,37 +34,45 @@ def verify(graph: Graph, report: Report, *, device: str = "auto", train: bool = 
     ('agrees', 60, 60)
     """
     started = time.perf_counter()
-    on, note = _affordable_device(report, device)
+    on, note = _affordable_device(report, device, memory)
     settings = report.settings
+    layers: tuple[LayerVerdict, ...] = ()
+    failure, refused, found = "", False, None
     try:
         measurements = measure(graph, device=on, batch=settings.batch, dtype=settings.dtype, train=train, seed=seed)
-        layers, failure, refused = compare(report, measurements), "", False
+        in_memory = None
+        if memory:
+            in_memory = measure_memory(graph, device=on, batch=settings.batch, dtype=settings.dtype, seed=seed)
+        layers = compare(report, measurements, in_memory, on)
+        found = None if in_memory is None else compare_memory(report, in_memory)
     except (RefusalError, PyTorchError) as error:
-        layers, failure, refused = (), error.problems[0].message, isinstance(error, RefusalError)
-    return Verification(report, layers, on, time.perf_counter() - started, note, failure, refused)
+        failure, refused = error.problems[0].message, isinstance(error, RefusalError)
+    return Verification(report, layers, on, time.perf_counter() - started, note, failure, refused, found)
 
 
-def memory_needed(report: Report) -> int:
+def memory_needed(report: Report, *, training: bool = False) -> int:
     """About how many bytes a forward pass takes: the parameters, and generously the most that is alive at once.
 
-    What will fit must be guessed before it is run, so this goes by the very figures that the run then checks.
+    In training, what is kept for the backward pass as well. What will fit must be guessed before it is run, so this
+    goes by the very figures that the run then checks.
 
     >>> from archcalc import analyze, load
     >>> memory_needed(analyze(load("alexnet")))
-    249220256
+    251075300
     """
     # PyTorch makes parameters as float32, whatever they become.
-    return (
-        report.totals.params * max(4, BYTES_PER_ELEMENT[report.settings.dtype])
-        + SPARE * report.totals.peak_memory_bytes
-    )
+    params = report.totals.params * max(4, BYTES_PER_ELEMENT[report.settings.dtype])
+    kept = report.totals.saved_for_backward_bytes
+    if kept is None:  # of some layer it is unknown
+        kept = KEPT_OUTPUTS * report.totals.memory_bytes
+    return params + SPARE * report.totals.peak_memory_bytes + (kept if training else 0)
 
 
-def _affordable_device(report: Report, wanted: str) -> tuple[str, str]:
+def _affordable_device(report: Report, wanted: str, training: bool) -> tuple[str, str]:
     """The device to run on, and a note where it is not the one that `auto` means."""
     device = chosen_device(wanted)
     free = free_memory(device)
-    needed = memory_needed(report)
+    needed = memory_needed(report, training=training)
     if wanted != "auto" or free is None or needed <= free:
         return device, ""
     short = f"it needs about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} are free"

@@ -1,0 +1,121 @@
+"""What PyTorch has in memory: the tensors that autograd keeps in training, and those alive at once in eval mode."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from archcalc.spec.graph import Graph
+from archcalc.torch_backend.build import REFUSALS, Network, failure
+from archcalc.torch_backend.measure import made
+from archcalc.verification import MemoryMeasurement
+
+
+def measure_memory(
+    graph: Graph, *, device: str, batch: int = 1, dtype: str = "float32", seed: int = 0
+) -> MemoryMeasurement:
+    """What training keeps of every layer, and the most that is alive in eval mode, parameters and buffers apart.
+
+    Raises RefusalError where PyTorch does not take a layer, and PyTorchError where it cannot run the model.
+
+    >>> from archcalc import load
+    >>> from archcalc.spec.expand import expand
+    >>> found = measure_memory(expand(load("lenet5"))[0], device="meta")
+    >>> found.saved_for_backward_bytes[:3], found.peak_memory_bytes
+    ((4096, 18816, 0), 41728)
+    """
+    with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, x):
+        kept = _kept(model.train(), x)
+        peak, allocated = _peak(model.eval(), x, device)
+    return MemoryMeasurement(kept, peak, allocated)
+
+
+def _kept(model: Network, x: Tensor) -> tuple[int, ...]:
+    """For each layer the bytes that autograd keeps beyond what it keeps for earlier ones, storage by storage."""
+    found = [0] * len(model.steps)
+    seen = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}
+    kept: list[Tensor] = []  # alive, so that no later storage is taken for an earlier one
+
+    with _following(model) as running:
+
+        def pack(tensor: Tensor) -> Tensor:
+            if _storage(tensor) not in seen:
+                seen.add(_storage(tensor))
+                kept.append(tensor.detach())
+                found[running()] += tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            model(x)
+    return tuple(found)
+
+
+def _peak(model: Network, x: Tensor, device: str) -> tuple[int, int | None]:
+    """The most bytes alive at once, of the tensors that operations give, and on CUDA as its allocator has it."""
+    before = 0
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated() - x.untyped_storage().nbytes()
+    alive = _Alive((*model.parameters(), *model.buffers()))
+    alive.note([x])
+    with torch.no_grad(), _following(model), alive:
+        model(x)
+    return alive.most, torch.cuda.max_memory_allocated() - before if device == "cuda" else None
+
+
+class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as those below
+    """Notes the most bytes that the results of operations hold at once, each storage once."""
+
+    def __init__(self, apart: Sequence[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.most = 0
+        self._apart = {_storage(tensor) for tensor in apart}
+        self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        results = operation(*args, **(kwargs or {}))
+        self.note(tensor for tensor in tree_leaves(results) if isinstance(tensor, Tensor))
+        return results
+
+    def note(self, tensors: Iterator[Tensor] | Sequence[Tensor]) -> None:
+        """Take these to be alive, and what has gone since to be gone."""
+        self._alive = {key: held for key, held in self._alive.items() if not held[0].expired()}  # type: ignore[no-untyped-call]
+        for tensor in tensors:
+            if _storage(tensor) not in self._apart:
+                storage = tensor.untyped_storage()
+                self._alive[_storage(tensor)] = (StorageWeakRef(storage), storage.nbytes())  # type: ignore[no-untyped-call]
+        self.most = max(self.most, sum(nbytes for _, nbytes in self._alive.values()))
+
+
+@contextlib.contextmanager
+def _following(model: Network) -> Iterator[Callable[[], int]]:
+    """While it lasts, tells which layer of a network runs; an error of PyTorch's is raised with that layer's name."""
+    position = 0
+
+    def enter(running: int) -> Callable[..., None]:
+        def note(*_: object) -> None:
+            nonlocal position
+            position = running
+
+        return note
+
+    with contextlib.ExitStack() as hooks:
+        for i, step in enumerate(model.steps):
+            hooks.callback(model.get_submodule(step.path).register_forward_pre_hook(enter(i)).remove)
+        try:
+            yield lambda: position
+        except (*REFUSALS, MemoryError) as error:
+            raise failure(model.steps[position].path, error) from error
+
+
+def _storage(tensor: Tensor) -> int:
+    found: int = tensor.untyped_storage()._cdata
+    return found
