@@ -127,9 +127,11 @@ def _within(tensors: _Tensors, node: Node, footprint: Footprint, width: int) -> 
     kept, total = footprint.kept, width * footprint.workspace
     if kept is not None and kept.apart is not None:
         for x, i in zip(footprint.inputs, node.inputs, strict=True):
-            if tensors.is_copied(i, x, kept.apart):
-                # PyTorch then adds biases to the product in a tensor of their own.
-                total += tensors.bytes[i] + (width * footprint.elements if footprint.layer.params(x).biases else 0)
+            if not tensors.is_copied(i, x, kept.apart):
+                continue
+            # Where each row lies whole, PyTorch multiplies in another order, and puts the product in order afterwards.
+            rows_are_whole = kept.apart == 1 and (tensors.strides[i] or (1,))[-1] == 1
+            total += width * footprint.elements if rows_are_whole else tensors.bytes[i]
     return total
 
 

@@ -27,7 +27,7 @@ memory = pytest.importorskip("archcalc.torch_backend.memory")
 verify = pytest.importorskip("archcalc.torch_backend.verify")
 
 BATCH, WIDTH = 2, 4
-LEAST_COMPARED = 10
+LEAST_COMPARED = 7
 REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
 UNKNOWN = {"cosine_window_attention", "gru", "lstm", "rnn"}
 """Kinds of which it is not known what they keep."""
@@ -150,7 +150,7 @@ NETWORKS = {
         "conv: {from: relu1, filters: 2, kernel: 1}",
     ),
     "without parameters before it nothing is kept": layers(
-        "relu", "maxpool: 2", "conv: {filters: 2, kernel: 1}", "relu"
+        "relu", "avgpool: 2", "conv: {filters: 2, kernel: 1}", "relu"
     ),
     "a view keeps the whole": layers(
         "conv: {filters: 6, kernel: 1}",
@@ -250,9 +250,15 @@ def test_shipped_architectures_agree_with_pytorch(name: str) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 def test_other_dtypes(dtype: str) -> None:
     text = layers(
-        "conv: {filters: 4, kernel: 1}", "batchnorm", "relu", "maxpool: 2", "flatten: 1", "transpose", "layernorm"
+        "conv: {filters: 4, kernel: 1}",
+        "batchnorm",
+        "relu",
+        "maxpool: 2",
+        "flatten: 1",
+        "transpose",
+        "layernorm: {name: n}",
     )
-    text += "\n  - attention: {from: [layernorm1, layernorm1, layernorm1], heads: 1}\n  - dropout\n  - linear: 3\n"
+    text += "  - attention: {from: [n, n, n], heads: 1}\n  - dropout\n  - linear: 3\n"
     found = memory.measure_memory(graph(text), device="cpu", batch=2, dtype=dtype)
     kept = [row.saved_for_backward_bytes for row in report(text, batch=2, dtype=dtype).layers]
     assert list(found.saved_for_backward_bytes) == kept

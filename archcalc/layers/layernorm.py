@@ -137,3 +137,7 @@ class RMSNorm(LastAxesNorm, kind="rmsnorm"):
         n = elements(x)
         scaled = n if self.affine else 0
         return Kept(inputs=1, elements=n // product(self.normalised(x)) + scaled, full_precision=True)
+
+    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
+        n = elements(x)
+        return n // product(self.normalised(x)) + (n if self.affine else 0)  # what is then multiplied by the weights

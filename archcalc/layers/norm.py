@@ -98,7 +98,7 @@ class GroupNorm(Layer, kind="groupnorm"):
     torch = TorchTwin("torch.nn.GroupNorm", num_groups="groups", num_channels=CHANNELS, eps="eps", affine="affine")
 
     def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(inputs=1, elements=2 * self.groups, apart=0)
+        return Kept(inputs=1, elements=2 * self.groups)
 
     def output(self, x: Shape) -> Shape:
         require(
