@@ -138,7 +138,7 @@ def test_what_does_not_fit_the_memory_runs_without_data(monkeypatch: pytest.Monk
 
 def test_the_guess_of_memory_covers_what_is_alive() -> None:
     found = report(TINY)
-    assert backend.memory_needed(graph(TINY), found) > 4 * found.totals.params + 2 * found.layers[0].memory_bytes
+    assert backend.memory_needed(found) > 4 * found.totals.params + 2 * found.layers[0].memory_bytes
 
 
 def test_a_device_that_is_not_there_is_an_error() -> None:
@@ -192,6 +192,7 @@ def test_json_says_what_it_was_taken_with(tmp_path: Path) -> None:
         "dtype": "float32",
         "seed": 0,
         "train": False,
+        "memory": False,
         "vars": {},
     }
     assert found["summary"]["verdicts"] == {"differs": 1}
