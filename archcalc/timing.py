@@ -18,6 +18,8 @@ FEWEST_FOR_A_SPREAD = 4
 """Of fewer samples, quartiles say nothing."""
 NOISY = 0.2
 """The spread from which on a time is called noisy."""
+OFTEN_PREEMPTED = 50.0
+"""How many times a second the processor may be taken away before it is told; a quiet machine does so a few times."""
 TIMES_THE_SHORTEST = 2
 """A layer is too short to time below this many times what the shortest operation takes."""
 NEAR_THE_ROOF = 0.5
@@ -203,7 +205,9 @@ class LayerTiming(msgspec.Struct, frozen=True):
 class Timing(msgspec.Struct, frozen=True):
     """The times of one architecture: of its layers, and of the whole without the watch on its layers.
 
-    `compiled` is the whole as torch.compile makes it; None where that was not asked for.
+    `compiled` is the whole as torch.compile makes it; None where that was not asked for. `preemptions_per_second` is
+    how often the system gave the processor to other work meanwhile, None where it does not say: a busy machine can slow
+    every repetition alike, which no spread shows.
     """
 
     report: Report
@@ -211,6 +215,12 @@ class Timing(msgspec.Struct, frozen=True):
     roof: Roof
     whole: Samples
     compiled: Samples | None = None
+    preemptions_per_second: float | None = None
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether other work took the processor away again and again."""
+        return self.preemptions_per_second is not None and self.preemptions_per_second > OFTEN_PREEMPTED
 
     @property
     def best(self) -> Samples:
@@ -255,7 +265,8 @@ class Timing(msgspec.Struct, frozen=True):
             "params": self.report.totals.params,
             "whole": self.whole.to_dict(),
             "compiled": None if self.compiled is None else self.compiled.to_dict(),
-            "is_noisy": self.best.is_noisy,
+            "is_noisy": self.best.is_noisy or self.is_disturbed,
+            "preemptions_per_second": self.preemptions_per_second,
             "macs_per_second": self.macs_per_second(self.best),
             "samples_per_second": self.samples_per_second,
             "layers_seconds": self.layers_seconds,

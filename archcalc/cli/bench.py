@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--compile", is_flag=True, help="Time the whole network compiled by torch.compile, too.")
 @click.option("--threads", type=click.IntRange(1, 4096), help="How many threads of the CPU PyTorch uses.")
 @click.option(
-    "--repeat", type=click.IntRange(1, 10**6), help="How often to run; by default 5 to 100 times, as 5 seconds allow."
+    "--repeat", type=click.IntRange(1, 10**6), help="How often to run; by default 5 to 1000 times, as 5 seconds allow."
 )
 @click.option(
     "--warm-up", type=click.IntRange(0, 10**6), default=3, show_default=True, help="How often to run untimed before."
@@ -60,10 +60,11 @@ def bench(
 ) -> None:
     """Time architectures in PyTorch: of one every layer, of several a line each.
 
-    Times are medians over repetitions in eval mode, beside what the layer computes and the bytes that it must at
-    least move: its inputs, output and parameters, each once. From the fastest that the device does a large matrix
-    product, a large convolution and a run through memory just before follows what bounds a layer: compute, memory, or neither. `*` marks
-    the layers that together take at least half of the time. Needs `pip install "archcalc[torch]"`.
+    Times are medians over repetitions in eval mode. Beside them stand the multiply-adds of a layer and the bytes that
+    it must at least move: its inputs, output and parameters, each once. What bounds a layer (compute, memory, or
+    neither) follows from the fastest that the device does a large matrix product, a large convolution, and a run
+    through memory, timed just before. `*` marks the layers that together take at least half of the time. Needs
+    `pip install "archcalc[torch]"`.
     """
     from archcalc.cli.progress import with_progress
     from archcalc.engine import analyze_graph

@@ -1,11 +1,21 @@
 """Timings → Grids: the layers of one architecture, or a line for each of several, with what the roof was."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from archcalc.errors import printable
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.render.summary import holding_half
-from archcalc.timing import FASTER_THAN_MEMORY, NEAR_THE_ROOF, NOISY, TIMES_THE_SHORTEST, LayerTiming, Roof, Samples, Timing
+from archcalc.timing import (
+    FASTER_THAN_MEMORY,
+    NEAR_THE_ROOF,
+    NOISY,
+    TIMES_THE_SHORTEST,
+    LayerTiming,
+    Roof,
+    Samples,
+    Timing,
+)
 from archcalc.units import COUNT_UNITS, MEMORY_UNITS, TIME_UNITS, human, in_unit, percent, unit
 
 UNKNOWN, NOTHING = "?", ""
@@ -48,6 +58,7 @@ def layers_grid(timing: Timing, caption: str, *, all_layers: bool = False) -> Gr
 
     The layers that together take at least half of the time stand out.
     """
+    hidden = [layer for layer in timing.layers if layer.bound == "moves nothing" and not all_layers]
     shown = [layer for layer in timing.layers if all_layers or layer.bound != "moves nothing"]
     heavy = {layer.row.name for layer in holding_half(timing.layers, lambda layer: layer.seconds or 0)}
     rows = tuple(_layer_cells(layer, timing, layer.row.name in heavy) for layer in shown)
@@ -60,7 +71,7 @@ def layers_grid(timing: Timing, caption: str, *, all_layers: bool = False) -> Gr
         closing=tuple(closing),
         title=printable(timing.report.title),
         caption=caption,
-        notes=tuple(_layer_notes(timing, shown)),
+        notes=tuple(_layer_notes(timing, hidden)),
     )
 
 
@@ -70,7 +81,7 @@ def networks_grid(timings: Sequence[Timing], roof: Roof, caption: str) -> Grid:
     notes = (
         "spread: the middle half of the times, as a share of the median; memory-bound: of the time of the layers",
         _roof_words(roof),
-        *(words for timing in timings for words in _noise(timing)),
+        *dict.fromkeys(words for timing in timings for words in _noise(timing)),
     )
     grid = Grid(NETWORK_COLUMNS, rows, caption=caption, notes=notes)
     names = [column.name for column in NETWORK_COLUMNS]
@@ -125,7 +136,7 @@ def _network_line(timing: Timing) -> tuple[str, ...]:
     )
 
 
-def _layer_notes(timing: Timing, shown: Sequence[LayerTiming]) -> Iterable[str]:
+def _layer_notes(timing: Timing, hidden: Sequence[LayerTiming]) -> Iterable[str]:
     heavy = holding_half(timing.layers, lambda layer: layer.seconds or 0)
     if heavy:
         more = f" and {len(heavy) - 3:,} more" if len(heavy) > 3 else ""
@@ -139,8 +150,8 @@ def _layer_notes(timing: Timing, shown: Sequence[LayerTiming]) -> Iterable[str]:
         yield f"the layers' time by what bounds them: {', '.join(by_bound)}"
     yield _roof_words(timing.roof)
     yield (
-        f"bound by compute or memory: the layer reaches {100 * NEAR_THE_ROOF:.0f} % of that part of the roof; cache: over "
-        f"{100 * FASTER_THAN_MEMORY:.0f} % of the memory's rate; too short: below {TIMES_THE_SHORTEST} times the "
+        f"bound by compute or memory: the layer reaches {100 * NEAR_THE_ROOF:.0f} % of that part of the roof; cache: "
+        f"over {100 * FASTER_THAN_MEMORY:.0f} % of the memory's rate; too short: below {TIMES_THE_SHORTEST} times the "
         f"{_short(timing.roof.shortest_seconds)} that one element takes"
     )
     yield (
@@ -149,28 +160,36 @@ def _layer_notes(timing: Timing, shown: Sequence[LayerTiming]) -> Iterable[str]:
     )
     if timing.compiled is not None:
         yield "torch.compile fuses layers, so their times are those of the network as it is, not compiled"
-    hidden = len(timing.layers) - len(shown)
-    if hidden:
-        yield f"not shown: {hidden:,} layers that only look at their input anew and move nothing (--all shows them)"
+    kinds = Counter(layer.row.kind for layer in hidden)
+    if kinds:
+        counted = ", ".join(f"{kind} ×{n:,}" for kind, n in kinds.items())
+        yield f"not shown: {counted} (they look at their input anew and move nothing; --all shows them)"
     yield from _noise(timing)
 
 
 def _roof_words(roof: Roof) -> str:
+    memory = f"{human(round(roof.bytes_per_second), MEMORY_UNITS)}/s"
     return (
         f"roof, measured in this run: matrix product {_macs_rate(roof.matmul_macs_per_second)}, convolution "
-        f"{_macs_rate(roof.conv_macs_per_second)}, memory (copy or sum) {human(round(roof.bytes_per_second), MEMORY_UNITS)}/s"
+        f"{_macs_rate(roof.conv_macs_per_second)}, memory (copy or sum) {memory}"
     )
 
 
 def _noise(timing: Timing) -> Iterable[str]:
     best, name = timing.best, printable(timing.report.architecture)
-    counted = f"{len(best.seconds):,} repetitions"
+    counted = f"{len(best.seconds):,} repetition{'s' if len(best.seconds) > 1 else ''}"
     if best.spread is None:
-        yield f"{name}: {counted} are too few to tell the noise"
+        yield f"of {counted} no spread can be told"
     elif best.is_noisy:
         yield (
             f"warning: {name} is noisy: over {counted} the middle half of the times spreads over "
-            f"{_spread(best)} % of the median (more than {100 * NOISY:.0f} %); something else keeps the device busy"
+            f"{_spread(best)} % of the median (more than {100 * NOISY:.0f} %)"
+        )
+
+    if timing.is_disturbed:
+        yield (
+            f"warning: while {name} ran, the system gave the processor to other work "
+            f"{timing.preemptions_per_second:,.0f} times a second: all times are those of a busy machine"
         )
 
 

@@ -50,12 +50,14 @@ def timed(clock: Clock, work: Work) -> float:
 
 def _rate(clock: Clock, of_size: Callable[[int], tuple[Work, int]]) -> float:
     """The multiply-adds a second of work that is made larger until it takes long enough."""
-    size = SMALLEST
+    size, rate = SMALLEST, 0.0
     while True:
         work, macs = of_size(size)
         work()
-        if timed(clock, work) >= LONG_ENOUGH_SECONDS or size >= LARGEST:
-            return macs / _best(clock, work)
+        seconds = _best(clock, work)
+        rate = max(rate, macs / seconds)
+        if seconds >= LONG_ENOUGH_SECONDS or size >= LARGEST:
+            return rate
         size *= 2
 
 

@@ -21,10 +21,12 @@ from archcalc.torch_backend.roof import measured_roof, timed
 from archcalc.torch_backend.verify import memory_needed
 from archcalc.units import MEMORY_UNITS, human
 
-FEWEST, MOST, BUDGET_SECONDS = 5, 100, 5.0
+FEWEST, MOST, BUDGET_SECONDS = 5, 1000, 5.0
 """Where the number of repetitions is left open: at least and at most so many, and no new one after this time."""
+LONG_ENOUGH_SECONDS = 0.2
+"""In a shorter time, a single preemption would look like many a second."""
 FAILURES = (*REFUSALS, MemoryError)
-SMALLER = "a smaller --batch would do"
+SMALLER = "a smaller --batch or --input takes less"
 
 
 class Repetitions(NamedTuple):
@@ -79,14 +81,32 @@ def time_network(
                 model(x)
                 if compiled is not None:
                     compiled(x)
+            started, before = time.monotonic(), preemptions()
             for _ in repetitions.rounds():
                 wholes.append(timed(clock, lambda: model(x)))
                 if compiled is not None:
                     compileds.append(timed(clock, lambda: compiled(x)))
                 layers.append(_layer_seconds(model, x, clock))
+            disturbed = _a_second(before, preemptions(), time.monotonic() - started)
     runs = map(_run, zip(*layers, strict=True), bytes_moved)
     rows = tuple(LayerTiming(row, run, roof) for row, run in zip(report.layers, runs, strict=True))
-    return Timing(report, rows, roof, Samples(tuple(wholes)), Samples(tuple(compileds)) if compileds else None)
+    compiled_samples = Samples(tuple(compileds)) if compileds else None
+    return Timing(report, rows, roof, Samples(tuple(wholes)), compiled_samples, disturbed)
+
+
+def preemptions() -> int | None:
+    """How often the system has so far taken the processor from this process; None where it does not count."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # there is none on Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def _a_second(before: int | None, after: int | None, seconds: float) -> float | None:
+    if before is None or after is None or seconds < LONG_ENOUGH_SECONDS:
+        return None
+    return (after - before) / seconds
 
 
 def roof_of(device: str, dtype: str) -> Roof:
@@ -243,7 +263,14 @@ def _named(architecture: str) -> Iterator[None]:
 
 def _failure(where: str, error: Exception, device: str) -> PyTorchError:
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or re.search(r"(out of|allocate) memory", str(error)):
-        asked = re.search(r"tried to allocate ([\d.]+ \w+)", str(error), flags=re.IGNORECASE)
-        size = f": {asked[1]} were asked for" if asked else ""
-        return PyTorchError(f"{where}: out of memory on {device}{size}", hint=SMALLER)
+        return PyTorchError(f"{where}: out of memory on {device}{_asked_for(str(error))}", hint=SMALLER)
     return PyTorchError(f"{where}: PyTorch failed: {words(error)}")
+
+
+def _asked_for(text: str) -> str:
+    """What PyTorch says how much memory it could not get, or nothing."""
+    found = re.search(r"tried to allocate ([\d.]+) (\w+)", text, flags=re.IGNORECASE)
+    if not found:
+        return ""
+    number, symbol = found.groups()
+    return f": {human(int(number), MEMORY_UNITS) if symbol == 'bytes' else f'{number} {symbol}'} were asked for"
