@@ -81,7 +81,7 @@ def networks_grid(timings: Sequence[Timing], roof: Roof, caption: str) -> Grid:
     notes = (
         "spread: the middle half of the times, as a share of the median; memory-bound: of the time of the layers",
         _roof_words(roof),
-        *dict.fromkeys(words for timing in timings for words in _noise(timing)),
+        *_noise(timings),
     )
     grid = Grid(NETWORK_COLUMNS, rows, caption=caption, notes=notes)
     names = [column.name for column in NETWORK_COLUMNS]
@@ -164,7 +164,7 @@ def _layer_notes(timing: Timing, hidden: Sequence[LayerTiming]) -> Iterable[str]
     if kinds:
         counted = ", ".join(f"{kind} ×{n:,}" for kind, n in kinds.items())
         yield f"not shown: {counted} (they look at their input anew and move nothing; --all shows them)"
-    yield from _noise(timing)
+    yield from _noise([timing])
 
 
 def _roof_words(roof: Roof) -> str:
@@ -175,22 +175,30 @@ def _roof_words(roof: Roof) -> str:
     )
 
 
-def _noise(timing: Timing) -> Iterable[str]:
-    best, name = timing.best, printable(timing.report.architecture)
-    counted = f"{len(best.seconds):,} repetition{'s' if len(best.seconds) > 1 else ''}"
-    if best.spread is None:
-        yield f"of {counted} no spread can be told"
-    elif best.is_noisy:
+def _noise(timings: Sequence[Timing]) -> Iterable[str]:
+    for n in sorted({len(t.best.seconds) for t in timings if t.best.spread is None}):
+        yield f"of {n:,} repetition{'s' if n > 1 else ''} no spread can be told"
+    noisy = [timing for timing in timings if timing.best.is_noisy]
+    if noisy:
+        most = max((timing.best for timing in noisy), key=lambda samples: samples.spread or 0)
+        spread = f"{_up_to(noisy)}{_spread(most)} % of the median, more than {100 * NOISY:.0f} %"
+        yield f"warning: noise in {_first(noisy)}: the middle half of the times spreads over {spread}"
+    busy = [timing for timing in timings if timing.is_disturbed]
+    if busy:
+        most_often = max(timing.preemptions_per_second or 0 for timing in busy)
         yield (
-            f"warning: {name} is noisy: over {counted} the middle half of the times spreads over "
-            f"{_spread(best)} % of the median (more than {100 * NOISY:.0f} %)"
+            f"warning: while {_first(busy)} ran, the system gave the processor to other work {_up_to(busy)}"
+            f"{most_often:,.0f} times a second: the times are those of a busy machine; fewer --threads may help"
         )
 
-    if timing.is_disturbed:
-        yield (
-            f"warning: while {name} ran, the system gave the processor to other work "
-            f"{timing.preemptions_per_second:,.0f} times a second: all times are those of a busy machine"
-        )
+
+def _first(timings: Sequence[Timing]) -> str:
+    more = f" and {len(timings) - 3:,} more" if len(timings) > 3 else ""
+    return printable(", ".join(timing.report.architecture for timing in timings[:3])) + more
+
+
+def _up_to(timings: Sequence[Timing]) -> str:
+    return "up to " if len(timings) > 1 else ""
 
 
 def _macs_rate(macs_per_second: float) -> str:
