@@ -8,13 +8,14 @@ INTEGERS = ("int8",)
 
 
 class Unit(NamedTuple):
-    """What one of the unit is worth, in bytes or in plain counts."""
+    """What one of the unit is worth, in bytes, in nanoseconds or in plain counts."""
 
     symbol: str
     worth: int
 
 
 MEMORY_UNITS = (Unit("bytes", 1), Unit("KB", 1024), Unit("MB", 1024**2), Unit("GB", 1024**3), Unit("TB", 1024**4))
+TIME_UNITS = (Unit("ns", 1), Unit("µs", 10**3), Unit("ms", 10**6), Unit("s", 10**9))
 COUNT_UNITS = (Unit("", 1), Unit("k", 10**3), Unit("M", 10**6), Unit("G", 10**9), Unit("T", 10**12))
 
 
@@ -60,4 +61,4 @@ def percent(part: int, whole: int, decimals: int = 0) -> str:
     return f"{in_unit(100 * part, whole, decimals)} %" if whole else "–"
 
 
-_UNITS = {u.symbol: u for u in (*MEMORY_UNITS, *COUNT_UNITS)}
+_UNITS = {u.symbol: u for u in (*MEMORY_UNITS, *TIME_UNITS, *COUNT_UNITS)}

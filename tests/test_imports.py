@@ -31,6 +31,7 @@ def command(*arguments: str) -> str:
         (command("--version"), HEAVY | PRETTY | {"yaml", "msgspec"}),
         (command("--help"), HEAVY | PRETTY),
         (command("verify", "--help"), HEAVY | PRETTY),
+        (command("bench", "--help"), HEAVY | PRETTY),
     ],
 )
 def test_nothing_is_loaded_before_it_is_needed(code: str, unwanted: set[str]) -> None:

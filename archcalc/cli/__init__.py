@@ -33,6 +33,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "schema": "archcalc.cli.schema:schema",
         "reproduce": "archcalc.cli.reproduce:reproduce",
         "verify": "archcalc.cli.verify:verify",
+        "bench": "archcalc.cli.bench:bench",
     },
 )
 @click.version_option(__version__, "-V", "--version", prog_name="archcalc", message="%(prog)s %(version)s")

@@ -1,7 +1,8 @@
 """What the lecture reads off its table: where the memory, the parameters and the FLOPs are."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from archcalc.errors import printable
 from archcalc.render.columns import COSTS, MAIN_COSTS, PEAKS
@@ -9,6 +10,7 @@ from archcalc.report import LayerReport, Report
 from archcalc.units import INTEGERS, MEMORY_UNITS, human, percent
 
 WORTH_NAMING = 0.05
+Thing = TypeVar("Thing")
 _OF = {"memory": "the memory", "params": "the parameters", "flops": "the FLOPs"}
 
 
@@ -25,13 +27,23 @@ def heaviest(rows: Sequence[LayerReport], cost: str) -> tuple[LayerReport, ...]:
     >>> [row.name for row in heaviest(analyze(load("alexnet")).layers, "flops")]
     ['conv2', 'conv4']
     """
-    target, held, last = total(rows, cost) / 2, 0, 0
+    return holding_half(rows, lambda row: COSTS[cost](row) or 0)
+
+
+def holding_half(things: Iterable[Thing], worth: Callable[[Thing], Any]) -> tuple[Thing, ...]:
+    """The fewest things that together are worth at least half of all, most first; a tie is not split.
+
+    >>> holding_half([1, 5, 3, 2], float)
+    (5, 3)
+    """
+    ordered = sorted(things, key=worth, reverse=True)
+    target, held, last = sum(map(worth, ordered)) / 2, 0, 0  # integers stay exact
     found = []
-    for row in sorted(rows, key=lambda row: -(COSTS[cost](row) or 0)):
-        value = COSTS[cost](row) or 0
+    for thing in ordered:
+        value = worth(thing)
         if (held >= target and value < last) or value == 0:
             break
-        found.append(row)
+        found.append(thing)
         held, last = held + value, value
     return tuple(found)
 

@@ -19,10 +19,12 @@ from archcalc.spec.expand import expand
 from archcalc.spec.expression import Value
 from archcalc.spec.graph import INPUT, Graph, Node, holding_indices, outputs
 from archcalc.torch_backend.layer import call, module_of
+from archcalc.units import MEMORY_UNITS, human
 
 REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
 """What PyTorch raises for a layer that does not fit. A TypeError would mean that a twin's data are wrong."""
 DRY_BATCH = 2
+SMALLER = "a smaller batch or input takes less; the meta device, where a command knows it, takes none"
 
 
 class RefusalError(ArchcalcError):
@@ -156,14 +158,21 @@ def words(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def failure(where: str, error: Exception) -> PyTorchError:
+def failure(where: str, error: Exception, device: str) -> PyTorchError:
     """PyTorch's error in one line; of one about memory, how much was asked for and what would do."""
     said = words(error)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in said:
-        asked = re.search(r"[Tt]ried to allocate (\d[\d.]* \w+)", said)
-        amount = f" when asked for {asked[1]}" if asked else ""
-        return PyTorchError(f"{where}: out of memory{amount}: a smaller batch or the meta device would do")
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or re.search(r"(out of|allocate) memory", said):
+        return PyTorchError(f"{where}: out of memory on {device}{_asked_for(said)}", hint=SMALLER)
     return PyTorchError(f"{where}: PyTorch failed: {said}")
+
+
+def _asked_for(said: str) -> str:
+    """What PyTorch says how much memory it could not get, or nothing."""
+    found = re.search(r"tried to allocate ([\d.]+) (\w+)", said, flags=re.IGNORECASE)
+    if not found:
+        return ""
+    number, symbol = found.groups()
+    return f": {human(int(number), MEMORY_UNITS) if symbol == 'bytes' else f'{number} {symbol}'} were asked for"
 
 
 def freed_after(graph: Graph) -> list[tuple[int, ...]]:

@@ -37,7 +37,7 @@ def measure(
             if device == "cuda":
                 torch.cuda.synchronize()  # what fails on it is raised here at the latest
         except (*REFUSALS, MemoryError) as error:
-            raise failure(watch.running, error) from error
+            raise failure(watch.running, error, device) from error
     return tuple(watch.measurements)
 
 
@@ -55,7 +55,7 @@ def made(graph: Graph, *, device: str, batch: int, dtype: str, seed: int) -> Ite
             with torch.device(device):
                 x = random_input(graph, batch)
         except (*REFUSALS, MemoryError) as error:
-            raise failure("the model", error) from error
+            raise failure("the model", error, device) from error
         yield model, x.to(number) if x.is_floating_point() else x
 
 

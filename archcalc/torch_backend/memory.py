@@ -41,16 +41,16 @@ def _kept(model: Network, x: Tensor) -> tuple[int, ...]:
     seen = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}
     kept: list[Tensor] = []  # alive, so that no later storage is taken for an earlier one
 
-    with _following(model) as running:
+    with _following(model, x.device.type) as running:
 
-        def pack(tensor: Tensor) -> Tensor:
+        def pack(tensor: Tensor) -> None:
+            # Nothing goes back to autograd: an output that it kept in a hook would hold itself, and never be freed.
             if _storage(tensor) not in seen:
                 seen.add(_storage(tensor))
                 kept.append(tensor.detach())
                 found[running()] += tensor.untyped_storage().nbytes()
-            return tensor
 
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda nothing: nothing):
             model(x)
     return tuple(found)
 
@@ -64,7 +64,7 @@ def _peak(model: Network, x: Tensor, device: str) -> tuple[int, int | None]:
         before = torch.cuda.memory_allocated() - x.untyped_storage().nbytes()
     alive = _Alive((*model.parameters(), *model.buffers()))
     alive.note([x])
-    with torch.no_grad(), _following(model), alive:
+    with torch.no_grad(), _following(model, device), alive:
         model(x)
     return alive.most, torch.cuda.max_memory_allocated() - before if device == "cuda" else None
 
@@ -96,7 +96,7 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, a
 
 
 @contextlib.contextmanager
-def _following(model: Network) -> Iterator[Callable[[], int]]:
+def _following(model: Network, device: str) -> Iterator[Callable[[], int]]:
     """While it lasts, tells which layer of a network runs; an error of PyTorch's is raised with that layer's name."""
     position = 0
 
@@ -113,7 +113,7 @@ def _following(model: Network) -> Iterator[Callable[[], int]]:
         try:
             yield lambda: position
         except (*REFUSALS, MemoryError) as error:
-            raise failure(model.steps[position].path, error) from error
+            raise failure(model.steps[position].path, error, device) from error
 
 
 def _storage(tensor: Tensor) -> int:

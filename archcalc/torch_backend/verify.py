@@ -46,7 +46,9 @@ def verify(
         layers = compare(report, measurements, in_memory, on)
         found = None if in_memory is None else compare_memory(report, in_memory)
     except (RefusalError, PyTorchError) as error:
-        failure, refused = error.problems[0].message, isinstance(error, RefusalError)
+        (problem,) = error.problems
+        failure = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
+        refused = isinstance(error, RefusalError)
     return Verification(report, layers, on, time.perf_counter() - started, note, failure, refused, found)
 
 

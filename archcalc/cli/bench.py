@@ -1,0 +1,133 @@
+"""`archcalc bench`."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.options import batch_option, input_option, set_option
+from archcalc.verification import DEVICES, DTYPES
+
+if TYPE_CHECKING:
+    from archcalc.timing import Roof, Timing
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS)
+@click.argument("specs", nargs=-1, required=True, metavar="NAME|FILE|-...")
+@click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    metavar="[auto|cpu|cuda|mps]",
+    help="Where to run.",
+)
+@batch_option
+@click.option(
+    "--dtype",
+    type=click.Choice(DTYPES),
+    default="float32",
+    show_default=True,
+    help="Type of the parameters and activations.",
+)
+@input_option
+@set_option
+@click.option("--compile", is_flag=True, help="Time the whole network compiled by torch.compile, too.")
+@click.option("--threads", type=click.IntRange(1, 4096), help="How many threads of the CPU PyTorch uses.")
+@click.option(
+    "--repeat", type=click.IntRange(1, 10**6), help="How often to run; by default 5 to 1000 times, as 5 seconds allow."
+)
+@click.option(
+    "--warm-up", type=click.IntRange(0, 10**6), default=3, show_default=True, help="How often to run untimed before."
+)
+@click.option("--all", "all_", is_flag=True, help="Show the layers that move nothing, such as flatten, too.")
+@click.option("--json", "json_", is_flag=True, help="All times and what they were taken with, as JSON.")
+@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+def bench(
+    specs: tuple[str, ...],
+    device: str,
+    batch: int,
+    dtype: str,
+    input: tuple[int, ...] | None,
+    assignments: tuple[tuple[str, Any], ...],
+    compile: bool,
+    threads: int | None,
+    repeat: int | None,
+    warm_up: int,
+    all_: bool,
+    json_: bool,
+    output: str | None,
+) -> None:
+    """Time architectures in PyTorch: of one every layer, of several a line each.
+
+    Times are medians over repetitions in eval mode. Beside them stand the multiply-adds of a layer and the bytes that
+    it must at least move: its inputs, output and parameters, each once. What bounds a layer (compute, memory, or
+    neither) follows from the fastest that the device does a large matrix product, a large convolution, and a run
+    through memory, timed just before. `*` marks the layers that together take at least half of the time. Needs
+    `pip install "archcalc[torch]"`.
+    """
+    from archcalc.cli.progress import with_progress
+    from archcalc.engine import analyze_graph
+    from archcalc.errors import SettingError
+    from archcalc.spec.catalogue import find
+
+    if device == "meta":
+        raise SettingError(
+            "the meta device computes shapes without data: there is nothing to time", hint="--device auto"
+        )
+    vars_ = dict(assignments)
+    pairs = [analyze_graph(find(s), input=input, batch=batch, dtype=dtype, vars=vars_) for s in specs]
+    from archcalc.torch_backend import timing as backend
+    from archcalc.torch_backend.devices import chosen_device, environment
+
+    on = chosen_device(device)
+    repetitions = backend.Repetitions(warm_up, repeat)
+    with backend.threads(threads) as used:
+        roof = backend.roof_of(on, dtype)
+        found = [
+            backend.time_network(graph, report, roof, device=on, repetitions=repetitions, compile=compile)
+            for graph, report in with_progress(pairs, ticking=False)
+        ]
+    taken_with = {**environment(on), "threads": used}
+    if json_:
+        settings = {
+            "device": on,
+            "batch": batch,
+            "dtype": dtype,
+            "vars": vars_,
+            "compile": compile,
+            "warm_up": warm_up,
+            "repeat": repeat,
+        }
+        _write_json(found, settings, taken_with, roof, output)
+        return
+    from archcalc.render.output import print_grid
+    from archcalc.render.timing import caption, layers_grid, networks_grid
+
+    words = caption(found[0], taken_with)
+    grid = networks_grid(found, roof, words) if len(found) > 1 else layers_grid(found[0], words, all_layers=all_)
+    print_grid(grid, "table", output)
+
+
+def _write_json(
+    found: list["Timing"], settings: dict[str, Any], taken_with: dict[str, Any], roof: "Roof", output: str | None
+) -> None:
+    from datetime import UTC, datetime
+
+    import msgspec
+
+    from archcalc._version import __version__
+    from archcalc.render.data import as_json
+    from archcalc.render.output import write
+    from archcalc.timing import SCHEMA_VERSION
+
+    whole = {
+        "schema_version": SCHEMA_VERSION,
+        "archcalc": __version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": taken_with,
+        "settings": settings,
+        "roof": msgspec.structs.asdict(roof),
+        "architectures": [timing.to_dict() for timing in found],
+    }
+    write(as_json(whole), output)

@@ -1,0 +1,259 @@
+"""Forward passes of PyTorch against a clock: the whole network, and every layer of it between hooks."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from archcalc.errors import printable
+from archcalc.report import Report
+from archcalc.spec.graph import Graph, Node
+from archcalc.timing import LayerRun, LayerTiming, Roof, Samples, Timing
+from archcalc.torch_backend.build import REFUSALS, SMALLER, Network, PyTorchError, build, failure, random_input
+from archcalc.torch_backend.clocks import Clock, clock_of
+from archcalc.torch_backend.devices import free_memory
+from archcalc.torch_backend.roof import measured_roof, timed
+from archcalc.torch_backend.verify import memory_needed
+from archcalc.units import MEMORY_UNITS, human
+
+FEWEST, MOST, BUDGET_SECONDS = 5, 1000, 5.0
+"""Where the number of repetitions is left open: at least and at most so many, and no new one after this time."""
+LONG_ENOUGH_SECONDS = 0.2
+"""In a shorter time, a single preemption would look like many a second."""
+FAILURES = (*REFUSALS, MemoryError)
+
+
+class Repetitions(NamedTuple):
+    """How often to run: `warm_up` times untimed, then `repeat` times, or as often as the budget allows (None)."""
+
+    warm_up: int = 3
+    repeat: int | None = None
+
+    def rounds(self, now: Callable[[], float] = time.monotonic) -> Iterator[int]:
+        """The numbers of the timed rounds; `now` gives seconds.
+
+        >>> list(Repetitions(repeat=3).rounds())
+        [0, 1, 2]
+        """
+        started, done = now(), 0
+        while done < self.repeat if self.repeat is not None else self._has_room(done, now() - started):
+            yield done
+            done += 1
+
+    def _has_room(self, done: int, seconds: float) -> bool:
+        return done < FEWEST or (done < MOST and seconds < BUDGET_SECONDS)
+
+
+def time_network(
+    graph: Graph,
+    report: Report,
+    roof: Roof,
+    *,
+    device: str = "cpu",
+    repetitions: Repetitions | None = None,
+    compile: bool = False,
+    clock: Clock | None = None,
+    seed: int = 0,
+) -> Timing:
+    """The times of a graph at the settings of its report, in eval mode and without gradients.
+
+    Every round runs the network once as it is, once compiled where that is asked for, and once between hooks for the
+    times of the layers, so that what disturbs the machine for a while disturbs all of them.
+
+    Raises PyTorchError where it cannot be run, with the layer where that is known.
+    """
+    repetitions, clock = repetitions or Repetitions(), clock or clock_of(device)
+    settings = report.settings
+    _check_memory(report, device)
+    with _named(report.architecture), torch.inference_mode():
+        model, x = _model_and_input(graph, device, settings.batch, settings.dtype, seed)
+        bytes_moved = _bytes_moved(graph, model, x, device, clock)  # it runs first: what fails, fails in a known layer
+        compiled = _compiled(model, x) if compile else None
+        wholes, compileds, layers = list[float](), list[float](), list[list[float | None]]()
+        with _failing_on(device, "a forward pass"):
+            for _ in range(repetitions.warm_up):
+                model(x)
+                if compiled is not None:
+                    compiled(x)
+            started, before = time.monotonic(), preemptions()
+            for _ in repetitions.rounds():
+                wholes.append(timed(clock, lambda: model(x)))
+                if compiled is not None:
+                    compileds.append(timed(clock, lambda: compiled(x)))
+                layers.append(_layer_seconds(model, x, clock))
+            disturbed = _a_second(before, preemptions(), time.monotonic() - started)
+    runs = map(_run, zip(*layers, strict=True), bytes_moved)
+    rows = tuple(LayerTiming(row, run, roof) for row, run in zip(report.layers, runs, strict=True))
+    compiled_samples = Samples(tuple(compileds)) if compileds else None
+    return Timing(report, rows, roof, Samples(tuple(wholes)), compiled_samples, disturbed)
+
+
+def preemptions() -> int | None:
+    """How often the system has so far taken the processor from this process; None where it does not count."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # there is none on Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def _a_second(before: int | None, after: int | None, seconds: float) -> float | None:
+    if before is None or after is None or seconds < LONG_ENOUGH_SECONDS:
+        return None
+    return (after - before) / seconds
+
+
+def roof_of(device: str, dtype: str) -> Roof:
+    """What the device gives now; raises PyTorchError where it cannot do the operations that tell it."""
+    with _failing_on(device, "the calibration"):
+        return measured_roof(device, dtype)
+
+
+@contextlib.contextmanager
+def threads(number: int | None) -> Iterator[int]:
+    """Let PyTorch use this many threads of the CPU for a while (None: as many as it does); gives how many it uses."""
+    before = torch.get_num_threads()
+    try:
+        if number is not None:
+            torch.set_num_threads(number)
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check_memory(report: Report, device: str) -> None:
+    """Raise PyTorchError for what would not fit the CPU's memory, which ends a process rather than raise an error."""
+    free = free_memory(device) if device == "cpu" else None
+    if free is None or (needed := memory_needed(report)) <= free:
+        return
+    short = f"it needs about {human(needed, MEMORY_UNITS)} of memory, {human(free, MEMORY_UNITS)} are free"
+    raise PyTorchError(f"{report.architecture}: {short}", hint=SMALLER)
+
+
+def _model_and_input(graph: Graph, device: str, batch: int, dtype: str, seed: int) -> tuple[Network, Tensor]:
+    number = getattr(torch, dtype)
+    with _failing_on(device, "making the model"), torch.random.fork_rng(devices=[]):
+        # Made on the CPU and moved, so that no other generator is touched.
+        torch.default_generator.manual_seed(seed)
+        model = build(graph).eval().to(device=device, dtype=number)
+        x = random_input(graph, batch)
+        return model, x.to(device=device, dtype=number if x.is_floating_point() else None)
+
+
+def _run(seconds: Sequence[float | None], bytes_moved: int | None) -> LayerRun:
+    ran = tuple(second for second in seconds if second is not None)
+    return LayerRun(Samples(ran), bytes_moved) if ran else LayerRun()
+
+
+def _layer_seconds(model: Network, x: Tensor, clock: Clock) -> list[float | None]:
+    """The seconds of every layer in one pass; None of one that does not run."""
+    starts, ends = dict[int, Any](), dict[int, Any]()
+
+    def before(position: int) -> None:
+        starts[position] = clock.mark()
+
+    def after(position: int, *_: object) -> None:
+        ends[position] = clock.mark()
+
+    with _hooks(model, before, after):
+        clock.wait()
+        model(x)
+        clock.wait()
+    return [clock.seconds(starts[i], ends[i]) if i in ends else None for i in range(len(model.steps))]
+
+
+def _bytes_moved(graph: Graph, model: Network, x: Tensor, device: str, clock: Clock) -> list[int | None]:
+    """The bytes that every layer must at least move, off the tensors of one pass; None of one that does not run."""
+    found: list[int | None] = [None] * len(graph.nodes)
+    running = 0
+
+    def before(position: int) -> None:
+        nonlocal running
+        running = position
+
+    def after(position: int, module: nn.Module, inputs: Sequence[Tensor], outputs: Any) -> None:
+        result = graph.nodes[position].layer.torch.result
+        found[position] = bytes_of(
+            graph.nodes[position], module, inputs, outputs if result is None else outputs[result]
+        )
+
+    try:
+        with _hooks(model, before, after):
+            model(x)
+        clock.wait()  # what fails on the device is raised here at the latest
+    except FAILURES as error:
+        raise failure(graph.nodes[running].name, error, device) from error
+    return found
+
+
+def bytes_of(node: Node, module: nn.Module, inputs: Sequence[Tensor], output: Tensor) -> int:
+    """The bytes that a layer must at least move: its inputs, its output, and the parameters and buffers that it reads.
+
+    Of a table no more is read than goes into the output, and a view of an input moves nothing.
+    """
+    different = {id(tensor): tensor for tensor in inputs}.values()
+    if any(tensor.untyped_storage().data_ptr() == output.untyped_storage().data_ptr() for tensor in different):
+        return 0
+    written = output.nbytes
+    # A scalar buffer counts batches in training.
+    held = [*module.parameters(), *(buffer for buffer in module.buffers() if buffer.dim())]
+    read = sum(tensor.nbytes for tensor in held)
+    if node.layer.indices_below is not None:
+        read = min(read, written)
+    return sum(map(_nbytes, different)) + read + written
+
+
+def _nbytes(tensor: Tensor) -> int:
+    """The bytes of a tensor; what is only repeated along an axis is there once."""
+    distinct = math.prod(size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride)
+    return distinct * tensor.element_size()
+
+
+@contextlib.contextmanager
+def _hooks(model: Network, before: Callable[[int], None], after: Callable[..., None]) -> Iterator[None]:
+    """Call `before(position)` and `after(position, module, inputs, outputs)` around every layer that runs."""
+    with contextlib.ExitStack() as attached:
+        for position, step in enumerate(model.steps):
+            module = model.get_submodule(step.path)
+            enter = module.register_forward_pre_hook(lambda *_, position=position: before(position))
+            leave = module.register_forward_hook(lambda *seen, position=position: after(position, *seen))
+            attached.callback(enter.remove)
+            attached.callback(leave.remove)
+        yield
+
+
+def _compiled(model: Network, x: Tensor) -> Callable[[Tensor], Any]:
+    """The network as torch.compile makes it; it is compiled when it first runs."""
+    try:
+        compiled = torch.compile(model)
+        compiled(x)
+    except Exception as error:  # a compiler and what it calls raise what they like
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        message = f"torch.compile failed: {printable(first)}"
+        raise PyTorchError(
+            message, hint="it needs a C++ compiler, and on a GPU Triton; or leave out --compile"
+        ) from error
+    return compiled
+
+
+@contextlib.contextmanager
+def _failing_on(device: str, what: str) -> Iterator[None]:
+    """Turn what PyTorch raises into one clear line."""
+    try:
+        yield
+    except FAILURES as error:
+        raise failure(what, error, device) from error
+
+
+@contextlib.contextmanager
+def _named(architecture: str) -> Iterator[None]:
+    """Put the architecture's name before what goes wrong."""
+    try:
+        yield
+    except PyTorchError as error:
+        (problem,) = error.problems
+        raise PyTorchError(f"{architecture}: {problem.message}", hint=problem.hint) from error
