@@ -15,9 +15,8 @@ COSTS: Mapping[str, Callable[[LayerReport], int | None]] = {
     "macs": lambda row: row.macs,
     "flops": lambda row: row.flops,
     "memory": lambda row: row.memory_bytes,
-    "saved": lambda row: row.saved_for_backward_bytes,
 }
-"""What is compared of two rows; what is `live` changes with every layer around."""
+"""What is compared of two rows. What is alive, and what training keeps of a row, depends on its neighbours."""
 
 Pair: TypeAlias = tuple[LayerReport | None, LayerReport | None]
 ChangeKind: TypeAlias = Literal["added", "removed", "changed", "renamed"]

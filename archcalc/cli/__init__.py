@@ -32,6 +32,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "kinds": "archcalc.cli.kinds:kinds_",
         "schema": "archcalc.cli.schema:schema",
         "reproduce": "archcalc.cli.reproduce:reproduce",
+        "diff": "archcalc.cli.diff:diff",
         "verify": "archcalc.cli.verify:verify",
         "bench": "archcalc.cli.bench:bench",
     },

@@ -1,0 +1,196 @@
+"""`archcalc diff`."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.options import settings_options
+from archcalc.errors import ArchcalcError, SettingError
+
+if TYPE_CHECKING:
+    from archcalc.diff import ReportDiff
+
+FORMATS = ("table", "json", "markdown")
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS)
+@click.argument("arguments", nargs=-1, metavar="[BASE[..HEAD]] [PATHS]...")
+@click.option("--base", metavar="REVISION", help="The git revision to compare with; all arguments are then paths.")
+@click.option("--compare-to", type=click.Path(), metavar="REPORT", help="A JSON report to compare one spec with.")
+@settings_options
+@click.option("--all", "all_", is_flag=True, help="Show every layer that changed, not the heaviest 20 of each spec.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="Output format; by default a table.")
+@click.option("--json", "json_", is_flag=True, help="Short for --format json.")
+@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+def diff(
+    arguments: tuple[str, ...],
+    base: str | None,
+    compare_to: str | None,
+    assignments: tuple[tuple[str, Any], ...],
+    all_: bool,
+    format_: str | None,
+    json_: bool,
+    output: str | None,
+    **settings: Any,
+) -> None:
+    """Show what a change of specs does to what they cost: totals, and layer by layer.
+
+    Without arguments, the specs of this folder are compared with the commit where the branch left the default branch.
+    BASE is another branch, tag or commit: compared is what HEAD and the work tree changed since they left it. With
+    BASE..HEAD it is just these two. PATHS, files or folders, leave out all others. Nothing is checked out.
+
+    Two specs, files or shipped names, are compared with each other: archcalc diff old.yaml new.yaml. A file of a family
+    is compared variant by variant, and a spec that extends a changed one changes with it.
+
+    Exits with 0 whatever changed, and with 2 if a spec cannot be read or git cannot tell the base; what could be
+    compared is shown all the same.
+    """
+    from archcalc.history import History
+
+    if json_ and format_ not in (None, "json"):
+        raise SettingError(f"--json and --format {format_} contradict", hint="give one of them")
+    form = format_ or ("json" if json_ else "markdown" if (output or "").endswith(".md") else "table")
+    settings["vars"] = dict(assignments)
+    if compare_to is not None:
+        found, against = History((_with_report(arguments, compare_to, settings),), (), ()), compare_to
+    elif base is None and len(arguments) == 2 and all(map(_is_spec, arguments)):
+        found, against = History((_two(*arguments, settings),), (), ()), ""
+    else:
+        found, against = _since(arguments, base, settings)
+    _write(found, _caption(settings, against), form, all_, output)
+    if found.problems:
+        raise ArchcalcError(problems=found.problems)
+
+
+def _is_spec(what: str) -> bool:
+    """Whether an argument names a spec: a file, or a shipped one that is no revision of git as well."""
+    from archcalc.revisions import Repository
+    from archcalc.spec.catalogue import FILE, names
+
+    if FILE.fullmatch(what) or os.path.isfile(what):
+        return True
+    if what not in names():
+        return False
+    try:
+        if Repository().has_revision(what):
+            hint = f"--base {what} for the revision, or refs/heads/{what}"
+            raise SettingError(f"{what!r} is a shipped architecture and a revision of git", hint=hint)
+    except SettingError as error:
+        if "shipped" in error.problems[0].message:
+            raise
+    return True
+
+
+def _two(old: str, new: str, settings: dict[str, Any]) -> "ReportDiff":
+    from archcalc.diff import diff
+    from archcalc.engine import analyze
+    from archcalc.spec.catalogue import find
+
+    reports = [analyze(find(what), **settings) for what in (old, new)]
+    return diff(f"{old} → {new}", *reports)
+
+
+def _with_report(specs: tuple[str, ...], path: str, settings: dict[str, Any]) -> "ReportDiff":
+    import json
+
+    from archcalc.diff import diff
+    from archcalc.engine import analyze
+    from archcalc.report import Report
+    from archcalc.spec.catalogue import find
+    from archcalc.spec.files import read_file
+
+    if len(specs) != 1:
+        raise SettingError(
+            f"--compare-to is for one spec, got {len(specs)}", hint="archcalc diff NAME --compare-to FILE"
+        )
+    text = read_file(path).text
+    try:
+        before = Report.from_dict(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise SettingError(f"{path}:{error.lineno}:{error.colno}: no JSON: {error.msg}") from None
+    except SettingError as error:
+        raise SettingError(f"{path}: {error.problems[0].message}", hint=error.problems[0].hint) from None
+    return diff(specs[0], before, analyze(find(specs[0]), **settings))
+
+
+def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any]) -> tuple[Any, str]:
+    """What changed since a revision, and which one that is."""
+    from archcalc.history import compared
+    from archcalc.revisions import Repository
+
+    repository = Repository()
+    head = None
+    if base is None and arguments and not os.path.exists(arguments[0]):
+        base, arguments = arguments[0], arguments[1:]
+    if base is not None and "..." not in base and ".." in base:
+        first, _, last = base.partition("..")
+        start, head = repository.commit(first or "HEAD"), repository.commit(last or "HEAD")
+    else:
+        start = repository.merge_base(base)
+    for path in arguments:
+        if not os.path.exists(path) and not any(path in (c.before, c.after) for c in repository.changes(start, head)):
+            raise SettingError(f"there is no {path!r}, neither now nor at the base")
+    end = "the work tree" if head is None else head[:10]
+    what = (
+        f" (where HEAD left {base})"
+        if head is None and base
+        else ""
+        if head
+        else " (where HEAD left the default branch)"
+    )
+    return compared(repository, start, head, arguments, **settings), f"{start[:10]}{what} → {end}"
+
+
+def _caption(settings: dict[str, Any], against: str) -> str:
+    from archcalc.conventions import CONVENTIONS
+    from archcalc.layers.base import fmt_shape
+
+    parts = [against] if against else []
+    parts += [f"input {fmt_shape(settings['input'])}" if settings["input"] else "each spec's own input"]
+    convention = settings["convention"]
+    parts += [f"batch {settings['batch']}", settings["dtype"]]
+    parts += [f"{convention} convention: {CONVENTIONS[convention].statement}"]
+    return " · ".join(parts)
+
+
+def _write(found: Any, caption: str, form: str, all_: bool, output: str | None) -> None:
+    from archcalc.render.data import as_json
+    from archcalc.render.output import print_grid, terminal_width, write
+
+    if form == "json":
+        from archcalc._version import __version__
+        from archcalc.diff import SCHEMA_VERSION
+
+        head = {"schema_version": SCHEMA_VERSION, "archcalc": __version__, "caption": caption}
+        problems = [str(problem) for problem in found.problems]
+        specs = [one.to_dict() for one in found.diffs]
+        write(as_json({**head, "specs": specs, "notes": list(found.notes), "problems": problems}), output)
+        return
+    from archcalc.render import diff as render
+
+    if form == "markdown":
+        broken = [f"error: {problem.location or ''} {problem.message}" for problem in found.problems]
+        write(render.comment(found.diffs, caption, [*found.notes, *broken]), output)
+        return
+    from archcalc.render.text import plain
+
+    changed = [one for one in found.diffs if one.kind != "same"]
+    if not changed:
+        write("\n".join([caption, "", "no spec changed what it costs", *found.notes, ""]), output)
+        return
+    most = None if all_ else render.MOST_LAYERS
+    grids = []
+    for i, one in enumerate(changed):
+        grids.append(render.totals_grid(one, "" if i else caption))
+        if one.layers:
+            grids.append(render.layers_grid(one, most=most))
+    notes = "".join(f"\n{note}\n" for note in found.notes)
+    if output or terminal_width() is None:
+        write("\n".join(map(plain, grids)) + notes, output)
+        return
+    for i, grid in enumerate(grids):
+        write("\n" if i else "")
+        print_grid(grid, "table")
+    write(notes)
