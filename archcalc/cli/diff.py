@@ -132,15 +132,12 @@ def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any
     for path in arguments:
         if not os.path.exists(path) and not any(path in (c.before, c.after) for c in repository.changes(start, head)):
             raise SettingError(f"there is no {path!r}, neither now nor at the base")
-    end = "the work tree" if head is None else head[:10]
-    what = (
-        f" (where HEAD left {base})"
-        if head is None and base
-        else ""
-        if head
-        else " (where HEAD left the default branch)"
-    )
-    return compared(repository, start, head, arguments, **settings), f"{start[:10]}{what} → {end}"
+    left = f" (where HEAD left {base or 'the default branch'})"
+    against = f"{start[:10]} → {head[:10]}" if head else f"{start[:10]}{left} → the work tree"
+    found = compared(repository, start, head, arguments, **settings)
+    if head is None and start == repository.commit("HEAD"):
+        found = found._replace(notes=("the base is HEAD itself: only what is not committed is compared", *found.notes))
+    return found, against
 
 
 def _caption(settings: dict[str, Any], against: str) -> str:
