@@ -123,7 +123,7 @@ def test_a_broken_spec_is_told_and_the_others_are_shown(repo: Repo) -> None:
     repo.write("models/broken.yaml", SMALL)
     mended = diffed(repo, "HEAD")
     assert changes(mended)["models/broken.yaml"] == ("added", None)
-    assert "could not be read at the base" in mended["notes"][0]
+    assert any("could not be read at the base" in note for note in mended["notes"])
 
 
 def test_nothing_changed(repo: Repo) -> None:
