@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The gate in GitHub Actions: annotations of `archcalc check`, a report in the step summary, and check's exit code.
+# SPECS and ARGUMENTS hold one item a line, BASE a revision; all may be empty. No value is ever run as code.
+set -uo pipefail
+
+lines() { while IFS= read -r line; do [ -n "$line" ] && printf '%s\0' "$line"; done <<<"$1"; }
+mapfile -d '' -t specs < <(lines "${SPECS:-}")
+mapfile -d '' -t arguments < <(lines "${ARGUMENTS:-}")
+report="${RUNNER_TEMP:-$(mktemp -d)}/archcalc.md"
+base="${BASE:-${GITHUB_BASE_REF:+origin/$GITHUB_BASE_REF}}"
+
+archcalc check "${arguments[@]}" --output-format github -- "${specs[@]}"
+code=$?
+
+# The report is there before the gate shuts, whatever goes wrong with it.
+archcalc check "${arguments[@]}" --output-format markdown -- "${specs[@]}" >"$report" 2>>"$report"
+if [ -n "$base" ]; then
+  echo >>"$report"
+  if ! archcalc diff --base "$base" --format markdown >>"$report" 2>"$report.errors"; then
+    cat "$report.errors" >&2
+    { echo '```'; cat "$report.errors"; echo '```'; } >>"$report"
+    code=2
+  fi
+fi
+
+cat "$report" >>"${GITHUB_STEP_SUMMARY:-/dev/stdout}"
+{ echo "report=$report"; echo "exit-code=$code"; } >>"${GITHUB_OUTPUT:-/dev/null}"
+exit "$code"
