@@ -32,6 +32,8 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "kinds": "archcalc.cli.kinds:kinds_",
         "schema": "archcalc.cli.schema:schema",
         "reproduce": "archcalc.cli.reproduce:reproduce",
+        "compare": "archcalc.cli.compare:compare",
+        "chart": "archcalc.cli.chart:chart",
         "diff": "archcalc.cli.diff:diff",
         "verify": "archcalc.cli.verify:verify",
         "bench": "archcalc.cli.bench:bench",

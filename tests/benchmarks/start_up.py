@@ -19,6 +19,7 @@ COMMANDS = {
     "archcalc --version": ("--version",),
     "archcalc table vgg16": ("table", "vgg16"),
     "archcalc table alexnet --json": ("table", "alexnet", "--json"),
+    "archcalc compare alexnet vgg16": ("compare", "alexnet", "vgg16"),
     "archcalc list": ("list",),
     "archcalc reproduce": ("reproduce",),
 }

@@ -1,0 +1,84 @@
+"""`archcalc chart`."""
+
+import os
+from typing import Any
+
+import click
+
+from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.compare import analyzed, by_option, caption, metric_option, own_input_option
+from archcalc.cli.options import settings_options
+from archcalc.errors import SettingError
+
+PICTURES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".html": "svg", ".htm": "svg"}
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS)
+@click.argument("specs", nargs=-1, metavar="NAME|FILE...")
+@settings_options
+@own_input_option
+@metric_option
+@by_option
+@click.option("--scatter", metavar="X:Y", help="Architectures as points: two metrics, such as flops:params.")
+@click.option("--output", "-o", type=click.Path(), help="A picture: .svg, .png, .pdf or .html; without, text.")
+def chart(
+    specs: tuple[str, ...],
+    assignments: tuple[tuple[str, Any], ...],
+    own_input: bool,
+    metric: str,
+    by: Any,
+    scatter: str | None,
+    output: str | None,
+    **settings: Any,
+) -> None:
+    """Draw what the layers of an architecture cost as bars, or several architectures side by side.
+
+    In the terminal, or with --output as a picture (needs pip install "archcalc[plot]"). Bars are of stages unless --by
+    says kind or layer; what costs nothing is left out, and so are single
+    layers that compute nothing and change no shape. Several architectures are drawn in groups.
+
+    --scatter draws each architecture as a labelled point of two metrics: params macs flops memory peak saved weights
+    layers depth receptive_field. Each is then taken at the input of its own spec, unless --input gives one for all.
+    """
+    from archcalc.compare import compare
+    from archcalc.render.output import write
+
+    form = PICTURES.get(os.path.splitext(output or "")[1].lower())
+    if output is not None and form is None:
+        raise SettingError(f"{output}: no kind of picture", hint=f"endings: {', '.join(PICTURES)}")
+    if not specs:
+        raise SettingError("name an architecture", hint="archcalc chart alexnet")
+    own = own_input or (scatter is not None and not settings["input"])
+    reports = analyzed(specs, own_input=own, vars=dict(assignments), **settings)
+    if scatter is not None:
+        picture = _scatter(reports, scatter, caption(reports, own), form)
+    else:
+        found = compare(reports, by)
+        metrics = ("memory", "params", "flops") if metric == "all" else (metric,)
+        if form is None:
+            from archcalc.render.bars import draw
+
+            write(f"{caption(reports, own_input)}\n\n")
+            draw(found, metrics)
+            return
+        from archcalc.render.picture import bar_picture
+
+        picture = bar_picture(found, metrics, caption(reports, own_input), form)
+    if (output or "").endswith((".html", ".htm")):
+        from archcalc.render.picture import page
+
+        write(page(picture, ", ".join(report.title for report in reports)), output)
+    else:
+        write(picture, output)
+
+
+def _scatter(reports: Any, metrics: str, caption: str, form: str | None) -> bytes:
+    from archcalc.metrics import metric_named
+    from archcalc.render.picture import scatter_picture
+
+    if form is None:
+        raise SettingError("--scatter draws a picture", hint="add -o picture.svg")
+    x, colon, y = metrics.partition(":")
+    if not colon:
+        raise SettingError(f"--scatter {metrics} is not X:Y", hint="such as --scatter flops:params")
+    return scatter_picture(reports, metric_named(x), metric_named(y), caption, form)

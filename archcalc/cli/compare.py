@@ -1,0 +1,159 @@
+"""`archcalc compare`."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.options import chosen_format, format_options, settings_options
+from archcalc.errors import ArchcalcError, Problem, SettingError, SpecError
+
+if TYPE_CHECKING:
+    from archcalc.compare import Comparison
+    from archcalc.report import Report
+
+MOST_INPUTS = 3
+METRIC_CHOICES = ("memory", "params", "flops", "all")
+
+own_input_option = click.option("--own-input", is_flag=True, help="Each at the input of its own spec, not the first's.")
+by_option = click.option(
+    "--by", type=click.Choice(("stage", "kind", "layer")), default="stage", show_default=True, help="What to group by."
+)
+metric_option = click.option(
+    "--metric", type=click.Choice(METRIC_CHOICES), default="all", show_default=True, help="What to show of each group."
+)
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS)
+@click.argument("specs", nargs=-1, metavar="NAME|FILE...")
+@settings_options
+@own_input_option
+@by_option
+@metric_option
+@click.option("--bars", is_flag=True, help="Draw the groups as bars below the totals.")
+@format_options
+def compare(
+    specs: tuple[str, ...],
+    assignments: tuple[tuple[str, Any], ...],
+    own_input: bool,
+    by: Any,
+    metric: str,
+    bars: bool,
+    format_: str | None,
+    json_: bool,
+    output: str | None,
+    **settings: Any,
+) -> None:
+    """Set architectures side by side: totals, how many times the first's they are, and where they differ.
+
+    All are taken at the input of the first, unless --input gives another or --own-input each its own. The data formats
+    hold exact figures.
+
+    Below the totals stand the stages: layers whose names begin alike; where no name has a dot, a stage ends with a
+    pooling layer. --by kind and --by layer group otherwise; layers are paired as archcalc diff pairs them.
+    """
+    from archcalc.compare import compare as compared
+
+    form = chosen_format(format_, json_, output)
+    if bars and form != "table":
+        raise SettingError(f"--bars does not go with {form}", hint="archcalc chart draws pictures")
+    if len(specs) < 2:
+        raise SettingError("name two architectures or more", hint="archcalc compare alexnet vgg16")
+    reports = analyzed(specs, own_input=own_input, vars=dict(assignments), **settings)
+    found = compared(reports, by)
+    metrics = ("memory", "params", "flops") if metric == "all" else (metric,)
+    if form in ("json", "jsonl", "csv", "tsv"):
+        _write_data(found, form, output)
+    else:
+        _write_tables(found, caption(reports, own_input), metrics, form, bars, output)
+
+
+def analyzed(specs: tuple[str, ...], *, own_input: bool, **settings: Any) -> "list[Report]":
+    """The reports of specs, at the input of the first unless each is to have its own; all their problems at once."""
+    from archcalc.engine import analyze
+    from archcalc.spec.catalogue import find
+
+    if own_input and settings["input"]:
+        raise SettingError("--input and --own-input contradict", hint="give one of them")
+    reports: list[Report] = []
+    problems: list[Problem] = []
+    for name in specs:
+        borrowed = bool(reports) and not own_input and not settings["input"]
+        given = {**settings, "input": reports[0].settings.input} if borrowed else settings
+        try:
+            reports.append(analyze(find(name), **given))
+        except SpecError as error:
+            hint = f"at the input of {specs[0]}; --own-input takes each at its own"
+            problems += [_with_hint(p, hint) if borrowed else p for p in error.problems]
+    if problems:
+        raise ArchcalcError(problems=problems)
+    return reports
+
+
+def _with_hint(problem: Problem, hint: str) -> Problem:
+    return problem._replace(hint=f"{problem.hint}; {hint}" if problem.hint else hint)
+
+
+def caption(reports: "list[Report]", own_input: bool) -> str:
+    """What the figures were made at."""
+    from archcalc.layers.base import fmt_shape
+    from archcalc.render.table import caption as of_one
+
+    inputs = dict.fromkeys(fmt_shape(report.settings.input) for report in reports)
+    _, _, settings = of_one(reports[0]).partition(" · ")
+    several = f"inputs {', '.join(inputs)}" if len(inputs) <= MOST_INPUTS else f"{len(inputs)} different inputs"
+    where = f"{several}, each its own" if own_input else f"input {next(iter(inputs))} for all"
+    return f"{where} · {settings}"
+
+
+def _write_data(found: "Comparison", form: str, output: str | None) -> None:
+    from archcalc._version import __version__
+    from archcalc.compare import SCHEMA_VERSION
+    from archcalc.render.data import as_json, records
+    from archcalc.render.output import write
+
+    data = found.to_dict()
+    if form == "json":
+        write(as_json({"schema_version": SCHEMA_VERSION, "archcalc": __version__, **data}), output)
+        return
+    names = [report.architecture for report in found.reports]
+    lines = [
+        {"part": part, "name": name, "metric": metric, **dict(zip(names, values, strict=True))}
+        for part, name, metric, values in (
+            *(("total", "total", metric, values) for metric, values in data["totals"].items()),
+            *(("ratio", "total", metric, values) for metric, values in data["ratios"].items()),
+            *(
+                (found.by, line["name"], metric, line[metric])
+                for line in data["breakdown"]
+                for metric in ("memory", "params", "flops")
+            ),
+        )
+    ]
+    write(records(lines, form), output)
+
+
+def _write_tables(
+    found: "Comparison", caption: str, metrics: tuple[str, ...], form: str, bars: bool, output: str | None
+) -> None:
+    from archcalc.render import compare as render
+    from archcalc.render.output import print_grid, terminal_width, write
+    from archcalc.render.text import plain
+
+    grids = [render.totals_grid(found, caption)]
+    if not bars:
+        grids.append(render.breakdown_grid(found, metrics))
+    if form != "table":
+        from archcalc.render import markup
+
+        write("\n".join(getattr(markup, form)(grid) for grid in grids), output)
+        return
+    if output or terminal_width() is None:
+        write("\n".join(map(plain, grids)), output)
+    else:
+        for i, grid in enumerate(grids):
+            write("\n" if i else "")
+            print_grid(grid, "table")
+    if bars:
+        from archcalc.render.bars import draw
+
+        draw(found, metrics, output)
