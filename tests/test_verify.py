@@ -133,7 +133,11 @@ def test_what_does_not_fit_the_memory_runs_without_data(monkeypatch: pytest.Monk
     found = verified(TINY, device="auto")
     assert (found.verdict, found.device) == ("agrees", "meta")
     assert found.note.startswith("it needs about ")
-    assert verified(TINY, device="cpu").device == "cpu"
+    refused = verified(TINY, device="cpu")
+    assert (refused.verdict, refused.device) == ("could not run", "cpu")
+    assert refused.failure.endswith("the meta device of `archcalc verify` takes none")
+    monkeypatch.setattr(backend, "free_memory", lambda _: 4 * refused.report.totals.params + 10_000)
+    assert verified(TINY, device="cpu").verdict == "agrees"
 
 
 def test_the_guess_of_memory_covers_what_is_alive() -> None:

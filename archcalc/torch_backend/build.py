@@ -24,7 +24,7 @@ from archcalc.units import MEMORY_UNITS, human
 REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
 """What PyTorch raises for a layer that does not fit. A TypeError would mean that a twin's data are wrong."""
 DRY_BATCH = 2
-SMALLER = "a smaller batch or input takes less; the meta device, where a command knows it, takes none"
+SMALLER = "a smaller batch or input takes less; the meta device of `archcalc verify` takes none"
 
 
 class RefusalError(ArchcalcError):

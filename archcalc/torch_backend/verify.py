@@ -4,7 +4,7 @@ import time
 
 from archcalc.report import Report
 from archcalc.spec.graph import Graph
-from archcalc.torch_backend.build import PyTorchError, RefusalError
+from archcalc.torch_backend.build import SMALLER, PyTorchError, RefusalError
 from archcalc.torch_backend.devices import chosen_device, free_memory
 from archcalc.torch_backend.measure import measure
 from archcalc.torch_backend.memory import measure_memory
@@ -34,11 +34,11 @@ def verify(
     ('agrees', 60, 60)
     """
     started = time.perf_counter()
-    on, note = _affordable_device(report, device, memory)
-    settings = report.settings
+    on, note, settings = device, "", report.settings
     layers: tuple[LayerVerdict, ...] = ()
     failure, refused, found = "", False, None
     try:
+        on, note = _affordable_device(report, device, memory)
         measurements = measure(graph, device=on, batch=settings.batch, dtype=settings.dtype, train=train, seed=seed)
         in_memory = None
         if memory:
@@ -52,11 +52,11 @@ def verify(
     return Verification(report, layers, on, time.perf_counter() - started, note, failure, refused, found)
 
 
-def memory_needed(report: Report, *, training: bool = False) -> int:
+def memory_needed(report: Report, *, training: bool = False, spare: int = SPARE) -> int:
     """About how many bytes a forward pass takes: the parameters, and generously the most that is alive at once.
 
-    In training, what is kept for the backward pass as well. What will fit must be guessed before it is run, so this
-    goes by the very figures that the run then checks.
+    The latter is taken `spare` times. In training, what is kept for the backward pass comes on top. What will fit must be
+    guessed before it is run, so this goes by the very figures that the run then checks.
 
     >>> from archcalc import analyze, load
     >>> memory_needed(analyze(load("alexnet")))
@@ -67,15 +67,25 @@ def memory_needed(report: Report, *, training: bool = False) -> int:
     kept = report.totals.saved_for_backward_bytes
     if kept is None:  # of some layer it is unknown
         kept = KEPT_OUTPUTS * report.totals.memory_bytes
-    return params + SPARE * report.totals.peak_memory_bytes + (kept if training else 0)
+    return params + spare * report.totals.peak_memory_bytes + (kept if training else 0)
 
 
 def _affordable_device(report: Report, wanted: str, training: bool) -> tuple[str, str]:
-    """The device to run on, and a note where it is not the one that `auto` means."""
+    """The device to run on, and a note where it is not the one that `auto` means.
+
+    Raises PyTorchError where the CPU has not even the least: it would end the process rather than raise an error.
+    """
     device = chosen_device(wanted)
     free = free_memory(device)
-    needed = memory_needed(report, training=training)
-    if wanted != "auto" or free is None or needed <= free:
+    if free is None:
         return device, ""
-    short = f"it needs about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} are free"
-    return "meta", f"{short}: run on the meta device, without data"
+    if wanted == "cpu" and (least := memory_needed(report, training=training, spare=1)) > free:
+        raise PyTorchError(_short(least, free, device), hint=SMALLER)
+    needed = memory_needed(report, training=training)
+    if wanted != "auto" or needed <= free:
+        return device, ""
+    return "meta", f"{_short(needed, free, device)}: run on the meta device, without data"
+
+
+def _short(needed: int, free: int, device: str) -> str:
+    return f"it needs about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} are free"
