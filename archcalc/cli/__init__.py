@@ -34,6 +34,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "reproduce": "archcalc.cli.reproduce:reproduce",
         "compare": "archcalc.cli.compare:compare",
         "chart": "archcalc.cli.chart:chart",
+        "report": "archcalc.cli.report:report",
         "diff": "archcalc.cli.diff:diff",
         "verify": "archcalc.cli.verify:verify",
         "bench": "archcalc.cli.bench:bench",

@@ -49,7 +49,7 @@ def chart(
     if not specs:
         raise SettingError("name an architecture", hint="archcalc chart alexnet")
     own = own_input or (scatter is not None and not settings["input"])
-    reports = analyzed(specs, own_input=own, vars=dict(assignments), **settings)
+    reports = [report for _, report in analyzed(specs, own_input=own, vars=dict(assignments), **settings)]
     if scatter is not None:
         picture = _scatter(reports, scatter, caption(reports, own), form)
     else:

@@ -11,6 +11,7 @@ from archcalc.errors import ArchcalcError, Problem, SettingError, SpecError
 if TYPE_CHECKING:
     from archcalc.compare import Comparison
     from archcalc.report import Report
+    from archcalc.spec.graph import Graph
 
 MOST_INPUTS = 3
 METRIC_CHOICES = ("memory", "params", "flops", "all")
@@ -59,7 +60,8 @@ def compare(
         raise SettingError(f"--bars does not go with {form}", hint="archcalc chart draws pictures")
     if len(specs) < 2:
         raise SettingError("name two architectures or more", hint="archcalc compare alexnet vgg16")
-    reports = analyzed(specs, own_input=own_input, vars=dict(assignments), **settings)
+    networks = analyzed(specs, own_input=own_input, vars=dict(assignments), **settings)
+    reports = [report for _, report in networks]
     found = compared(reports, by)
     metrics = ("memory", "params", "flops") if metric == "all" else (metric,)
     if form in ("json", "jsonl", "csv", "tsv"):
@@ -68,26 +70,26 @@ def compare(
         _write_tables(found, caption(reports, own_input), metrics, form, bars, output)
 
 
-def analyzed(specs: tuple[str, ...], *, own_input: bool, **settings: Any) -> "list[Report]":
-    """The reports of specs, at the input of the first unless each is to have its own; all their problems at once."""
-    from archcalc.engine import analyze
+def analyzed(specs: tuple[str, ...], *, own_input: bool, **settings: Any) -> "list[tuple[Graph, Report]]":
+    """Specs analysed, at the input of the first unless each is to have its own; all their problems at once."""
+    from archcalc.engine import analyze_graph
     from archcalc.spec.catalogue import find
 
     if own_input and settings["input"]:
         raise SettingError("--input and --own-input contradict", hint="give one of them")
-    reports: list[Report] = []
+    found: list[tuple[Graph, Report]] = []
     problems: list[Problem] = []
     for name in specs:
-        borrowed = bool(reports) and not own_input and not settings["input"]
-        given = {**settings, "input": reports[0].settings.input} if borrowed else settings
+        borrowed = bool(found) and not own_input and not settings["input"]
+        given = {**settings, "input": found[0][1].settings.input} if borrowed else settings
         try:
-            reports.append(analyze(find(name), **given))
+            found.append(analyze_graph(find(name), **given))
         except SpecError as error:
             hint = f"at the input of {specs[0]}; --own-input takes each at its own"
             problems += [_with_hint(p, hint) if borrowed else p for p in error.problems]
     if problems:
         raise ArchcalcError(problems=problems)
-    return reports
+    return found
 
 
 def _with_hint(problem: Problem, hint: str) -> Problem:

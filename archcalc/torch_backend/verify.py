@@ -55,7 +55,7 @@ def verify(
 def memory_needed(report: Report, *, training: bool = False, spare: int = SPARE) -> int:
     """About how many bytes a forward pass takes: the parameters, and generously the most that is alive at once.
 
-    The latter is taken `spare` times. In training, what is kept for the backward pass comes on top. What will fit must be
+    The latter is taken `spare` times. In training, what is kept for the backward pass comes on top. What fits must be
     guessed before it is run, so this goes by the very figures that the run then checks.
 
     >>> from archcalc import analyze, load

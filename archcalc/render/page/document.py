@@ -1,0 +1,153 @@
+"""Reports and graphs → the HTML of one page: no network, no outside file, and nothing of a spec is ever run.
+
+All that comes from a spec is escaped as text. The page's security policy allows this style and this script alone.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from html import escape
+from importlib import resources
+
+from archcalc._version import __version__
+from archcalc.compare import compare
+from archcalc.errors import printable
+from archcalc.folding import fold
+from archcalc.grouping import stages
+from archcalc.layers.base import fmt_shape
+from archcalc.metrics import METRICS
+from archcalc.render.compare import UNKNOWN, breakdown_grid, figure, totals_grid
+from archcalc.render.markup import html
+from archcalc.render.page.arcs import arcs
+from archcalc.render.page.treemap import treemap
+from archcalc.render.table import caption
+from archcalc.report import LayerReport, Report
+from archcalc.spec.graph import Graph
+
+COSTS = ("memory", "params", "flops")
+SHOWN_FIRST = "flops"
+
+
+def page(networks: Sequence[tuple[Graph, Report]], caption_of_all: str) -> str:
+    """The page of one architecture or several, which are then set side by side first.
+
+    >>> from archcalc import load
+    >>> from archcalc.engine import analyze_graph
+    >>> page([analyze_graph(load("lenet5"))], "")[:15]
+    '<!doctype html>'
+    """
+    reports = [report for _, report in networks]
+    title = printable(" and ".join(report.title for report in reports))
+    style, script = _own("report.css"), _own("report.js")
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+    )
+    parts = [_side_by_side(reports, caption_of_all)] if len(reports) > 1 else []
+    parts += [_architecture(i, graph, report) for i, (graph, report) in enumerate(networks)]
+    links = "".join(
+        f'<li><a href="#net{i}">{escape(printable(report.architecture))}</a></li>' for i, report in enumerate(reports)
+    )
+    nav = f'<nav aria-label="Architectures"><ul>{links}</ul></nav>' if len(reports) > 1 else ""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<style>{style}</style>
+</head>
+<body>
+<h1>{escape(title)}</h1>
+{nav}
+<main>
+{"".join(parts)}
+</main>
+<footer><p>archcalc {__version__}. Memory is the size of each output (KB = 1024 bytes).</p></footer>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def _side_by_side(reports: Sequence[Report], words: str) -> str:
+    found = compare(reports)
+    grids = (totals_grid(found, words), breakdown_grid(found, COSTS))
+    tables = "".join(f'<div class="wide">{html(grid)}</div>' for grid in grids)
+    return f"<section><h2>Side by side</h2>{tables}</section>"
+
+
+def _architecture(number: int, graph: Graph, report: Report) -> str:
+    name = escape(printable(report.architecture))
+    totals = "".join(
+        f'<tr><th scope="row">{metric.title}</th><td>{figure(key, metric.of(report))}</td>'
+        f'<td class="words">{metric.statement}</td></tr>'
+        for key, metric in METRICS.items()
+    )
+    return f"""<section id="net{number}">
+<h2>{escape(printable(report.title))}</h2>
+<p>{escape(caption(report))}</p>
+<div class="wide"><table class="totals"><tbody>{totals}</tbody></table></div>
+<h3>Where the cost is</h3>
+{_treemaps(number, report)}
+<h3>Layers</h3>
+<div class="wide">{_layers(report, name)}</div>
+<h3>Graph</h3>
+<details open><summary>How the layers are connected; repetitions are drawn once</summary>
+<div class="wide">{arcs(fold(graph, report))}</div></details>
+</section>
+"""
+
+
+def _treemaps(number: int, report: Report) -> str:
+    groups = stages(report)
+    choices, pictures = [], []
+    for cost in COSTS:
+        chosen = " checked" if cost == SHOWN_FIRST else ""
+        title = METRICS[cost].title
+        choices.append(f'<label><input type="radio" name="cost{number}" value="{cost}"{chosen}> {title}</label>')
+        label = f"{title} of {printable(report.architecture)} by stage"
+        pictures.append(f'<figure class="{cost}">{treemap(groups, cost, label)}</figure>')
+    legend = "<fieldset><legend>Areas are as large as</legend>"
+    return f'<div class="choice">{legend}{" ".join(choices)}</fieldset>{"".join(pictures)}</div>'
+
+
+def _layers(report: Report, name: str) -> str:
+    largest = {cost: max((_cost(row, cost) or 0 for row in report.layers), default=0) for cost in COSTS}
+    heads = [("layer", "text"), ("kind", "text"), ("output", "text")]
+    heads += [(METRICS[cost].title, "number") for cost in COSTS]
+    head = "".join(f'<th scope="col" data-kind="{kind}">{title}</th>' for title, kind in heads)
+    body = "".join(_row(row, largest) for row in report.layers)
+    totals = "".join(f"<td>{figure(cost, METRICS[cost].of(report))}</td>" for cost in COSTS)
+    foot = f"<tfoot><tr><td>total</td><td></td><td></td>{totals}</tr></tfoot>"
+    thead = f"<thead><tr>{head}</tr></thead>"
+    return f'<table class="layers" data-name="{name}">{thead}<tbody>{body}</tbody>{foot}</table>'
+
+
+def _row(row: LayerReport, largest: dict[str, int]) -> str:
+    words = (printable(row.name), row.kind, fmt_shape(row.output))
+    cells = [f'<td class="words" data-value="{escape(word)}">{escape(word)}</td>' for word in words]
+    for cost in COSTS:
+        value = _cost(row, cost)
+        if value is None:
+            cells.append(f'<td data-value="">{UNKNOWN}</td>')
+            continue
+        share = f"{100 * value / largest[cost]:.1f}" if largest[cost] else "0"
+        bar = f'<svg class="bar" aria-hidden="true"><rect width="{share}%" height="100%"/></svg>'
+        cells.append(f'<td data-value="{value}">{bar}{figure(cost, value)}</td>')
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _cost(row: LayerReport, cost: str) -> int | None:
+    return {"memory": row.memory_bytes, "params": row.params, "flops": row.flops}[cost]
+
+
+def _own(name: str) -> str:
+    """One of this package's files."""
+    return (resources.files(__package__ or "") / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """What a security policy knows a style or script by."""
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"

@@ -1,0 +1,137 @@
+"""Costs → a treemap: areas as large as the figures, those of one stage together.
+
+The layout is that of Bruls, Huizing and van Wijk, "Squarified Treemaps" (2000).
+"""
+
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+from archcalc.errors import printable
+from archcalc.grouping import Group
+from archcalc.render.bars import COLOURS
+from archcalc.render.compare import figure
+from archcalc.report import LayerReport
+from archcalc.units import percent
+
+WIDTH, HEIGHT, TITLE = 960.0, 420.0, 16.0
+LETTER = 6.2
+"""About how wide a letter is, in the units of the picture."""
+
+
+class Box(NamedTuple):
+    """A rectangle."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def squarified(values: Sequence[float], box: Box) -> list[Box]:
+    """Rectangles in a box, with areas in proportion to values from the largest down, and sides as equal as may be.
+
+    >>> [tuple(round(side, 1) for side in part) for part in squarified([3, 1], Box(0, 0, 4, 1))]
+    [(0, 0, 3.0, 1), (3.0, 0, 1.0, 1.0)]
+    """
+    total = sum(values)
+    if not total or not box.width * box.height:
+        return [Box(box.x, box.y, 0, 0)] * len(values)
+    scale = box.width * box.height / total
+    areas, placed = [value * scale for value in values], list[Box]()
+    while areas:
+        count, side = 1, min(box.width, box.height)
+        while count < len(areas) and _worst(areas[: count + 1], side) <= _worst(areas[:count], side):
+            count += 1
+        row, areas = areas[:count], areas[count:]
+        parts, box = _laid(row, box)
+        placed += parts
+    return placed
+
+
+def _worst(row: Sequence[float], side: float) -> float:
+    """The largest ratio of sides in a row that is laid along a side."""
+    total = sum(row)
+    if not total or not side or not row[-1]:
+        return float("inf")
+    return max(side * side * row[0] / (total * total), total * total / (side * side * row[-1]))
+
+
+def _laid(row: Sequence[float], box: Box) -> tuple[list[Box], Box]:
+    """A row of areas along the shorter side of a box, and what is left of the box."""
+    total, parts = sum(row), list[Box]()
+    if box.width >= box.height:
+        thick, at = total / box.height if box.height else 0, box.y
+        for area in row:
+            length = area / thick if thick else 0
+            parts.append(Box(box.x, at, thick, length))
+            at += length
+        return parts, Box(box.x + thick, box.y, max(0, box.width - thick), box.height)
+    thick, at = total / box.width if box.width else 0, box.x
+    for area in row:
+        length = area / thick if thick else 0
+        parts.append(Box(at, box.y, length, thick))
+        at += length
+    return parts, Box(box.x, box.y + thick, box.width, max(0, box.height - thick))
+
+
+def treemap(groups: Sequence[Group], metric: str, label: str) -> str:
+    """An SVG of the rows of each group, as large as what they cost; groups that cost nothing are left out."""
+    costs = [(group, [(row, _cost(row, metric)) for row in group.rows]) for group in groups]
+    sums = sorted(((sum(c for _, c in rows), group, rows) for group, rows in costs), key=lambda found: -found[0])
+    there = [found for found in sums if found[0]]
+    total = sum(found[0] for found in there)
+    colours = {group.name: COLOURS[i % len(COLOURS)] for i, group in enumerate(groups)}
+    boxes = squarified([found[0] for found in there], Box(0, 0, WIDTH, HEIGHT))
+    parts = [
+        _group(group, rows, cost, total, metric, colours[group.name], box)
+        for (cost, group, rows), box in zip(there, boxes, strict=True)
+    ]
+    view = f'viewBox="0 0 {WIDTH:g} {HEIGHT:g}"'
+    return f'<svg class="treemap" {view} role="group" aria-label="{escape(label)}">{"".join(parts)}</svg>'
+
+
+def _group(
+    group: Group,
+    rows: Sequence[tuple[LayerReport, int]],
+    cost: int,
+    total: int,
+    metric: str,
+    colour: str,
+    box: Box,
+) -> str:
+    words = f"{printable(group.name)}: {figure(metric, cost)}, {percent(cost, total, 1)}"
+    title = TITLE if box.height > 3 * TITLE else 0
+    inner = Box(box.x + 1, box.y + title + 1, max(0, box.width - 2), max(0, box.height - title - 2))
+    heavy = sorted(((row, value) for row, value in rows if value), key=lambda found: -found[1])
+    leaves = "".join(
+        _leaf(row, value, total, metric, part)
+        for (row, value), part in zip(heavy, squarified([value for _, value in heavy], inner), strict=True)
+    )
+    frame = f'<rect {_place(box)} fill="{colour}" class="stage"/>'
+    head = _text(words, box.x + 4, box.y + 12, box.width) if title else ""
+    return f'<g tabindex="0" role="img" aria-label="{escape(words)}">{frame}{head}{leaves}</g>'
+
+
+def _leaf(row: LayerReport, value: int, total: int, metric: str, box: Box) -> str:
+    name = printable(row.name)
+    words = f"{name} ({row.kind}): {figure(metric, value)}, {percent(value, total, 1)}"
+    text = _text(name, box.x + 4, box.y + 13, box.width) if box.height > TITLE else ""
+    return f'<g><title>{escape(words)}</title><rect {_place(box)} class="leaf"/>{text}</g>'
+
+
+def _text(words: str, x: float, y: float, width: float) -> str:
+    """A text that fits the width, none where hardly a letter would."""
+    letters = int((width - 8) / LETTER)
+    if letters < 3:
+        return ""
+    short = words if len(words) <= letters else f"{words[: letters - 1]}…"
+    return f'<text x="{x:.1f}" y="{y:.1f}">{escape(short)}</text>'
+
+
+def _place(box: Box) -> str:
+    return f'x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
+
+
+def _cost(row: LayerReport, metric: str) -> int:
+    return {"memory": row.memory_bytes, "params": row.params, "flops": row.flops or 0}[metric]
