@@ -104,12 +104,12 @@ def _by_stage(reports: Sequence[Report]) -> list[Aligned]:
     found = [stages(report) for report in reports]
     keyed = [{_place(groups, i): group for i, group in enumerate(groups)} for groups in found]
     places = sorted({place for groups in keyed for place in groups})
+    names = {place: {groups[place].name for groups in keyed if place in groups} for place in places}
+    alike = all(len(found) == 1 for found in names.values())
     lines = []
     for place in places:
-        there = [groups.get(place) for groups in keyed]
-        names = {group.name for group in there if group is not None}
-        name = names.pop() if len(names) == 1 else f"stage {place[1]}"
-        lines.append(Aligned(name, tuple(() if group is None else group.rows for group in there)))
+        name = names[place].pop() if alike or place[0] != 1 else f"stage {place[1]}"
+        lines.append(Aligned(name, tuple(groups[place].rows if place in groups else () for groups in keyed)))
     return lines
 
 

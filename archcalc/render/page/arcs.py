@@ -1,4 +1,4 @@
-"""Folded → an SVG of the graph: boxes below one another in the order in which they run, and arcs for what skips some."""
+"""Folded → an SVG of the graph: boxes in the order in which they run, and arcs for what skips some."""
 
 from html import escape
 

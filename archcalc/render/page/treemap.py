@@ -105,7 +105,7 @@ def _group(
     inner = Box(box.x + 1, box.y + title + 1, max(0, box.width - 2), max(0, box.height - title - 2))
     heavy = sorted(((row, value) for row, value in rows if value), key=lambda found: -found[1])
     leaves = "".join(
-        _leaf(row, value, total, metric, part)
+        _leaf(row, group, value, total, metric, part)
         for (row, value), part in zip(heavy, squarified([value for _, value in heavy], inner), strict=True)
     )
     frame = f'<rect {_place(box)} fill="{colour}" class="stage"/>'
@@ -113,10 +113,11 @@ def _group(
     return f'<g tabindex="0" role="img" aria-label="{escape(words)}">{frame}{head}{leaves}</g>'
 
 
-def _leaf(row: LayerReport, value: int, total: int, metric: str, box: Box) -> str:
+def _leaf(row: LayerReport, group: Group, value: int, total: int, metric: str, box: Box) -> str:
     name = printable(row.name)
     words = f"{name} ({row.kind}): {figure(metric, value)}, {percent(value, total, 1)}"
-    text = _text(name, box.x + 4, box.y + 13, box.width) if box.height > TITLE else ""
+    short = name.removeprefix(f"{printable(group.name)}.")
+    text = _text(short, box.x + 4, box.y + 13, box.width) if box.height > TITLE else ""
     return f'<g><title>{escape(words)}</title><rect {_place(box)} class="leaf"/>{text}</g>'
 
 
