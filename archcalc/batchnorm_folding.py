@@ -116,12 +116,12 @@ def _obstacle(
     others = [nodes[reader].name for reader in readers if reader != norm]
     if others:
         return f"{source.name} is read by {_listed(others)}, too"
-    for one, whose in ((norm, "its weights"), (layer, f"the weights of {before.name}")):
-        if one in tied:
-            return f"{whose} are used by {nodes[tied[one]].name}, too"
-    for one in (node, before):
-        if one.tied is not None:
-            return f"{'it' if one is node else one.name} uses the weights of {nodes[one.tied].name}"
+    for position, whose in ((norm, "its weights"), (layer, f"the weights of {before.name}")):
+        if position in tied:
+            return f"{whose} are used by {nodes[tied[position]].name}, too"
+    for user, who in ((node, "it"), (before, before.name)):
+        if user.tied is not None:
+            return f"{who} uses the weights of {nodes[user.tied].name}"
     return None
 
 
@@ -130,9 +130,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _folded(
-    graph: Graph, into: dict[int, int], folds: tuple[Fold, ...], kept: tuple[Kept, ...]
-) -> BatchNormFolding:
+def _folded(graph: Graph, into: dict[int, int], folds: tuple[Fold, ...], kept: tuple[Kept, ...]) -> BatchNormFolding:
     gone = {graph.nodes[norm].inputs[0] for norm in into}
     """What a folded norm reads: the layer itself, or the norm before that was folded into it, too."""
     places = tuple(position for position in range(len(graph.nodes)) if position not in gone)
