@@ -10,17 +10,16 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from archcalc.batchnorm_folding import BatchNormFolding
 from archcalc.torch_backend.build import Network
 
-CONSTANT = 1e-6
-"""The share of a whole input's variance below which a channel of it counts as constant."""
-
 
 def randomise_batchnorms(model: Network, x: Tensor) -> None:
     """Give every batch norm that runs on `x` random statistics, gamma and beta, so that no part of folding is idle.
 
     With PyTorch's own (mean 0, variance 1, gamma 1, beta 0) a wrong fold would hardly show, and with arbitrary ones the
-    activations of a deep network would grow or vanish. So they lie around what a norm really gets: the mean within
-    half a standard deviation, the variance from half to twice, gamma from 0.5 to 1.5 with either sign, beta from -0.5
-    to 0.5. The model must be in eval mode. Random numbers are PyTorch's own: seed them before.
+    activations of a deep network would grow or vanish. So they lie around the mean and variance of all that a norm
+    really gets: each channel's mean within half a standard deviation, its variance from half to twice, gamma from 0.5
+    to 1.5 with either sign, beta from -0.5 to 0.5. A channel's own mean and variance will not do: a channel that is
+    nearly constant, as of a map of one place, would be divided by next to nothing, and its rounding with it.
+    The model must be in eval mode. Random numbers are PyTorch's own: seed them before.
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     hooks = [norm.register_forward_pre_hook(lambda norm, inputs: _randomise(norm, inputs[0])) for norm in norms]
@@ -33,15 +32,15 @@ def randomise_batchnorms(model: Network, x: Tensor) -> None:
 
 
 def _randomise(norm: Any, x: Tensor) -> None:
-    variance, mean = torch.var_mean(x.transpose(0, 1).flatten(1), dim=1, correction=0)
-    whole = x.var(correction=0)
-    variance = torch.where(variance > CONSTANT * whole, variance, whole)
-    variance = torch.where(variance > 0, variance, torch.ones_like(variance))
-    norm.running_mean.copy_(mean + _uniform(mean, -0.5, 0.5) * variance.sqrt())
-    norm.running_var.copy_(variance * _uniform(mean, 0.5, 2))
+    variance, mean = torch.var_mean(x, correction=0)
+    if variance == 0:
+        variance = torch.ones_like(variance)
+    constants = norm.running_mean
+    norm.running_mean.copy_(mean + variance.sqrt() * _uniform(constants, -0.5, 0.5))
+    norm.running_var.copy_(variance * _uniform(constants, 0.5, 2))
     if norm.affine:
-        norm.weight.copy_(_uniform(mean, 0.5, 1.5) * torch.where(_uniform(mean, -1, 1) < 0, -1, 1))
-        norm.bias.copy_(_uniform(mean, -0.5, 0.5))
+        norm.weight.copy_(_uniform(constants, 0.5, 1.5) * torch.where(_uniform(constants, -1, 1) < 0, -1, 1))
+        norm.bias.copy_(_uniform(constants, -0.5, 0.5))
 
 
 def _uniform(like: Tensor, low: float, high: float) -> Tensor:
