@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -140,9 +141,8 @@ def test_a_planted_wrong_fold_is_found_in_a_deep_network(
         (planted if calls == 1 else ABSORB)(norm, layer)
 
     monkeypatch.setattr(weights, "absorb", once)
-    name = "resnet20-cifar" if planted is wrong_eps else "vgg11_bn"
-    small = {} if planted is wrong_eps else {"input": (3, 32, 32)}
-    found = backend.verify_folding(*analyze_graph(archcalc.load(name), dtype="float64", **small), device="cpu")
+    name, input = ("resnet20-cifar", None) if planted is wrong_eps else ("vgg11_bn", (3, 32, 32))
+    found = backend.verify_folding(*analyze_graph(archcalc.load(name), input=input, dtype="float64"), device="cpu")
     assert found.verdict == "differs"
     assert found.beyond[0] == found.differences[0]
 
@@ -378,5 +378,7 @@ def test_what_cannot_be_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_fits_a_narrow_terminal() -> None:
-    seen = on_terminal("verify", "--fold", "resnet20-cifar", columns=60, NO_COLOR="1")
-    assert "agrees ×1" in seen
+    seen = on_terminal("verify", "--fold", "resnet20-cifar", "lenet5", columns=60, NO_COLOR="1")
+    assert "agrees ×1, nothing to fold ×1" in seen
+    table = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.rpartition("torch ")[2])
+    assert max(map(len, table.splitlines())) <= 60
