@@ -21,7 +21,22 @@ from archcalc.spec.standard import standard_blocks
 from tests.running import ROOT, environment, on_terminal, piped
 
 VALIDATOR = jsonschema.Draft202012Validator(spec_schema())
-COMMANDS = ("table", "graph", "list", "show", "kinds", "schema", "reproduce", "verify", "bench")
+COMMANDS = (
+    "table",
+    "graph",
+    "list",
+    "show",
+    "fold",
+    "kinds",
+    "schema",
+    "reproduce",
+    "compare",
+    "chart",
+    "report",
+    "diff",
+    "verify",
+    "bench",
+)
 
 
 def test_list_names_every_shipped_architecture() -> None:

@@ -29,6 +29,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "graph": "archcalc.cli.graph:graph",
         "list": "archcalc.cli.listing:list_",
         "show": "archcalc.cli.show:show",
+        "fold": "archcalc.cli.fold:fold",
         "kinds": "archcalc.cli.kinds:kinds_",
         "schema": "archcalc.cli.schema:schema",
         "reproduce": "archcalc.cli.reproduce:reproduce",

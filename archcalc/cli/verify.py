@@ -28,15 +28,14 @@ DIFFERS, NOT_CHECKED = 1, 2
 @click.option(
     "--dtype",
     type=click.Choice(DTYPES),
-    default="float32",
-    show_default=True,
-    help="Type of the parameters and activations.",
+    help="Type of the parameters and activations; by default float32, with --fold float64.",
 )
 @input_option
 @set_option
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of weights and input.")
 @click.option("--train", is_flag=True, help="Run in training mode rather than in eval mode.")
 @click.option("--memory", is_flag=True, help="Compare also what training keeps, and the most that is alive at once.")
+@click.option("--fold", is_flag=True, help="Compare outputs with those of the network with its batch norms folded.")
 @click.option(
     "--layers",
     "layers_",
@@ -52,12 +51,13 @@ def verify(
     all_: bool,
     device: str,
     batch: int,
-    dtype: str,
+    dtype: str | None,
     input: tuple[int, ...] | None,
     assignments: tuple[tuple[str, Any], ...],
     seed: int,
     train: bool,
     memory: bool,
+    fold: bool,
     layers_: bool,
     json_: bool,
     output: str | None,
@@ -71,19 +71,30 @@ def verify(
     With --memory, a further pass in training mode tells what autograd keeps of each layer for the backward pass, each
     tensor once, and one in eval mode the most bytes of activations that are alive at once; the peaks may be 2 % apart.
 
+    With --fold, batch norms get random statistics and parameters, and are folded into the layers before them as
+    `archcalc fold` does; the outputs of every layer must then agree with those of the network as it stands.
+
     Exits with 1 if anything differs, and with 2 if a model could not be run or checked.
     """
     from archcalc.cli.progress import with_progress
+    from archcalc.cli.verify_folding import check_settings, verify_folding
     from archcalc.engine import analyze_graph
     from archcalc.errors import SettingError
     from archcalc.spec.catalogue import find, names
 
     if bool(specs) == all_:
         raise SettingError("name what to verify, or give --all", hint="archcalc verify resnet50")
+    dtype = dtype or ("float64" if fold else "float32")
+    if fold:
+        check_settings(device=device, dtype=dtype, train=train, memory=memory)
     chosen = [find(what) for what in (names() if all_ else specs)]
     if layers_ and len(chosen) != 1 and not json_:
         raise SettingError(f"--layers is for one architecture, got {len(chosen)}", hint="add --json")
     vars_ = dict(assignments)
+    if fold:
+        settings = {"device": device, "batch": batch, "dtype": dtype, "input": input, "seed": seed, "vars": vars_}
+        verify_folding(ctx, chosen, settings, layers=layers_, json=json_, output=output)
+        return
     pairs = [analyze_graph(a, input=input, batch=batch, dtype=dtype, vars=vars_) for a in chosen]  # errors come first
     from archcalc.torch_backend import verify as backend
     from archcalc.torch_backend.devices import chosen_device, environment

@@ -1,0 +1,70 @@
+"""`archcalc fold`."""
+
+from typing import Any
+
+import click
+
+from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.options import settings_options
+
+FORMATS = ("yaml", "table", "json")
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS)
+@click.argument("spec", metavar="NAME|FILE|-")
+@settings_options
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="yaml: the folded spec, the default; table, json: what was folded, what stays and why, and the totals before "
+    "and after. An --output that ends in .json is json.",
+)
+@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+def fold(
+    spec: str, assignments: tuple[tuple[str, Any], ...], format_: str | None, output: str | None, **settings: Any
+) -> None:
+    """Fold batch norms into the convolutions and linear layers before them, and print the spec of what is left.
+
+    In eval mode a batch norm multiplies each channel by a constant and adds another. So does a layer with other
+    weights and another bias: the norm can go, and its operations and its output with it. One stays where it does not
+    directly follow such a layer, or where something else reads that layer or shares its weights; standard error says
+    which ones stay, why, and what the totals are before and after.
+
+    The spec is flat: layer by layer, at the --input and --set given. `archcalc verify --fold` shows in PyTorch that
+    the outputs stay the same.
+    """
+    from archcalc.batchnorm_folding import fold_batchnorms
+    from archcalc.engine import analyze, analyze_graph
+    from archcalc.render import batchnorm_folding as render
+    from archcalc.render.output import print_grid, terminal_width, write
+    from archcalc.render.text import plain
+    from archcalc.spec.architecture import read
+    from archcalc.spec.catalogue import find
+    from archcalc.spec.source import Document
+    from archcalc.spec.writer import flat_spec
+
+    architecture = find(spec)
+    graph, before = analyze_graph(architecture, vars=dict(assignments), **settings)
+    folding = fold_batchnorms(graph, before)
+    name, title = architecture.name, architecture.title
+    if folding.folds:
+        name, title = f"{name}-folded", f"{title}, batch norms folded"
+    text = flat_spec(folding.graph, name=name, title=title, source=architecture.source)
+    after = analyze(read(Document(name, text)), **settings)  # of the spec as it is written: the two cannot differ
+    form = format_ or ("json" if (output or "").lower().endswith(".json") else "yaml")
+    if form == "json":
+        from archcalc.render.data import as_json
+
+        write(as_json(render.folding_data(folding, before, after)), output)
+        return
+    totals = render.totals_grid(folding, before, after)
+    if form == "yaml":
+        write(text, output)
+        click.echo(plain(totals), nl=False, err=True)
+    elif output or terminal_width() is None:
+        write("\n".join(map(plain, [render.folds_grid(folding, before), totals])), output)
+    else:
+        print_grid(render.folds_grid(folding, before), "table")
+        write("\n")
+        print_grid(totals, "table")

@@ -1,0 +1,106 @@
+"""`archcalc verify --fold`."""
+
+from typing import Any
+
+import click
+
+from archcalc.cli.progress import with_progress
+from archcalc.equivalence import TOLERANCES, Equivalence, summary
+from archcalc.errors import SettingError
+from archcalc.render.output import print_grid, terminal_width, write
+from archcalc.spec.architecture import Architecture
+
+DIFFERS, NOT_COMPARED = 1, 2
+SCHEMA_VERSION = 1
+
+
+def check_settings(*, device: str, dtype: str, train: bool, memory: bool) -> None:
+    """Raise SettingError for what does not go with --fold."""
+    if memory:
+        raise SettingError("--fold compares outputs, --memory what is kept of them", hint="run one after the other")
+    if train:
+        raise SettingError(
+            "--fold and --train contradict: in training mode a batch norm takes the statistics of its batch",
+            hint="folded is what eval mode runs",
+        )
+    if device == "meta":
+        raise SettingError("--fold compares outputs, and the meta device has none", hint="--device cpu")
+    if dtype not in TOLERANCES:
+        raise SettingError(
+            f"{dtype} rounds too much to tell a wrong fold from a right one", hint=f"use {' or '.join(TOLERANCES)}"
+        )
+
+
+def verify_folding(
+    ctx: click.Context,
+    chosen: list[Architecture],
+    settings: dict[str, Any],
+    *,
+    layers: bool,
+    json: bool,
+    output: str | None,
+) -> None:
+    """Compare every architecture with its folded form, print what came of it, and exit as that says.
+
+    `settings` are the device, batch, dtype, input, seed and vars to run them with.
+    """
+    from archcalc.engine import analyze_graph
+
+    of_report = {key: settings[key] for key in ("input", "batch", "dtype", "vars")}
+    pairs = [analyze_graph(architecture, **of_report) for architecture in chosen]  # errors come first
+    from archcalc.torch_backend import verify_folding as backend
+    from archcalc.torch_backend.devices import chosen_device, environment
+
+    taken_with = environment(chosen_device(settings["device"]))
+    run = {"device": settings["device"], "seed": settings["seed"]}
+    found = [backend.verify_folding(graph, report, **run) for graph, report in with_progress(pairs)]
+    if json:
+        _write_json(found, settings, taken_with, layers, output)
+    else:
+        tolerance = TOLERANCES[settings["dtype"]]
+        caption = (
+            f"torch {taken_with['torch']} on {taken_with['device_name']} · batch {settings['batch']} · "
+            f"{settings['dtype']} · tolerance {tolerance:g} of an output's largest number"
+        )
+        _write_tables(found, caption, layers, output)
+    verdicts = {one.verdict for one in found}
+    if "differs" in verdicts:
+        ctx.exit(DIFFERS)
+    if "could not run" in verdicts:
+        ctx.exit(NOT_COMPARED)
+
+
+def _write_json(
+    found: list[Equivalence], settings: dict[str, Any], taken_with: dict[str, str], layers: bool, output: str | None
+) -> None:
+    from datetime import UTC, datetime
+
+    from archcalc._version import __version__
+    from archcalc.render.data import as_json
+
+    whole = {
+        "schema_version": SCHEMA_VERSION,
+        "archcalc": __version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": taken_with,
+        "settings": settings,
+        "summary": summary(found),
+        "architectures": [one.to_dict(all_layers=layers) for one in found],
+    }
+    write(as_json(whole), output)
+
+
+def _write_tables(found: list[Equivalence], caption: str, layers: bool, output: str | None) -> None:
+    from archcalc.render import equivalence as render
+    from archcalc.render.text import plain
+
+    grids = [render.layers_grid(found[0])] if layers and found[0].differences else []
+    if any(one.beyond for one in found):
+        grids.append(render.differences_grid(found))
+    grids.append(render.architectures_grid(found, caption))
+    if output or terminal_width() is None:
+        write("\n".join(map(plain, grids)), output)
+        return
+    for i, grid in enumerate(grids):
+        write("\n" if i else "")
+        print_grid(grid, "table")
