@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from archcalc._version import __version__
-from archcalc.layers import Layer
+from archcalc.errors import SettingError
+from archcalc.layers import Layer, kinds
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.base import elements
 
@@ -78,6 +79,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
             "inputs": [list(shape) for shape in self.inputs],
             "output": list(self.output),
             "params": self.params,
+            "weights": self.weights,
             "buffers": self.buffers,
             "memory_bytes": self.memory_bytes,
             "live_bytes": self.live_bytes,
@@ -163,3 +165,32 @@ class Report(msgspec.Struct, frozen=True):
             "layers": [row.to_dict() for row in self.layers],
             "totals": self.totals.to_dict(),
         }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> "Report":
+        """The report that `to_dict` made this of; raises SettingError for anything else.
+
+        >>> from archcalc import analyze, load
+        >>> report = analyze(load("lenet5"))
+        >>> Report.from_dict(report.to_dict()).totals == report.totals
+        True
+        """
+        try:
+            if data["schema_version"] != SCHEMA_VERSION:
+                raise SettingError(
+                    f"a report of schema version {data['schema_version']!r}, this archcalc knows {SCHEMA_VERSION}",
+                    hint="make it anew with `archcalc table --json`",
+                )
+            rows = tuple(map(_row, data["layers"]))
+            settings = msgspec.convert(data["settings"], Settings)
+            return cls(str(data["architecture"]), str(data["architecture"]), settings, rows, Totals.of(rows))
+        except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
+            words = f"no report of archcalc: {type(error).__name__}: {error}"
+            raise SettingError(words, hint="`archcalc table NAME --json` writes one") from error
+
+
+def _row(data: dict[str, Any]) -> LayerReport:
+    """The row that `LayerReport.to_dict` made this of."""
+    layer = msgspec.convert(data["fields"], kinds()[data["kind"]])
+    types = {field.name: field.type for field in msgspec.structs.fields(LayerReport) if field.name != "layer"}
+    return LayerReport(layer=layer, **{name: msgspec.convert(data[name], type_) for name, type_ in types.items()})

@@ -1,7 +1,5 @@
 """`archcalc verify`."""
 
-import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +9,6 @@ from archcalc.cli.options import batch_option, input_option, set_option
 from archcalc.verification import DEVICES, DTYPES
 
 if TYPE_CHECKING:
-    from archcalc.report import Report
-    from archcalc.spec.graph import Graph
     from archcalc.verification import Verification
 
 DIFFERS, NOT_CHECKED = 1, 2
@@ -77,6 +73,7 @@ def verify(
 
     Exits with 1 if anything differs, and with 2 if a model could not be run or checked.
     """
+    from archcalc.cli.progress import with_progress
     from archcalc.engine import analyze_graph
     from archcalc.errors import SettingError
     from archcalc.spec.catalogue import find, names
@@ -93,7 +90,7 @@ def verify(
 
     taken_with = environment(chosen_device(device))
     found: list[Verification] = []
-    for graph, report in _with_progress(pairs):
+    for graph, report in with_progress(pairs):
         found.append(backend.verify(graph, report, device=device, train=train, seed=seed, memory=memory))
     settings = {
         "device": device,
@@ -115,23 +112,6 @@ def verify(
         ctx.exit(DIFFERS)
     if verdicts != {"agrees"}:
         ctx.exit(NOT_CHECKED)
-
-
-def _with_progress(pairs: list[tuple["Graph", "Report"]]) -> Iterator[tuple["Graph", "Report"]]:
-    """The pairs one by one, with a bar on standard error where that is a terminal and there are several."""
-    if len(pairs) == 1 or not sys.stderr.isatty():
-        yield from pairs
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=len(pairs))
-        for graph, report in pairs:
-            progress.update(task, description=report.architecture)
-            yield graph, report
-            progress.advance(task)
 
 
 def _write_json(

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Callable
+from typing import TypeAlias
 
 from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.spec.architecture import Architecture, read
@@ -15,6 +17,7 @@ ENDINGS = (".yaml", ".yml", ".json")
 FILE = re.compile(r"(.*\.(?:yaml|yml|json))(?::(.*))?", flags=re.DOTALL)
 """A file by its ending, and the variant in it."""
 MAX_EXTENDS = 16
+Reader: TypeAlias = Callable[[str], Document]
 
 
 def specs_directory() -> str:
@@ -32,12 +35,13 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_files()))
 
 
-def find(what: str, within: tuple[str, ...] = ()) -> Architecture:
+def find(what: str, within: tuple[str, ...] = (), reader: Reader = read_file) -> Architecture:
     """The architecture that `what` names: a shipped one, a file, or `-` for standard input.
 
     One of a family in a file is named `file.yaml:variant`. A shipped name wins over a file of that name; `./alexnet`
     is always the file. Raises SpecError where there is none such, or where it cannot be read; problems inside it are
-    kept for the analysis. `within` are the files that extend it, one after the other.
+    kept for the analysis. `within` are the files that extend it, one after the other; `reader` gives the document at a
+    path, of any file that is not shipped.
     """
     shipped = os.path.join(specs_directory(), f"{what}.yaml")
     if os.sep not in what and os.path.isfile(shipped):
@@ -46,13 +50,24 @@ def find(what: str, within: tuple[str, ...] = ()) -> Architecture:
     file = FILE.fullmatch(what)
     if what == "-" or os.sep in what or file or os.path.exists(what):
         path, variant = file.groups() if file else (what, None)
-        return _variant(_read(read_file(path), within), variant, path)
+        return _variant(_read(reader(path), within, reader), variant, path)
     found = _file_of(what)
     if found is not None:
         return _variant(_read(read_file(found), within), what, found)
     files = _files()
     hint = did_you_mean(what, files, f"shipped: {some(sorted(files))}; a file is named with its ending or a slash")
     raise SpecError([Problem(f"no architecture or file is called {what!r}", hint=hint)])
+
+
+def find_all(path: str, reader: Reader = read_file) -> dict[str | None, Architecture]:
+    """The architectures of a file by the names of its variants, or by None the only one.
+
+    >>> import os
+    >>> list(find_all(os.path.join(specs_directory(), "alexnet.yaml")))
+    [None]
+    """
+    family = _read(reader(path), (), reader)
+    return {name: family.variant(name) for name in family.variants} or {None: family}
 
 
 def find_text(what: str) -> str:
@@ -63,7 +78,7 @@ def find_text(what: str) -> str:
     return read_file(path).text if path == "-" or os.path.exists(path) else find(what).text
 
 
-def _read(document: Document, within: tuple[str, ...]) -> Architecture:
+def _read(document: Document, within: tuple[str, ...], reader: Reader = read_file) -> Architecture:
     """The architecture of a document, with what it extends."""
     own = read(document)
     if own.extends is None:
@@ -75,7 +90,7 @@ def _read(document: Document, within: tuple[str, ...]) -> Architecture:
     if FILE.fullmatch(base) or os.sep in base:
         base = os.path.join(os.path.dirname(document.name), base)
     try:
-        return extended(own, find(base, chain))
+        return extended(own, find(base, chain, reader))
     except SpecError as error:
         raise SpecError([p if p.location else problem_at(tree, p.message, p.hint) for p in error.problems]) from None
 

@@ -27,6 +27,11 @@ def read_file(path: str) -> Document:
         raise _unreadable(name, "may not be read: permission denied") from None
     except (OSError, ValueError) as error:
         raise _unreadable(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return text_of(data, name)
+
+
+def text_of(data: bytes, name: str) -> Document:
+    """The document of a file's bytes under the name it goes by in messages; raises SpecError where they are no text."""
     if len(data) > MAX_BYTES:
         raise _unreadable(name, f"is larger than {MAX_BYTES // 2**20} MiB", "use `repeat` for layers that recur")
     if b"\0" in data:

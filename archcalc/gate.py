@@ -1,0 +1,239 @@
+"""`archcalc check` spec by spec: what a budget of several sources comes to, the base, and what is found."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from archcalc.check import Base, Checked, Finding, Place, check, unknown_counts
+from archcalc.config import Config
+from archcalc.engine import analyze, analyze_graph
+from archcalc.errors import ArchcalcError, Location, Problem, SettingError, SpecError
+from archcalc.history import reader_at
+from archcalc.report import Report
+from archcalc.revisions import Repository
+from archcalc.rules import INTERNAL_ERROR, INVALID_SPEC, NOTHING_MATCHED
+from archcalc.spec.architecture import Architecture
+from archcalc.spec.budget import NO_BUDGET, Budget
+from archcalc.spec.catalogue import FILE, find, find_all
+from archcalc.spec.files import read_file
+from archcalc.spec.graph import Graph
+
+STANDARD_INPUT = "<stdin>"
+
+
+class Subject(NamedTuple):
+    """What is to be checked, under the name that the user gave it: a shipped name, a file, or one variant in it."""
+
+    name: str
+    path: str | None
+    variant: str | None = None
+
+    @classmethod
+    def of(cls, what: str) -> "Subject":
+        """What an argument of the command line names."""
+        file = FILE.fullmatch(what)
+        if what == "-":
+            return cls(STANDARD_INPUT, "-")
+        if file:
+            return cls(what, *file.groups())
+        return cls(what, what if os.sep in what or os.path.exists(what) else None)
+
+
+class Bases:
+    """Where the specs as they were come from: a file of saved reports, or git.
+
+    `revision` is that of `--base`; None is the default branch. Git is asked once, when a limit first needs it.
+    """
+
+    def __init__(self, revision: str | None = None, reports: dict[str, Report] | None = None, file: str = "") -> None:
+        self.revision, self.reports, self.file = revision, reports, file
+        self._opened: tuple[Repository, str, dict[str, str]] | str | None = None
+
+    def of(self, subject: Subject, architecture: Architecture, variant: str | None, settings: dict[str, Any]) -> Base:
+        """The base of one architecture, at the same settings."""
+        if self.reports is not None:
+            report = self.reports.get(architecture.name)
+            return Base(report, f"{self.file} has no {architecture.name!r}" if report is None else self.file, not report)
+        if subject.path in (None, "-"):
+            return Base(None, "only a file has a base in git; --compare-to takes a saved report")
+        assert subject.path is not None
+        return self._in_git(subject.path, variant, settings)
+
+    def _in_git(self, path: str, variant: str | None, settings: dict[str, Any]) -> Base:
+        if self._opened is None:
+            self._opened = self._open()
+        if isinstance(self._opened, str):
+            return Base(None, self._opened)
+        repository, commit, renamed = self._opened
+        words = f"base {commit[:10]}"
+        before = renamed.get(os.path.normpath(os.path.relpath(path)), path)
+        try:
+            if repository.document(before, commit) is None:
+                return Base(None, f"{path} is not at {words}", is_new=True)
+            found = find_all(before, reader_at(repository, commit))
+            if variant not in found:
+                return Base(None, f"{variant or path} is not at {words}", is_new=True)
+            return Base(analyze(found[variant], **settings), words)
+        except ArchcalcError as error:
+            return Base(None, f"at {words}, {error.problems[0].message}")
+
+    def _open(self) -> tuple[Repository, str, dict[str, str]] | str:
+        """The repository, the base's commit, and the files that were renamed since; or why there is no base."""
+        try:
+            repository = Repository()
+            commit = repository.merge_base(self.revision)
+            changes = repository.changes(commit)
+        except SettingError as error:
+            problem = error.problems[0]
+            return f"{problem.message}: {problem.hint}" if problem.hint else problem.message
+        return repository, commit, {c.after: c.before for c in changes if c.status == "renamed" and c.after and c.before}
+
+
+def saved_bases(path: str) -> Bases:
+    """The bases in a JSON file: one report of `archcalc table --json`, a list, or those under `architectures`.
+
+    Raises SettingError where the file holds none.
+    """
+    import json
+
+    hint = "save one by `archcalc table NAME --json -o report.json`"
+    try:
+        whole = json.loads(read_file(path).text)
+    except (ValueError, RecursionError) as error:
+        raise SettingError(f"{path} is not JSON: {error}", hint=hint) from None
+    if isinstance(whole, dict) and isinstance(whole.get("architectures"), list):
+        whole = whole["architectures"]
+    reports: dict[str, Report] = {}
+    for data in whole if isinstance(whole, list) else [whole]:
+        try:
+            report = Report.from_dict(data)
+        except SettingError as error:
+            raise SettingError(f"{path}: {error.problems[0].message}", hint=hint) from None
+        if report.architecture in reports:
+            raise SettingError(f"{path} holds {report.architecture!r} twice", hint="each architecture once")
+        reports[report.architecture] = report
+    if not reports:
+        raise SettingError(f"{path} holds no report", hint=hint)
+    return Bases(reports=reports, file=path)
+
+
+class Gate:
+    """Checks subjects by the budgets of the configuration, the specs and the command line, each before those after it.
+
+    `given` is what the command line says.
+    """
+
+    def __init__(self, config: Config, given: Budget, bases: Bases) -> None:
+        self.config, self.given, self.bases = config, given, bases
+        self.configured = config.budgets()
+
+    def subjects(self) -> tuple[list[Subject], list[Checked]]:
+        """All that the configuration matches, and the patterns that match nothing, each as a failed check.
+
+        Raises SettingError where there is no pattern at all.
+        """
+        config = self.config
+        if config.path is None:
+            hint = 'name specs, or write [budgets."models/*.yaml"] in archcalc.toml'
+            raise SettingError("no specs are named, and there is no configuration", hint=hint)
+        name = os.path.relpath(config.path)
+        if not config.patterns:
+            raise SettingError(f"no specs are named, and {name} has no budgets", hint='such as [budgets."models/*.yaml"]')
+        found: dict[tuple[str, str | None], Subject] = {}
+        stale = []
+        for pattern in config.patterns:
+            files = config.files(pattern)
+            for path in map(str, files):
+                label = f"{path}:{pattern.variant}" if pattern.variant else path
+                found.setdefault((os.path.realpath(path), pattern.variant), Subject(label, path, pattern.variant))
+            if not files:
+                place = pattern.place.document.locate(pattern.place.line, pattern.place.column)
+                message = f"the pattern {pattern.text!r} matches no file"
+                finding = Finding(NOTHING_MATCHED, message, place, f"it is relative to the folder of {name}")
+                stale.append(Checked(pattern.text, name, findings=(finding,)))
+        # A file as a whole has its variants in it.
+        whole = {path for path, variant in found if variant is None}
+        return [s for (path, variant), s in found.items() if variant is None or path not in whole], stale
+
+    def check(self, subject: Subject) -> Iterator[Checked]:
+        """The subject after its check, each of its variants by itself."""
+        try:
+            architectures = self._architectures(subject)
+        except SpecError as error:
+            yield Checked(subject.name, subject.path or subject.name, findings=_invalid(error, subject))
+            return
+        seen: set[Problem] = set()
+        for variant, architecture in architectures:
+            name = subject.name if variant in (None, subject.variant) else f"{subject.name}:{variant}"
+            path = _shown_path(subject, architecture)
+            try:
+                yield self._checked(name, path, subject, variant, architecture)
+            except ArchcalcError as error:
+                new = [problem for problem in error.problems if problem not in seen]
+                seen.update(new)
+                yield Checked(name, path, findings=_invalid(SpecError(new), subject) if new else ())
+            except Exception as error:
+                if os.environ.get("ARCHCALC_TRACEBACK"):
+                    raise
+                message = f"internal error: {type(error).__name__}: {error}"
+                hint = "this is a bug in archcalc: please report it with the spec and the command"
+                yield Checked(name, path, findings=(Finding(INTERNAL_ERROR, message, hint=hint),))
+
+    def _architectures(self, subject: Subject) -> list[tuple[str | None, Architecture]]:
+        if subject.path is None:
+            return [(None, find(subject.name))]
+        if subject.variant is not None:
+            return [(subject.variant, find(f"{subject.path}:{subject.variant}"))]
+        return list(find_all(subject.path).items())
+
+    def _checked(
+        self, name: str, path: str, subject: Subject, variant: str | None, architecture: Architecture
+    ) -> Checked:
+        budget = NO_BUDGET
+        for pattern in self.configured.get(os.path.realpath(subject.path), ()) if subject.path else ():
+            if pattern.variant in (None, variant):
+                budget = budget.overridden_by(pattern.budget)
+        budget = budget.overridden_by(architecture.budget).overridden_by(self.given)
+        settings = dict(budget.settings)
+        graph, report = analyze_graph(architecture, **settings)
+        base = self.bases.of(subject, architecture, variant, settings) if budget.is_relative else Base()
+        place = _places(graph)
+        judgements = check(report, budget, base, place)
+        unknown = None if budget.allow_unknown else unknown_counts(report, place)
+        start = architecture.document.locate(1, 1)
+        findings = [unknown, *(judgement.finding for judgement in judgements)]
+        placed = tuple(f if f.location else _at(f, start) for f in findings if f is not None)
+        return Checked(name, path, report, judgements, placed, base.words if budget.is_relative else "")
+
+
+def exit_code(checked: Sequence[Checked]) -> int:
+    """That of the gravest: 2 for anything that cannot be judged, 1 over budget, 0 fine."""
+    return max((one.exit_code for one in checked), default=0)
+
+
+def _places(graph: Graph) -> Place:
+    """Where the layer of a name stands: in the spec itself, or in the file of the block that it comes from."""
+    nodes = {node.name: node for node in graph.nodes}
+
+    def place(name: str) -> Location | None:
+        tree = nodes[name].entry.tree
+        return tree.document.locate(tree.line, tree.column)
+
+    return place
+
+
+def _at(finding: Finding, location: Location) -> Finding:
+    import msgspec
+
+    return msgspec.structs.replace(finding, location=location)
+
+
+def _shown_path(subject: Subject, architecture: Architecture) -> str:
+    if subject.path == "-":
+        return STANDARD_INPUT
+    return subject.path or architecture.document.name
+
+
+def _invalid(error: SpecError, subject: Subject) -> tuple[Finding, ...]:
+    whole = Location(STANDARD_INPUT if subject.path == "-" else subject.path or subject.name, 1, 1)
+    return tuple(Finding(INVALID_SPEC, p.message, p.location or whole, p.hint) for p in error.problems)
