@@ -8,7 +8,17 @@ import msgspec
 from archcalc.errors import Location
 from archcalc.metrics import METRICS
 from archcalc.report import LayerReport, Report
-from archcalc.rules import LIMIT_RULES, NEW_SPEC, NO_BASE, NOT_JUDGED, UNKNOWN_COUNT, Rule
+from archcalc.rules import (
+    BAD_INPUT,
+    LIMIT_RULES,
+    NEW_SPEC,
+    NO_BASE,
+    NOT_JUDGED,
+    NOTHING_MATCHED,
+    OVER_BUDGET,
+    UNKNOWN_COUNT,
+    Rule,
+)
 from archcalc.spec.budget import Budget, Limit
 from archcalc.units import exact, percent
 
@@ -70,8 +80,8 @@ class Finding(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """All of it in one paragraph."""
         heavy = self.heaviest_words()
-        parts = (self.message, f"heaviest: {heavy}" if heavy else "", self.hint or "")
-        return ". ".join(part for part in parts if part)
+        parts = (self.message, f"heaviest: {heavy}" if heavy else "", f"hint: {self.hint}" if self.hint else "")
+        return " – ".join(part for part in parts if part)
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -96,13 +106,16 @@ class Checked(msgspec.Struct, frozen=True):
     @property
     def exit_code(self) -> int:
         """0 where all is well, warnings included; 1 over budget; 2 anything else that is wrong."""
-        return max((finding.rule.exit_code for finding in self.findings), default=0 if self.report else 2)
+        return max((finding.rule.exit_code for finding in self.findings), default=0 if self.report else BAD_INPUT)
 
     @property
     def verdict(self) -> str:
         """The outcome in a word or two."""
-        if self.exit_code:
-            return "over budget" if self.exit_code == 1 else "cannot be judged" if self.report else "invalid"
+        if self.exit_code == BAD_INPUT:
+            stale = any(finding.rule is NOTHING_MATCHED for finding in self.findings)
+            return "cannot be judged" if self.report else "nothing matched" if stale else "invalid"
+        if self.exit_code == OVER_BUDGET:
+            return "over budget"
         return "warning" if any(finding.rule.level == "warning" for finding in self.findings) else "ok"
 
 
@@ -112,7 +125,7 @@ Place = Callable[[str], Location | None]
 def check(
     report: Report, budget: Budget, base: Base | None = None, place: Place = lambda _: None
 ) -> tuple[Judgement, ...]:
-    """What comes of every limit of a budget, in its order.
+    """What comes of every limit of a budget, in its order; nobody needs a warning of what is over its maximum.
 
     `base` is what increases are measured from; `place` tells where the layer of a name stands.
 
@@ -123,7 +136,9 @@ def check(
     >>> judgement.finding.rule.id, judgement.finding.message
     ('AC001', 'params: 61,100,840, over the maximum of 60M by 1,100,840 (1.8 %)')
     """
-    return tuple(_judgement(report, limit, budget, base or Base(), place) for limit in budget.limits.values())
+    found = [_judgement(report, limit, budget, base or Base(), place) for limit in budget.limits.values()]
+    over = {one.limit.metric for one in found if one.limit.kind == "max" and one.finding}
+    return tuple(one for one in found if not (one.limit.kind == "warn" and one.limit.metric in over))
 
 
 def unknown_counts(report: Report, place: Place = lambda _: None) -> Finding | None:
@@ -214,7 +229,7 @@ def _finding(limit: Limit, message: str, over: int, heaviest: tuple[Weight, ...]
 def _where(limit: Limit) -> str:
     if limit.location is not None:
         return f" in {limit.location.file}, line {limit.location.line}"
-    return f" in {limit.source}" if limit.source else ""
+    return f" ({limit.source})" if limit.source else ""
 
 
 def _heaviest(report: Report, metric: str, place: Place) -> tuple[Weight, ...]:
@@ -238,8 +253,6 @@ def _grown(report: Report, base: Report, metric: str, place: Place) -> tuple[Wei
     return _weights(figures, sum(figure for figure, _ in figures if figure > 0), " of what was added", place)
 
 
-def _weights(
-    figures: Iterable[tuple[int, LayerReport]], whole: int, words: str, place: Place
-) -> tuple[Weight, ...]:
+def _weights(figures: Iterable[tuple[int, LayerReport]], whole: int, words: str, place: Place) -> tuple[Weight, ...]:
     most: Sequence[tuple[int, LayerReport]] = sorted(figures, key=lambda pair: -pair[0])[:MOST_NAMED]
     return tuple(Weight(row.name, f"{percent(n, whole, 1)}{words}", place(row.name)) for n, row in most if n > 0)

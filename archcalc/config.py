@@ -1,8 +1,8 @@
 """The configuration of a project: `archcalc.toml`, or `[tool.archcalc]` in `pyproject.toml`, with budgets by pattern.
 
-    [budgets."models/*.yaml"]           # in pyproject.toml: [tool.archcalc.budgets."models/*.yaml"]
-    params = "60M"
-    flops = {max = "1.5G", warn = "1.2G"}
+[budgets."models/*.yaml"]           # in pyproject.toml: [tool.archcalc.budgets."models/*.yaml"]
+params = "60M"
+flops = {max = "1.5G", warn = "1.2G"}
 """
 
 import os

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from archcalc.check import Base, Checked, Finding, Place, check, unknown_counts
 from archcalc.config import Config
 from archcalc.engine import analyze, analyze_graph
@@ -17,6 +19,7 @@ from archcalc.spec.budget import NO_BUDGET, Budget
 from archcalc.spec.catalogue import FILE, find, find_all
 from archcalc.spec.files import read_file
 from archcalc.spec.graph import Graph
+from archcalc.spec.source import Document
 
 STANDARD_INPUT = "<stdin>"
 
@@ -53,7 +56,9 @@ class Bases:
         """The base of one architecture, at the same settings."""
         if self.reports is not None:
             report = self.reports.get(architecture.name)
-            return Base(report, f"{self.file} has no {architecture.name!r}" if report is None else self.file, not report)
+            return Base(
+                report, f"{self.file} has no {architecture.name!r}" if report is None else self.file, not report
+            )
         if subject.path in (None, "-"):
             return Base(None, "only a file has a base in git; --compare-to takes a saved report")
         assert subject.path is not None
@@ -86,7 +91,11 @@ class Bases:
         except SettingError as error:
             problem = error.problems[0]
             return f"{problem.message}: {problem.hint}" if problem.hint else problem.message
-        return repository, commit, {c.after: c.before for c in changes if c.status == "renamed" and c.after and c.before}
+        return (
+            repository,
+            commit,
+            {c.after: c.before for c in changes if c.status == "renamed" and c.after and c.before},
+        )
 
 
 def saved_bases(path: str) -> Bases:
@@ -138,7 +147,9 @@ class Gate:
             raise SettingError("no specs are named, and there is no configuration", hint=hint)
         name = os.path.relpath(config.path)
         if not config.patterns:
-            raise SettingError(f"no specs are named, and {name} has no budgets", hint='such as [budgets."models/*.yaml"]')
+            raise SettingError(
+                f"no specs are named, and {name} has no budgets", hint='such as [budgets."models/*.yaml"]'
+            )
         found: dict[tuple[str, str | None], Subject] = {}
         stale = []
         for pattern in config.patterns:
@@ -197,12 +208,11 @@ class Gate:
         settings = dict(budget.settings)
         graph, report = analyze_graph(architecture, **settings)
         base = self.bases.of(subject, architecture, variant, settings) if budget.is_relative else Base()
-        place = _places(graph)
+        place = _places(graph, architecture.document)
         judgements = check(report, budget, base, place)
         unknown = None if budget.allow_unknown else unknown_counts(report, place)
-        start = architecture.document.locate(1, 1)
         findings = [unknown, *(judgement.finding for judgement in judgements)]
-        placed = tuple(f if f.location else _at(f, start) for f in findings if f is not None)
+        placed = tuple(_placed(finding, architecture.document) for finding in findings if finding is not None)
         return Checked(name, path, report, judgements, placed, base.words if budget.is_relative else "")
 
 
@@ -211,21 +221,25 @@ def exit_code(checked: Sequence[Checked]) -> int:
     return max((one.exit_code for one in checked), default=0)
 
 
-def _places(graph: Graph) -> Place:
-    """Where the layer of a name stands: in the spec itself, or in the file of the block that it comes from."""
+def _places(graph: Graph, document: Document) -> Place:
+    """Where the layer of a name stands: in the spec itself, where it or a call that leads to it does."""
     nodes = {node.name: node for node in graph.nodes}
 
-    def place(name: str) -> Location | None:
-        tree = nodes[name].entry.tree
+    def place(name: str) -> Location:
+        node = nodes[name]
+        trees = [node.entry.tree, *(call.tree for call in reversed(node.calls))]
+        tree = next((tree for tree in trees if tree.document is document), trees[0])
         return tree.document.locate(tree.line, tree.column)
 
     return place
 
 
-def _at(finding: Finding, location: Location) -> Finding:
-    import msgspec
-
-    return msgspec.structs.replace(finding, location=location)
+def _placed(finding: Finding, document: Document) -> Finding:
+    """The finding at a place of the spec or of its limit: that is what can be mended, and what a review shows."""
+    if finding.location is not None and finding.location.file == document.name:
+        return finding
+    limit = finding.limit.location if finding.limit else None
+    return msgspec.structs.replace(finding, location=limit or document.locate(1, 1))
 
 
 def _shown_path(subject: Subject, architecture: Architecture) -> str:

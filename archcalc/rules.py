@@ -59,7 +59,9 @@ LIMIT_RULES: dict[tuple[str, LimitKind], Rule] = {
 """The rule that a broken limit breaks, by metric and kind of limit."""
 
 INVALID_SPEC = Rule("AC901", "invalid-spec", "error", BAD_INPUT, "the spec or its budget has an error")
-UNKNOWN_COUNT = Rule("AC902", "unknown-count", "error", BAD_INPUT, "a figure cannot be counted, so nobody can vouch for it")
+UNKNOWN_COUNT = Rule(
+    "AC902", "unknown-count", "error", BAD_INPUT, "a figure cannot be counted, so nobody can vouch for it"
+)
 NO_BASE = Rule("AC903", "no-base", "error", BAD_INPUT, "a max-increase has no base to compare with")
 NEW_SPEC = Rule("AC904", "new-spec", "note", 0, "a max-increase does not apply: the spec is not in the base")
 NOT_JUDGED = Rule("AC905", "not-judged", "warning", 0, "a limit is on a figure that is unknown, and unknown is allowed")

@@ -1,7 +1,7 @@
 """The only parsing and printing of quantities.
 
-Tables print memory as the lecture does, KB = 1024 bytes; counts are in k, M, G, powers of 1000. A quantity that a person
-writes down as a limit means what its unit says by the standard: MB = 10^6 bytes, MiB = 2^20 bytes.
+Tables print memory as the lecture does, KB = 1024 bytes; counts are in k, M, G, powers of 1000. A quantity that a
+person writes down as a limit means what its unit says by the standard: MB = 10^6 bytes, MiB = 2^20 bytes.
 """
 
 import re

@@ -32,6 +32,9 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "kinds": "archcalc.cli.kinds:kinds_",
         "schema": "archcalc.cli.schema:schema",
         "reproduce": "archcalc.cli.reproduce:reproduce",
+        "check": "archcalc.cli.check:check",
+        "rules": "archcalc.cli.rules:rules",
+        "budget": "archcalc.cli.budget:budget",
         "verify": "archcalc.cli.verify:verify",
     },
 )

@@ -166,7 +166,9 @@ def _budget() -> dict[str, Any]:
     mapping = {"type": "object", "properties": limits, "minProperties": 1, "additionalProperties": False}
     settings: dict[str, dict[str, Any]] = {
         "batch": {"type": "integer", "minimum": 1},
-        "input": {"anyOf": [{"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}, _ref("limit")]},
+        "input": {
+            "anyOf": [{"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}, _ref("limit")]
+        },
         "dtype": {"enum": list(BYTES_PER_ELEMENT)},
         "convention": {"enum": list(CONVENTIONS)},
     }
