@@ -78,6 +78,7 @@ def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function
 @click.pass_context
 def check(
     ctx: click.Context,
+    /,
     specs: tuple[str, ...],
     allow_unknown: bool,
     base: str | None,
