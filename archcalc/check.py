@@ -10,6 +10,7 @@ from archcalc.metrics import METRICS
 from archcalc.report import LayerReport, Report
 from archcalc.rules import (
     BAD_INPUT,
+    INTERNAL_ERROR,
     LIMIT_RULES,
     NEW_SPEC,
     NO_BASE,
@@ -112,8 +113,9 @@ class Checked(msgspec.Struct, frozen=True):
     def verdict(self) -> str:
         """The outcome in a word or two."""
         if self.exit_code == BAD_INPUT:
-            stale = any(finding.rule is NOTHING_MATCHED for finding in self.findings)
-            return "cannot be judged" if self.report else "nothing matched" if stale else "invalid"
+            by_rule = {NOTHING_MATCHED: "nothing matched", INTERNAL_ERROR: "internal error"}
+            words = (by_rule[finding.rule] for finding in self.findings if finding.rule in by_rule)
+            return next(words, "cannot be judged" if self.report else "invalid")
         if self.exit_code == OVER_BUDGET:
             return "over budget"
         return "warning" if any(finding.rule.level == "warning" for finding in self.findings) else "ok"

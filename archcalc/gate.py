@@ -2,22 +2,19 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from archcalc.bases import Bases
 from archcalc.check import Base, Checked, Finding, Place, check, unknown_counts
 from archcalc.config import Config
-from archcalc.engine import analyze, analyze_graph
+from archcalc.engine import analyze_graph
 from archcalc.errors import ArchcalcError, Location, Problem, SettingError, SpecError
-from archcalc.history import reader_at
-from archcalc.report import Report
-from archcalc.revisions import Repository
 from archcalc.rules import INTERNAL_ERROR, INVALID_SPEC, NOTHING_MATCHED
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.budget import NO_BUDGET, Budget
 from archcalc.spec.catalogue import FILE, find, find_all
-from archcalc.spec.files import read_file
 from archcalc.spec.graph import Graph
 from archcalc.spec.source import Document
 
@@ -40,90 +37,6 @@ class Subject(NamedTuple):
         if file:
             return cls(what, *file.groups())
         return cls(what, what if os.sep in what or os.path.exists(what) else None)
-
-
-class Bases:
-    """Where the specs as they were come from: a file of saved reports, or git.
-
-    `revision` is that of `--base`; None is the default branch. Git is asked once, when a limit first needs it.
-    """
-
-    def __init__(self, revision: str | None = None, reports: dict[str, Report] | None = None, file: str = "") -> None:
-        self.revision, self.reports, self.file = revision, reports, file
-        self._opened: tuple[Repository, str, dict[str, str]] | str | None = None
-
-    def of(self, subject: Subject, architecture: Architecture, variant: str | None, settings: dict[str, Any]) -> Base:
-        """The base of one architecture, at the same settings."""
-        if self.reports is not None:
-            report = self.reports.get(architecture.name)
-            return Base(
-                report, f"{self.file} has no {architecture.name!r}" if report is None else self.file, not report
-            )
-        if subject.path in (None, "-"):
-            return Base(None, "only a file has a base in git; --compare-to takes a saved report")
-        assert subject.path is not None
-        return self._in_git(subject.path, variant, settings)
-
-    def _in_git(self, path: str, variant: str | None, settings: dict[str, Any]) -> Base:
-        if self._opened is None:
-            self._opened = self._open()
-        if isinstance(self._opened, str):
-            return Base(None, self._opened)
-        repository, commit, renamed = self._opened
-        words = f"base {commit[:10]}"
-        before = renamed.get(os.path.normpath(os.path.relpath(path)), path)
-        try:
-            if repository.document(before, commit) is None:
-                return Base(None, f"{path} is not at {words}", is_new=True)
-            found = find_all(before, reader_at(repository, commit))
-            if variant not in found:
-                return Base(None, f"{variant or path} is not at {words}", is_new=True)
-            return Base(analyze(found[variant], **settings), words)
-        except ArchcalcError as error:
-            return Base(None, f"at {words}, {error.problems[0].message}")
-
-    def _open(self) -> tuple[Repository, str, dict[str, str]] | str:
-        """The repository, the base's commit, and the files that were renamed since; or why there is no base."""
-        try:
-            repository = Repository()
-            commit = repository.merge_base(self.revision)
-            changes = repository.changes(commit)
-        except SettingError as error:
-            problem = error.problems[0]
-            return f"{problem.message}: {problem.hint}" if problem.hint else problem.message
-        return (
-            repository,
-            commit,
-            {c.after: c.before for c in changes if c.status == "renamed" and c.after and c.before},
-        )
-
-
-def saved_bases(path: str) -> Bases:
-    """The bases in a JSON file: one report of `archcalc table --json`, a list, or those under `architectures`.
-
-    Raises SettingError where the file holds none.
-    """
-    import json
-
-    hint = "save one by `archcalc table NAME --json -o report.json`"
-    try:
-        whole = json.loads(read_file(path).text)
-    except (ValueError, RecursionError) as error:
-        raise SettingError(f"{path} is not JSON: {error}", hint=hint) from None
-    if isinstance(whole, dict) and isinstance(whole.get("architectures"), list):
-        whole = whole["architectures"]
-    reports: dict[str, Report] = {}
-    for data in whole if isinstance(whole, list) else [whole]:
-        try:
-            report = Report.from_dict(data)
-        except SettingError as error:
-            raise SettingError(f"{path}: {error.problems[0].message}", hint=hint) from None
-        if report.architecture in reports:
-            raise SettingError(f"{path} holds {report.architecture!r} twice", hint="each architecture once")
-        reports[report.architecture] = report
-    if not reports:
-        raise SettingError(f"{path} holds no report", hint=hint)
-    return Bases(reports=reports, file=path)
 
 
 class Gate:
@@ -188,7 +101,8 @@ class Gate:
                     raise
                 message = f"internal error: {type(error).__name__}: {error}"
                 hint = "this is a bug in archcalc: please report it with the spec and the command"
-                yield Checked(name, path, findings=(Finding(INTERNAL_ERROR, message, hint=hint),))
+                finding = Finding(INTERNAL_ERROR, message, Location(path, 1, 1), hint)
+                yield Checked(name, path, findings=(finding,))
 
     def _architectures(self, subject: Subject) -> list[tuple[str | None, Architecture]]:
         if subject.path is None:
@@ -207,7 +121,8 @@ class Gate:
         budget = budget.overridden_by(architecture.budget).overridden_by(self.given)
         settings = dict(budget.settings)
         graph, report = analyze_graph(architecture, **settings)
-        base = self.bases.of(subject, architecture, variant, settings) if budget.is_relative else Base()
+        file = None if subject.path == "-" else subject.path
+        base = self.bases.of(architecture.name, file, variant, settings) if budget.is_relative else Base()
         place = _places(graph, architecture.document)
         judgements = check(report, budget, base, place)
         unknown = None if budget.allow_unknown else unknown_counts(report, place)

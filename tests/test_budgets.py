@@ -183,7 +183,9 @@ layers = 1_000
         ('[budgets."a.yaml"]\nparams = -1', "archcalc.toml:2:1: error: params: '-1' is not a quantity"),
     ],
 )
-def test_what_is_wrong_in_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+def test_what_is_wrong_in_a_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingError) as caught:
         read_config(config(tmp_path, text))

@@ -48,7 +48,24 @@ def test_what_the_issue_writes_parses(text: str, measure: Measure, value: int) -
 @pytest.mark.parametrize("measure", ["count", "bytes"])
 @pytest.mark.parametrize(
     "text",
-    ["60m", "-1", "+1", "12 parsecs", "nan", "inf", "", " ", "1e400", "1e999", "0x10", "1,000", "1__0", "_1", "1_", ".5"]
+    [
+        "60m",
+        "-1",
+        "+1",
+        "12 parsecs",
+        "nan",
+        "inf",
+        "",
+        " ",
+        "1e400",
+        "1e999",
+        "0x10",
+        "1,000",
+        "1__0",
+        "_1",
+        "1_",
+        ".5",
+    ]
     + ["5.", "1e-3", "60 M M", "²", "٣", "1\n2", "9" * 1000, "1k\0", "60%", "True"],
 )
 def test_anything_else_is_an_error_that_names_the_forms(text: str, measure: Measure) -> None:
@@ -59,7 +76,9 @@ def test_anything_else_is_an_error_that_names_the_forms(text: str, measure: Meas
     assert len(problem.message) < 200
 
 
-@pytest.mark.parametrize(("text", "measure"), [("60M", "bytes"), ("512 MiB", "count"), ("3MB", "count"), ("1k", "bytes")])
+@pytest.mark.parametrize(
+    ("text", "measure"), [("60M", "bytes"), ("512 MiB", "count"), ("3MB", "count"), ("1k", "bytes")]
+)
 def test_a_unit_of_the_other_measure_is_an_error(text: str, measure: Measure) -> None:
     with pytest.raises(SettingError, match="is no unit of"):
         parse_quantity(text, measure)
@@ -102,5 +121,3 @@ def test_what_is_written_up_is_the_next_round_quantity(value: int, measure: Meas
     assert value <= up
     assert 100 * (up - value) < max(value, 1)  # three digits: less than one per cent more
     assert len(str(int(up)).rstrip("0")) <= 3
-
-

@@ -15,8 +15,8 @@ from archcalc.metrics import metric_named
 from archcalc.units import BYTES_PER_ELEMENT
 
 if TYPE_CHECKING:
+    from archcalc.bases import Bases
     from archcalc.check import Checked
-    from archcalc.gate import Bases
     from archcalc.spec.budget import Budget, LimitKind
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -137,11 +137,11 @@ _KINDS = ("max", "min", "warn", "max_increase")
 
 
 def _bases(base: str | None, compare_to: str | None) -> "Bases":
-    from archcalc.gate import Bases, saved_bases
+    from archcalc.bases import GitBases, SavedBases
 
     if base is not None and compare_to is not None:
         raise SettingError("--base and --compare-to contradict", hint="give one of them")
-    return Bases(base) if compare_to is None else saved_bases(compare_to)
+    return GitBases(base) if compare_to is None else SavedBases(compare_to)
 
 
 def _write(checked: list["Checked"], form: str, path: str | None) -> None:

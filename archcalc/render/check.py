@@ -89,7 +89,7 @@ def finding_text(finding: Finding) -> str:
 def summary(checked: Sequence[Checked]) -> str:
     """How many were checked, and what came of them."""
     verdicts = Counter(one.verdict for one in checked)
-    order = ("invalid", "nothing matched", "cannot be judged", "over budget", "warning", "ok")
+    order = ("internal error", "invalid", "nothing matched", "cannot be judged", "over budget", "warning", "ok")
     counted = ", ".join(f"{verdicts[verdict]:,} {verdict}" for verdict in order if verdicts[verdict])
     bare = sum(1 for one in checked if one.report and not one.judgements)
     more = f"; {bare:,} without limits" if bare else ""
