@@ -60,11 +60,11 @@ class GitBases:
             return Base(None, self._start)
         start = self._start
         inside = os.path.normpath(os.path.relpath(path))
-        if not start.repository.holds(path):
-            return Base(None, f"{path} is outside of this git repository: check it from its own")
         before = start.renamed.get(inside, path)
         try:
             if not start.has(before):
+                if not start.repository.holds(path):
+                    return Base(None, f"{path} is outside of this git repository: check it from its own")
                 return Base(None, f"{path} is not at {start.words}", is_new=True)
             found = find_all(before, start.document)
             if variant not in found:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from archcalc.config import FILES
-from archcalc.errors import SettingError
+from archcalc.errors import SettingError, SpecError
 from archcalc.metrics import METRICS
 from archcalc.report import Report
 from archcalc.spec import source
@@ -160,10 +160,16 @@ def _yaml(value: Any) -> str:
 
 def _proved(document: Document, text: str, limits: Mapping[str, str]) -> str:
     """The new text, if it says what was meant: the same architecture, with these limits."""
-    before, after = read(document), read(Document(document.name, text))
+    refusal = SettingError(
+        f"{document.name} cannot be edited without changing what it means",
+        hint="write the budget by hand, or --into archcalc.toml",
+    )
+    try:
+        before, after = read(document), read(Document(document.name, text))
+    except SpecError:
+        raise refusal from None
     wanted = {(name, "max"): make_limit(name, "max", value).bound for name, value in limits.items()}
     found = {key: limit.bound for key, limit in after.budget.limits.items() if key in wanted}
     if after.problems or found != wanted or len(after.entries) != len(before.entries):
-        hint = "write the budget by hand, or --into archcalc.toml"
-        raise SettingError(f"{document.name} cannot be edited without changing what it means", hint=hint)
+        raise refusal
     return text

@@ -1,4 +1,4 @@
-"""`archcalc check` as people run it: exit codes, what it says, where budgets come from, and what it is compared with."""
+"""`archcalc check` as people run it: exit codes, what it says, where budgets come from, what it compares with."""
 
 import json
 from pathlib import Path
@@ -361,6 +361,13 @@ def test_a_shallow_clone_without_the_base(tmp_path: Path) -> None:
 
 
 # Manners
+
+
+def test_it_loads_no_more_than_it_needs(folder: Path) -> None:
+    code = "import sys, archcalc.cli as c\ntry: c.main(sys.argv[1:])\nfinally: print(*sys.modules, file=sys.stderr)"
+    loaded = set(python("-c", code, "check", "net.yaml", "--max", "params=1", cwd=folder).stderr.split())
+    assert "archcalc.check" in loaded
+    assert not loaded & {"torch", "numpy", "sympy", "rich", "tabulate", "tomlkit", "archcalc.render.markup"}
 
 
 def test_a_thousand_specs_are_quick_and_need_no_torch(tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def test_sarif_is_valid(found: list[Checked]) -> None:
 
 def test_the_schema_can_fail(found: list[Checked]) -> None:
     log = json.loads(findings.sarif(found))
-    for change in ({"level": "grave"}, {"locations": "here"}, {"message": {}}, {"color": "red"}):
+    changes: tuple[dict[str, Any], ...] = ({"level": "grave"}, {"locations": "here"}, {"message": {}}, {"color": "red"})
+    for change in changes:
         broken = json.loads(json.dumps(log))
         broken["runs"][0]["results"][0].update(change)
         assert not SARIF.is_valid(broken)

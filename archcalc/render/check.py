@@ -8,7 +8,6 @@ from archcalc.check import Checked, Finding, Judgement
 from archcalc.errors import Problem, printable
 from archcalc.layers.base import fmt_shape
 from archcalc.metrics import METRICS
-from archcalc.render import markup
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.render.table import caption
 from archcalc.units import COUNT_UNITS, IEC_UNITS, human, percent
@@ -121,6 +120,8 @@ def markdown(checked: Sequence[Checked]) -> str:
     if len(findings) > MOST_ROWS:
         items.append(f"- {len(findings) - MOST_ROWS:,} more findings are left out")
     bases = "".join(f"\n\nCompared with {_escaped(base)}" for base in dict.fromkeys(o.base for o in checked) if base)
+    from archcalc.render import markup  # text does without it
+
     head = f"### archcalc: {summary(checked)}{bases}\n"
     return "\n".join([head, markup.markdown(grid), *items, *([""] if items else [])])
 
