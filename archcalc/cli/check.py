@@ -69,7 +69,9 @@ def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function
     help="What a FLOP is.  [default: the budget's, else lecture]",
 )
 @click.option("--allow-unknown", is_flag=True, help="Let pass what cannot be counted.")
-@click.option("--base", metavar="REVISION", help="What increases are measured from.  [default: the default branch]")
+@click.option(
+    "--base", metavar="REVISION", help="Increases are measured from where HEAD left it.  [default: the default branch]"
+)
 @click.option("--compare-to", type=click.Path(), help="Measure increases from saved reports (table --json) instead.")
 @click.option("--config", type=click.Path(), help="The configuration.  [default: the nearest one from here upwards]")
 @click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the report.")
