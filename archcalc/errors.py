@@ -39,10 +39,11 @@ class Problem(NamedTuple):
     message: str
     location: Location | None = None
     hint: str | None = None
+    level: str = "error"
 
     def __str__(self) -> str:
         where = "" if self.location is None else f"{printable(str(self.location))}: "
-        lines = [f"{where}error: {printable(_shortened(self.message))}"]
+        lines = [f"{where}{self.level}: {printable(_shortened(self.message))}"]
         if self.location is not None and self.location.text:
             lines += _excerpt(self.location)
         if self.hint:

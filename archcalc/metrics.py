@@ -1,15 +1,12 @@
 """What a whole architecture is measured by, in comparisons, budgets and charts: one number of a Report each."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeAlias
 
 import msgspec
 
 from archcalc.errors import SettingError, did_you_mean
 from archcalc.report import Report
-from archcalc.units import BYTES_PER_ELEMENT
-
-Unit: TypeAlias = Literal["count", "bytes"]
+from archcalc.units import BYTES_PER_ELEMENT, Measure
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -17,7 +14,7 @@ class Metric(msgspec.Struct, frozen=True):
 
     name: str
     title: str
-    unit: Unit
+    unit: Measure
     statement: str
     of: Callable[[Report], int | None]
 

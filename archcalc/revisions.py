@@ -99,6 +99,10 @@ class Repository:
             return _split(self._git("ls-files", "--cached", "--others", "--exclude-standard", "-z"))
         return _split(self._git("ls-tree", "-r", "-z", "--name-only", revision))
 
+    def holds(self, path: str) -> bool:
+        """Whether a path lies in the repository, be there a file or not."""
+        return not self._from_root(path).startswith("../")
+
     def _from_root(self, path: str) -> str:
         """A path as git names it at a revision: from the root of the repository."""
         root = self._git("rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n")

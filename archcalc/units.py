@@ -1,6 +1,19 @@
-"""The only parsing and printing of quantities. KB = 1024 bytes; k, M, G = powers of 1000."""
+"""The only parsing and printing of quantities.
 
-from typing import NamedTuple
+Tables print memory as the lecture does, KB = 1024 bytes; counts are in k, M, G, powers of 1000. A quantity that a
+person writes down as a limit means what its unit says by the standard: MB = 10^6 bytes, MiB = 2^20 bytes.
+"""
+
+import re
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from archcalc.errors import SettingError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+Measure: TypeAlias = Literal["count", "bytes"]
+"""What a quantity is of: elements, operations and layers are counted, memory is in bytes."""
 
 BYTES_PER_ELEMENT = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8, "int8": 1}
 INTEGERS = ("int8",)
@@ -16,6 +29,8 @@ class Unit(NamedTuple):
 
 MEMORY_UNITS = (Unit("bytes", 1), Unit("KB", 1024), Unit("MB", 1024**2), Unit("GB", 1024**3), Unit("TB", 1024**4))
 TIME_UNITS = (Unit("ns", 1), Unit("µs", 10**3), Unit("ms", 10**6), Unit("s", 10**9))
+IEC_UNITS = (Unit("bytes", 1), Unit("KiB", 2**10), Unit("MiB", 2**20), Unit("GiB", 2**30), Unit("TiB", 2**40))
+"""The same units as MEMORY_UNITS, under the names that cannot be mistaken for powers of 1000."""
 COUNT_UNITS = (Unit("", 1), Unit("k", 10**3), Unit("M", 10**6), Unit("G", 10**9), Unit("T", 10**12))
 
 
@@ -50,6 +65,96 @@ def human(value: int, units: tuple[Unit, ...]) -> str:
     digits = len(str(value // best.worth))
     text = in_unit(value, best.worth, 0 if best.worth == 1 else max(0, 3 - digits))
     return f"{text} {best.symbol}".rstrip()
+
+
+WRITTEN: dict[Measure, dict[str, int]] = {
+    "count": {unit.symbol: unit.worth for unit in COUNT_UNITS},
+    "bytes": {
+        **dict.fromkeys(("", "B", "bytes"), 1),
+        **{f"{prefix}B": 1000**power for power, prefix in enumerate("kMGT", start=1)},
+        "KB": 1000,
+        **{unit.symbol: unit.worth for unit in IEC_UNITS},
+    },
+}
+"""The units that a limit may be written in, and what each is worth."""
+FORMS: dict[Measure, str] = {
+    "count": "write a whole number such as 1_000_000, or one with k, M, G or T (powers of 1000), such as 60M or 1.5G",
+    "bytes": "write bytes such as 1_000_000, or KB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (powers of "
+    "1024), such as 512MB or 1.5 GiB",
+}
+PERCENT_FORM = "write a percentage such as 2% or 0.5%"
+MAX_WRITTEN = 10**24
+_QUANTITY = re.compile(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,3})?) ?([A-Za-z]*)", flags=re.ASCII)
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%", flags=re.ASCII)
+_LONGEST = 64
+
+
+def parse_quantity(text: str, measure: Measure) -> "Fraction":
+    """The exact value of a quantity as a person writes it, in counts or bytes.
+
+    Raises SettingError, with the allowed forms, for anything else: a sign, an unknown unit, a unit of the other
+    measure, more than 10^24.
+
+    >>> parse_quantity("60M", "count"), parse_quantity("512 MiB", "bytes"), parse_quantity("512MB", "bytes")
+    (Fraction(60000000, 1), Fraction(536870912, 1), Fraction(512000000, 1))
+    """
+    from fractions import Fraction  # start-up does not pay for it
+
+    written = _QUANTITY.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+    if written is None:
+        raise SettingError(f"{_quoted(text)} is not a quantity", hint=FORMS[measure])
+    number, symbol = written.groups()
+    if symbol not in WRITTEN[measure]:
+        other: Measure = "bytes" if measure == "count" else "count"
+        known = symbol in WRITTEN[other]
+        wanted = "bytes" if measure == "bytes" else "a count"
+        what = f"is no unit of {wanted}" if known else "is an unknown unit"
+        raise SettingError(f"{_quoted(text)}: {symbol!r} {what}", hint=FORMS[measure])
+    value = Fraction(number) * WRITTEN[measure][symbol]
+    if value > MAX_WRITTEN:
+        raise SettingError(f"{_quoted(text)} is out of range: more than 10^24", hint=FORMS[measure])
+    return value
+
+
+def parse_percent(text: str) -> "Fraction":
+    """The exact share that a percentage is; raises SettingError where it is none.
+
+    >>> parse_percent("2%"), parse_percent("12.5 %")
+    (Fraction(1, 50), Fraction(1, 8))
+    """
+    from fractions import Fraction  # the same
+
+    written = _PERCENT.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+    if written is None:
+        raise SettingError(f"{_quoted(text)} is not a percentage", hint=PERCENT_FORM)
+    return Fraction(written[1]) / 100
+
+
+def written_up(value: int, measure: Measure, digits: int = 3) -> str:
+    """The least quantity of so many significant digits that is at least `value`, as `parse_quantity` reads it.
+
+    >>> written_up(67210924, "count"), written_up(4894000, "bytes"), written_up(7, "count"), written_up(999999, "count")
+    ('67.3M', '4.90 MB', '7', '1.00M')
+    """
+    step = 10 ** max(0, len(str(value)) - digits)
+    up = -(-value // step) * step
+    symbols = {"count": ("", "k", "M", "G", "T"), "bytes": (" bytes", " kB", " MB", " GB", " TB")}[measure]
+    power = min(max(0, (len(str(up)) - 1) // 3), len(symbols) - 1)
+    decimals = 0 if power == 0 else max(0, digits - (len(str(up)) - 3 * power))
+    return in_unit(up, 1000**power, decimals).replace(",", "") + symbols[power]
+
+
+def exact(value: int, measure: Measure) -> str:
+    """A figure to the last unit, as messages give it.
+
+    >>> exact(61100840, "count"), exact(4449124, "bytes")
+    ('61,100,840', '4,449,124 bytes')
+    """
+    return f"{value:,} bytes" if measure == "bytes" else f"{value:,}"
+
+
+def _quoted(text: str) -> str:
+    return repr(text) if len(text) <= _LONGEST else repr(f"{text[:_LONGEST]}…")
 
 
 def percent(part: int, whole: int, decimals: int = 0) -> str:

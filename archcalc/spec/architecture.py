@@ -6,6 +6,7 @@ import msgspec
 
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.layers import kinds
+from archcalc.spec.budget import NO_BUDGET, Budget, read_budget
 from archcalc.spec.entry import STRUCTURES, Entry, Note, read_entries
 from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, parse, problem_at
 
@@ -16,7 +17,8 @@ TOP_LEVEL = {
     "extends": "the architecture whose layers come first: a shipped name, or a file beside this one",
     "input": "the input's shape without the batch: [channels, height, width] or [features]",
     "vars": "numbers, lists and expressions that the layers may use, by name; --set overrides them",
-    "variants": "architectures of one family: for each name, the vars and the input that it changes, and its title",
+    "variants": "architectures of one family: for each name, the vars, input and budget that it changes, and its title",
+    "budget": "what it may cost: for each metric a maximum, or its limits; `archcalc check` holds them",
     "blocks": "runs of layers that can be called like a kind: for each name, its `params` and its `layers`",
     "replace": "of what it extends: for each name of a layer, the list of layers in its place; none to leave it out",
     "layers": "the layers in order",
@@ -43,6 +45,7 @@ class Variant(msgspec.Struct, frozen=True, eq=False, gc=False):
     vars: dict[str, Tree]
     input: Tree | None
     title: str
+    budget: Budget = NO_BUDGET
 
 
 class Replacement(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -74,6 +77,7 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
     variants: dict[str, Variant] = {}
     extends: Scalar | None = None
     replace: dict[str, Replacement] = {}
+    budget: Budget = NO_BUDGET
 
     def variant(self, name: str) -> "Architecture":
         """The architecture of the family that has this name; raises KeyError where there is none."""
@@ -85,6 +89,7 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
             input=chosen.input or self.input,
             vars=self.vars | chosen.vars,
             variants={},
+            budget=self.budget.overridden_by(chosen.budget),
         )
 
     @property
@@ -131,6 +136,7 @@ def read(document: Document) -> Architecture:
         variants={key: _variant(value, variables, note, extends=base is not None) for key, value in variants.items()},
         extends=base if isinstance(base, Scalar) else None,
         replace=_replacements(tree, note),
+        budget=read_budget(tree.items.get("budget"), note),
         problems=tuple(problems),
     )
 
@@ -141,6 +147,8 @@ BLOCK_KEYS = {
     "inputs": "names for what it reads, where it is more than one thing",
     "layers": "the layers in order",
 }
+VARIANT_KEYS = ("input", "title", "budget")
+"""The keys of a variant that are no vars."""
 _BLOCK_FORM = "such as `blocks: {double: {params: {width: 64}, layers: [{conv: {filters: width, kernel: 3}}]}}`"
 
 
@@ -201,11 +209,12 @@ def _variant(tree: Tree, variables: dict[str, Tree], note: Note, *, extends: boo
         if not (isinstance(tree, Scalar) and tree.value is None):
             note(tree, "a variant must be a mapping of vars to values", "such as `small: {width: 32}`")
         return Variant({}, None, "")
-    changed = {key: value for key, value in tree.items.items() if key not in ("input", "title")}
+    changed = {key: value for key, value in tree.items.items() if key not in VARIANT_KEYS}
     for key in () if extends else changed.keys() - variables.keys():
         known = f"its vars: {', '.join(variables)}" if variables else "the spec has no vars"
-        note(tree.keys[key], f"unknown variable {key!r}", did_you_mean(key, [*variables, "input", "title"], known))
-    return Variant(changed, tree.items.get("input"), _text(tree, "title", note))
+        note(tree.keys[key], f"unknown variable {key!r}", did_you_mean(key, [*variables, *VARIANT_KEYS], known))
+    budget = read_budget(tree.items.get("budget"), note)
+    return Variant(changed, tree.items.get("input"), _text(tree, "title", note), budget)
 
 
 def _text(tree: Mapping, key: str, note: Note) -> str:

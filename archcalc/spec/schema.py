@@ -4,10 +4,14 @@ from typing import Any
 
 import msgspec
 
+from archcalc.conventions import CONVENTIONS
 from archcalc.layers import Layer, kinds, merge
+from archcalc.metrics import METRICS
 from archcalc.spec.architecture import BLOCK_KEYS, TOP_LEVEL
+from archcalc.spec.budget import BUDGET_KEYS, LIMIT_KEYS, SETTING_KEYS
 from archcalc.spec.entry import CALL_FIELDS, COMMON_FIELDS, LAYER_FIELDS, STRUCTURE_FIELDS, STRUCTURES
 from archcalc.spec.fields import required_fields
+from archcalc.units import BYTES_PER_ELEMENT
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -16,7 +20,7 @@ def spec_schema() -> dict[str, Any]:
     """The schema of a spec.
 
     >>> sorted(spec_schema()["properties"])[:4]
-    ['blocks', 'extends', 'input', 'layers']
+    ['blocks', 'budget', 'extends', 'input']
     """
     value = {"anyOf": [{"type": ["number", "boolean"]}, _ref("expression"), {"type": "array", "items": _ref("value")}]}
     top: dict[str, dict[str, Any]] = {
@@ -28,6 +32,7 @@ def spec_schema() -> dict[str, Any]:
         "vars": {"type": "object", "additionalProperties": {"anyOf": [_ref("value"), {"type": "null"}]}},
         "replace": {"type": "object", "additionalProperties": _ref("part")},
         "layers": _ref("layers"),
+        "budget": _ref("budget"),
         "blocks": {"type": "object", "additionalProperties": _ref("block")},
         "variants": {"type": "object", "additionalProperties": {"anyOf": [_ref("variant"), {"type": "null"}]}},
     }
@@ -58,9 +63,11 @@ def spec_schema() -> dict[str, Any]:
                 "required": ["layers"],
                 "additionalProperties": False,
             },
+            "budget": _budget(),
+            "limit": {"type": ["string", "integer", "number"], "description": "such as 60M, 1.5G or 512 MiB"},
             "variant": {
                 "type": "object",
-                "properties": {"title": {"type": "string"}, "input": top["input"]},
+                "properties": {"title": {"type": "string"}, "input": top["input"], "budget": _ref("budget")},
                 "additionalProperties": _ref("value"),
             },
             "entry": {
@@ -152,6 +159,33 @@ def _calls() -> list[dict[str, Any]]:
             "maxProperties": 1,
         },
     ]
+
+
+def _budget() -> dict[str, Any]:
+    limits = {name: {"description": words, "$ref": "#/$defs/limit"} for name, words in LIMIT_KEYS.items()}
+    mapping = {"type": "object", "properties": limits, "minProperties": 1, "additionalProperties": False}
+    settings: dict[str, dict[str, Any]] = {
+        "batch": {"type": "integer", "minimum": 1},
+        "input": {
+            "anyOf": [{"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}, _ref("limit")]
+        },
+        "dtype": {"enum": list(BYTES_PER_ELEMENT)},
+        "convention": {"enum": list(CONVENTIONS)},
+    }
+    keys: dict[str, dict[str, Any]] = {
+        **{name: {"anyOf": [_ref("limit"), mapping]} for name in METRICS},
+        "settings": {
+            "type": "object",
+            "properties": {name: {"description": SETTING_KEYS[name], **part} for name, part in settings.items()},
+            "additionalProperties": False,
+        },
+        "allow-unknown": {"type": "boolean"},
+    }
+    return {
+        "type": "object",
+        "properties": {name: {"description": BUDGET_KEYS[name], **part} for name, part in keys.items()},
+        "additionalProperties": False,
+    }
 
 
 def _common() -> dict[str, Any]:

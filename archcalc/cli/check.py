@@ -1,0 +1,189 @@
+"""`archcalc check`."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.options import ShapeType
+from archcalc.conventions import CONVENTIONS
+from archcalc.errors import ArchcalcError, SettingError, printable
+from archcalc.metrics import metric_named
+from archcalc.units import BYTES_PER_ELEMENT
+
+if TYPE_CHECKING:
+    from archcalc.bases import Bases
+    from archcalc.check import Checked
+    from archcalc.spec.budget import Budget, LimitKind
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit", "markdown")
+OVER_BUDGET = 1
+
+
+class LimitType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
+    """A limit such as params=60M: a metric and a quantity."""
+
+    def __init__(self, kind: "LimitKind") -> None:
+        self.kind = kind
+        self.name = "metric=percentage" if kind == "max-increase" else "metric=quantity"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from archcalc.spec.budget import make_limit
+
+        metric, equals, text = str(value).partition("=")
+        if not equals:
+            example = "params=2%" if self.kind == "max-increase" else "params=60M"
+            self.fail(f"{value!r} is not {self.name}, such as {example}", param, ctx)
+        try:
+            known = metric_named(metric.strip()).name
+            return make_limit(known, self.kind, text.strip(), source=f"--{self.kind} {value}")
+        except ArchcalcError as error:
+            problem = error.problems[0]
+            self.fail(f"{problem.message}; {problem.hint}", param, ctx)
+
+
+def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function]:
+    return click.option(f"--{kind}", kind.replace("-", "_"), type=LimitType(kind), multiple=True, help=help)
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS)
+@click.argument("specs", nargs=-1, metavar="[SPECS|-]...")
+@_limit_option("max", "The most that a metric may be, such as params=60M; repeatable, as are the next three.")
+@_limit_option("min", "The least that it must be.")
+@_limit_option("warn", "What it may be without a warning.")
+@_limit_option("max-increase", "The most that it may grow from the base, such as params=2%.")
+@click.option("--input", type=ShapeType(), help="Input shape without the batch, such as 3x227x227.")
+@click.option("--batch", type=click.IntRange(1, 10**9), help="Batch size.  [default: the budget's, else 1]")
+@click.option(
+    "--dtype",
+    type=click.Choice(list(BYTES_PER_ELEMENT)),
+    help="Type of activations and parameters.  [default: the budget's, else float32]",
+)
+@click.option(
+    "--convention",
+    type=click.Choice(list(CONVENTIONS)),
+    help="What a FLOP is.  [default: the budget's, else lecture]",
+)
+@click.option("--allow-unknown", is_flag=True, help="Let pass what cannot be counted.")
+@click.option(
+    "--base", metavar="REVISION", help="Increases are measured from where HEAD left it.  [default: the default branch]"
+)
+@click.option("--compare-to", type=click.Path(), help="Measure increases from saved reports (table --json) instead.")
+@click.option("--config", type=click.Path(), help="The configuration.  [default: the nearest one from here upwards]")
+@click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the report.")
+@click.option("--output-file", type=click.Path(), help="Write the report to this file instead of standard output.")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 also when over budget; errors still exit with 2.")
+@click.pass_context
+def check(
+    ctx: click.Context,
+    /,
+    specs: tuple[str, ...],
+    allow_unknown: bool,
+    base: str | None,
+    compare_to: str | None,
+    config: str | None,
+    output_format: str,
+    output_file: str | None,
+    exit_zero: bool,
+    **given: Any,
+) -> None:
+    """Check that specs are valid, fully counted, and within their budgets.
+
+    SPECS are files, shipped names, or - for standard input; of a family all variants, or one as file.yaml:variant.
+    With none named, all that the configuration matches are checked.
+
+    Budgets stand in the spec (budget: {params: 60M, flops: {max: 1.5G, warn: 1.2G}}), in archcalc.toml under
+    [budgets."models/*.yaml"], in pyproject.toml under [tool.archcalc.budgets."models/*.yaml"], or in the options here.
+    Of two limits of the same kind, the spec's goes before the configuration's, and the option's before both.
+
+    \b
+    Metrics: params macs flops memory peak saved weights layers depth
+      receptive_field; memory peak saved weights are in bytes.
+
+    Counts: 60M, 1.5G, 1_000_000 (k M G T are powers of 1000). Bytes: 512MB is 512 * 10^6 bytes, 512 MiB is
+    512 * 2^20 (KB MB GB TB are powers of 1000, KiB MiB GiB TiB powers of 1024). `archcalc table` prints memory as the
+    lecture does: its KB are 1024 bytes, the KiB of a budget. Percentages: 2%.
+
+    Exits with 0 if all is fine, warnings included; 1 if over budget; 2 if anything else is wrong.
+    """  # noqa: D301  # click takes the character \b for "keep these lines"
+    from archcalc.cli.progress import bar
+    from archcalc.config import find_config, read_config
+    from archcalc.gate import Gate, Subject, exit_code
+
+    if specs.count("-") > 1:
+        raise SettingError("standard input is named twice", hint="name - once")
+    path = Path(config) if config else find_config(Path.cwd())
+    gate = Gate(read_config(path), _given(allow_unknown, given), _bases(base, compare_to))
+    subjects, checked = ([Subject.of(what) for what in specs], []) if specs else gate.subjects()
+    for subject in bar(subjects, lambda subject: printable(subject.name)):
+        checked += gate.check(subject)
+    _write(checked, output_format, output_file)
+    code = exit_code(checked)
+    ctx.exit(0 if exit_zero and code == OVER_BUDGET else code)
+
+
+def _given(allow_unknown: bool, given: dict[str, Any]) -> "Budget":
+    """The budget of the command line."""
+    from archcalc.spec.budget import SETTING_KEYS, Budget
+
+    limits = {(limit.metric, limit.kind): limit for kind in _KINDS for limit in given[kind]}
+    settings = {name: given[name] for name in SETTING_KEYS if given[name] is not None}
+    return Budget(limits, settings, allow_unknown or None)
+
+
+_KINDS = ("max", "min", "warn", "max_increase")
+
+
+def _bases(base: str | None, compare_to: str | None) -> "Bases":
+    from archcalc.bases import GitBases, SavedBases
+
+    if base is not None and compare_to is not None:
+        raise SettingError("--base and --compare-to contradict", hint="give one of them")
+    return GitBases(base) if compare_to is None else SavedBases(compare_to)
+
+
+def _write(checked: list["Checked"], form: str, path: str | None) -> None:
+    from archcalc.render import check as render
+    from archcalc.render.output import write
+
+    if form == "text":
+        _write_text(checked, path)
+    elif form == "junit":
+        from archcalc.render.junit import junit
+
+        write(junit(checked), path)
+    elif form == "markdown":
+        write(render.markdown(checked), path)
+    else:
+        from archcalc.render import findings
+
+        write(getattr(findings, form)(checked), path)
+    if path is not None:
+        print(render.summary(checked), file=sys.stderr)
+
+
+def _write_text(checked: list["Checked"], path: str | None) -> None:
+    from archcalc.render import check as render
+    from archcalc.render.output import print_grid, terminal_width, write
+    from archcalc.render.text import plain
+
+    parts: list[str] = []
+    on_terminal = path is None and terminal_width() is not None
+    for one in render.shown(checked):
+        findings = "".join(f"{render.finding_text(finding)}\n" for finding in one.findings)
+        if one.report is None:
+            parts.append(findings)
+            continue
+        grid = render.limits_grid(one)
+        if on_terminal:  # in its width, and in colour
+            write("".join(parts))
+            parts.clear()
+            print_grid(grid, "table")
+        else:
+            parts.append(plain(grid))
+        parts.append(f"\n{findings}")
+    write("".join([*parts, render.summary(checked), "\n"]), path)

@@ -1,0 +1,215 @@
+"""The configuration of a project: `archcalc.toml`, or `[tool.archcalc]` in `pyproject.toml`, with budgets by pattern.
+
+[budgets."models/*.yaml"]           # in pyproject.toml: [tool.archcalc.budgets."models/*.yaml"]
+params = "60M"
+flops = {max = "1.5G", warn = "1.2G"}
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from archcalc.errors import Problem, SettingError, did_you_mean
+from archcalc.spec.budget import Budget, read_budget
+from archcalc.spec.catalogue import FILE
+from archcalc.spec.files import read_file
+from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, problem_at
+
+FILES = {"archcalc.toml": (), "pyproject.toml": ("tool", "archcalc")}
+"""The files that a configuration may stand in, the first before the second, and the table of it there."""
+KEYS = {"budgets": "for each pattern of specs, what they may cost"}
+
+
+class Pattern(msgspec.Struct, frozen=True):
+    """Specs by a glob relative to the configuration's folder, or one variant of them (`models/*.yaml:small`)."""
+
+    glob: str
+    variant: str | None
+    budget: Budget
+    place: Scalar
+
+    @property
+    def text(self) -> str:
+        """The pattern as it is written."""
+        return self.place.text
+
+
+class Config(msgspec.Struct, frozen=True):
+    """What a configuration file says; `path` is None where there is none."""
+
+    path: Path | None = None
+    patterns: tuple[Pattern, ...] = ()
+
+    def files(self, pattern: Pattern) -> list[Path]:
+        """The files that a pattern matches, in order, as the user would name them from where they are."""
+        assert self.path is not None
+        folder = Path(os.path.relpath(self.path.parent))
+        return sorted(path for path in folder.glob(pattern.glob) if path.is_file())
+
+    def budgets(self) -> dict[str, list[Pattern]]:
+        """For each file that some pattern matches, by its real path, the patterns in their order."""
+        found: dict[str, list[Pattern]] = {}
+        for pattern in self.patterns:
+            for path in self.files(pattern):
+                found.setdefault(os.path.realpath(path), []).append(pattern)
+        return found
+
+
+def find_config(start: Path) -> Path | None:
+    """The configuration file in a folder, or the nearest one above it.
+
+    A `pyproject.toml` without a `[tool.archcalc]` table is none.
+    """
+    for folder in (start, *start.parents):
+        for name, table in FILES.items():
+            path = folder / name
+            if path.is_file() and (not table or _has_table(path, table)):
+                return path
+    return None
+
+
+def read_config(path: Path | None) -> Config:
+    """The configuration in a file; raises SettingError with all that is wrong in it."""
+    if path is None:
+        return Config()
+    document, whole = _toml(path)
+    problems: list[Problem] = []
+
+    def note(where: Tree, message: str, hint: str | None = None) -> None:
+        problems.append(problem_at(where, message, hint))
+
+    prefix = FILES.get(path.name, ())
+    tree: Tree = _Trees(document).tree(whole, ())
+    for name in prefix:
+        tree = tree.items.get(name, Mapping(document, 1, 1)) if isinstance(tree, Mapping) else tree
+    patterns = list(_patterns(tree, note))
+    if problems:
+        raise SettingError(problems=problems)
+    return Config(path, tuple(patterns))
+
+
+def _patterns(tree: Tree, note: Any) -> Iterator[Pattern]:
+    if not isinstance(tree, Mapping):
+        note(tree, "the configuration of archcalc must be a table")
+        return
+    for key, scalar in tree.keys.items():
+        if key not in KEYS:
+            note(scalar, f"unknown key {key!r}", did_you_mean(key, KEYS, f"known keys: {', '.join(KEYS)}"))
+    budgets = tree.items.get("budgets")
+    if budgets is None:
+        return
+    if not isinstance(budgets, Mapping):
+        note(budgets, "budgets must be a table of patterns", 'such as [budgets."models/*.yaml"]')
+        return
+    for text, value in budgets.items.items():
+        file = FILE.fullmatch(text)
+        glob, variant = file.groups() if file else (text, None)
+        place = budgets.keys[text]
+        if not glob or os.path.isabs(glob):
+            note(place, f"pattern {text!r} must be relative to the folder of the file", "such as models/*.yaml")
+            continue
+        yield Pattern(glob, variant, read_budget(value, note), place)
+
+
+def _toml(path: Path) -> tuple[Document, dict[str, Any]]:
+    document = read_file(os.path.relpath(path))
+    try:
+        return document, tomllib.loads(document.text, parse_float=_Written)
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+        line, column = map(int, where.groups()) if where else (1, 1)
+        message = f"not valid TOML: {re.sub(r' *[(]at .*', '', str(error))}"
+        raise SettingError(problems=[Problem(message, document.locate(line, column))]) from None
+
+
+def _has_table(path: Path, table: tuple[str, ...]) -> bool:
+    try:
+        value: Any = _toml(path)[1]
+    except SettingError:
+        # What is no TOML has no table, but if it speaks of archcalc, its user should hear what is wrong with it.
+        return "archcalc" in path.read_text(encoding="utf-8", errors="replace")
+    for name in table:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value is not None
+
+
+class _Written(str):
+    """A float of TOML by its text, so that it stays exact."""
+
+    __slots__ = ()
+
+
+class _Trees:
+    """Makes trees of what TOML holds, each at the line and column of its key."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.places = _places(document.text)
+
+    def tree(self, value: Any, path: tuple[str, ...]) -> Tree:
+        line, column = self._place(path)
+        if isinstance(value, dict):
+            mapping = Mapping(self.document, line, column)
+            for key, child in value.items():
+                inside = (*path, key)
+                mapping.items[key] = self.tree(child, inside)
+                mapping.keys[key] = Scalar(key, key, self.document, *self._place(inside))
+            return mapping
+        if isinstance(value, list):
+            sequence = Sequence(self.document, line, column)
+            sequence.items += [self.tree(item, path) for item in value]
+            return sequence
+        known = value if isinstance(value, bool | int | str) and not isinstance(value, _Written) else str(value)
+        return Scalar(known, str(value), self.document, line, column)
+
+    def _place(self, path: tuple[str, ...]) -> tuple[int, int]:
+        """Where a key stands; for one in an inline table, after its table's key in the same line."""
+        if path in self.places or not path:
+            return self.places.get(path, (1, 1))
+        line, column = self._place(path[:-1])
+        text = self.document.locate(line, column).text
+        inside = re.compile(rf"""(?<![\w-])["']?{re.escape(path[-1])}["']?\s*=""").search(text, column)
+        return line, inside.start() + 1 if inside else column
+
+
+_HEADER = re.compile(r"\s*\[\[?\s*(?P<keys>[^#]*?)\s*\]\]?\s*(#.*)?")
+_KEY = re.compile(r"""\s*(?P<keys>(?:"(?:[^"\\]|\\.)*"|'[^']*'|[\w.\s-])+?)\s*=""")
+
+
+def _places(text: str) -> dict[tuple[str, ...], tuple[int, int]]:
+    """The line and column of each table's header and of each key that begins a line.
+
+    TOML's own parser keeps no positions. This is a glance at the lines: one inside a string of several lines may be
+    taken for a key, and then only a message points at a line near the right one.
+    """
+    places: dict[tuple[str, ...], tuple[int, int]] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        header, key = _HEADER.fullmatch(line), _KEY.match(line)
+        found = header or key
+        path = _keys(found["keys"]) if found else ()
+        if found is None or not path:
+            continue
+        path = path if header else (*table, *path)
+        table = path if header else table
+        for length in range(1, len(path) + 1):
+            places.setdefault(path[:length], (number, found.start("keys") + 1))
+    return places
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    """The keys of a dotted key, as TOML itself reads it."""
+    try:
+        value: Any = tomllib.loads(f"{text} = 0")
+    except tomllib.TOMLDecodeError:
+        return ()
+    path = []
+    while isinstance(value, dict):
+        ((key, value),) = value.items()
+        path.append(key)
+    return tuple(path)

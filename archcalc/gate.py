@@ -1,0 +1,168 @@
+"""`archcalc check` spec by spec: what a budget of several sources comes to, the base, and what is found."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from archcalc.bases import Bases
+from archcalc.check import Base, Checked, Finding, Place, check, unknown_counts
+from archcalc.config import Config
+from archcalc.engine import analyze_graph
+from archcalc.errors import ArchcalcError, Location, Problem, SettingError, SpecError
+from archcalc.rules import INTERNAL_ERROR, INVALID_SPEC, NOTHING_MATCHED
+from archcalc.spec.architecture import Architecture
+from archcalc.spec.budget import NO_BUDGET, Budget
+from archcalc.spec.catalogue import FILE, find, find_all
+from archcalc.spec.graph import Graph
+from archcalc.spec.source import Document
+
+STANDARD_INPUT = "<stdin>"
+
+
+class Subject(NamedTuple):
+    """What is to be checked, under the name that the user gave it: a shipped name, a file, or one variant in it."""
+
+    name: str
+    path: str | None
+    variant: str | None = None
+
+    @classmethod
+    def of(cls, what: str) -> "Subject":
+        """What an argument of the command line names."""
+        file = FILE.fullmatch(what)
+        if what == "-":
+            return cls(STANDARD_INPUT, "-")
+        if file:
+            return cls(what, *file.groups())
+        return cls(what, what if os.sep in what or os.path.exists(what) else None)
+
+
+class Gate:
+    """Checks subjects by the budgets of the configuration, the specs and the command line, each before those after it.
+
+    `given` is what the command line says.
+    """
+
+    def __init__(self, config: Config, given: Budget, bases: Bases) -> None:
+        self.config, self.given, self.bases = config, given, bases
+        self.configured = config.budgets()
+
+    def subjects(self) -> tuple[list[Subject], list[Checked]]:
+        """All that the configuration matches, and the patterns that match nothing, each as a failed check.
+
+        Raises SettingError where there is no pattern at all.
+        """
+        config = self.config
+        if config.path is None:
+            hint = 'name specs, or write [budgets."models/*.yaml"] in archcalc.toml'
+            raise SettingError("no specs are named, and there is no configuration", hint=hint)
+        name = os.path.relpath(config.path)
+        if not config.patterns:
+            raise SettingError(
+                f"no specs are named, and {name} has no budgets", hint='such as [budgets."models/*.yaml"]'
+            )
+        found: dict[tuple[str, str | None], Subject] = {}
+        stale = []
+        for pattern in config.patterns:
+            files = config.files(pattern)
+            for path in map(str, files):
+                label = f"{path}:{pattern.variant}" if pattern.variant else path
+                found.setdefault((os.path.realpath(path), pattern.variant), Subject(label, path, pattern.variant))
+            if not files:
+                place = pattern.place.document.locate(pattern.place.line, pattern.place.column)
+                message = f"the pattern {pattern.text!r} matches no file"
+                finding = Finding(NOTHING_MATCHED, message, place, f"it is relative to the folder of {name}")
+                stale.append(Checked(pattern.text, name, findings=(finding,)))
+        # A file as a whole has its variants in it.
+        whole = {path for path, variant in found if variant is None}
+        return [s for (path, variant), s in found.items() if variant is None or path not in whole], stale
+
+    def check(self, subject: Subject) -> Iterator[Checked]:
+        """The subject after its check, each of its variants by itself."""
+        try:
+            architectures = self._architectures(subject)
+        except SpecError as error:
+            yield Checked(subject.name, subject.path or subject.name, findings=_invalid(error, subject))
+            return
+        seen: set[Problem] = set()
+        for variant, architecture in architectures:
+            name = subject.name if variant in (None, subject.variant) else f"{subject.name}:{variant}"
+            path = _shown_path(subject, architecture)
+            try:
+                yield self._checked(name, path, subject, variant, architecture)
+            except ArchcalcError as error:
+                new = [problem for problem in error.problems if problem not in seen]
+                seen.update(new)
+                yield Checked(name, path, findings=_invalid(SpecError(new), subject) if new else ())
+            except Exception as error:
+                if os.environ.get("ARCHCALC_TRACEBACK"):
+                    raise
+                message = f"internal error: {type(error).__name__}: {error}"
+                hint = "this is a bug in archcalc: please report it with the spec and the command"
+                finding = Finding(INTERNAL_ERROR, message, Location(path, 1, 1), hint)
+                yield Checked(name, path, findings=(finding,))
+
+    def _architectures(self, subject: Subject) -> list[tuple[str | None, Architecture]]:
+        if subject.path is None:
+            return [(None, find(subject.name))]
+        if subject.variant is not None:
+            return [(subject.variant, find(f"{subject.path}:{subject.variant}"))]
+        return list(find_all(subject.path).items())
+
+    def _checked(
+        self, name: str, path: str, subject: Subject, variant: str | None, architecture: Architecture
+    ) -> Checked:
+        budget = NO_BUDGET
+        for pattern in self.configured.get(os.path.realpath(subject.path), ()) if subject.path else ():
+            if pattern.variant in (None, variant):
+                budget = budget.overridden_by(pattern.budget)
+        budget = budget.overridden_by(architecture.budget).overridden_by(self.given)
+        settings = dict(budget.settings)
+        graph, report = analyze_graph(architecture, **settings)
+        file = None if subject.path == "-" else subject.path
+        base = self.bases.of(architecture.name, file, variant, settings) if budget.is_relative else Base()
+        place = _places(graph, architecture.document)
+        judgements = check(report, budget, base, place)
+        unknown = None if budget.allow_unknown else unknown_counts(report, place)
+        findings = [unknown, *(judgement.finding for judgement in judgements)]
+        placed = tuple(_placed(finding, architecture.document) for finding in findings if finding is not None)
+        return Checked(name, path, report, judgements, placed, base.words if budget.is_relative else "")
+
+
+def exit_code(checked: Sequence[Checked]) -> int:
+    """That of the gravest: 2 for anything that cannot be judged, 1 over budget, 0 fine."""
+    return max((one.exit_code for one in checked), default=0)
+
+
+def _places(graph: Graph, document: Document) -> Place:
+    """Where the layer of a name stands: in the spec itself, where it or a call that leads to it does."""
+    nodes = {node.name: node for node in graph.nodes}
+
+    def place(name: str) -> Location:
+        node = nodes[name]
+        trees = [node.entry.tree, *(call.tree for call in reversed(node.calls))]
+        tree = next((tree for tree in trees if tree.document is document), trees[0])
+        return tree.document.locate(tree.line, tree.column)
+
+    return place
+
+
+def _placed(finding: Finding, document: Document) -> Finding:
+    """The finding at a place of the spec or of its limit: that is what can be mended, and what a review shows."""
+    if finding.location is not None and finding.location.file == document.name:
+        return finding
+    limit = finding.limit.location if finding.limit else None
+    return msgspec.structs.replace(finding, location=limit or document.locate(1, 1))
+
+
+def _shown_path(subject: Subject, architecture: Architecture) -> str:
+    if subject.path == "-":
+        return STANDARD_INPUT
+    return subject.path or architecture.document.name
+
+
+def _invalid(error: SpecError, subject: Subject) -> tuple[Finding, ...]:
+    whole = Location(STANDARD_INPUT if subject.path == "-" else subject.path or subject.name, 1, 1)
+    return tuple(Finding(INVALID_SPEC, p.message, p.location or whole, p.hint) for p in error.problems)
