@@ -9,14 +9,17 @@ mapfile -d '' -t arguments < <(lines "${ARGUMENTS:-}")
 report="${RUNNER_TEMP:-$(mktemp -d)}/archcalc.md"
 base="${BASE:-${GITHUB_BASE_REF:+origin/$GITHUB_BASE_REF}}"
 
-archcalc check "${arguments[@]}" --output-format github -- "${specs[@]}"
+against=()
+[ -n "$base" ] && against=(--base "$base")
+
+archcalc check "${against[@]}" "${arguments[@]}" --output-format github -- "${specs[@]}"
 code=$?
 
 # The report is there before the gate shuts, whatever goes wrong with it.
-archcalc check "${arguments[@]}" --output-format markdown -- "${specs[@]}" >"$report" 2>>"$report"
+archcalc check "${against[@]}" "${arguments[@]}" --output-format markdown -- "${specs[@]}" >"$report" 2>>"$report"
 if [ -n "$base" ]; then
   echo >>"$report"
-  if ! archcalc diff --base "$base" --format markdown >>"$report" 2>"$report.errors"; then
+  if ! archcalc diff "${against[@]}" --format markdown >>"$report" 2>"$report.errors"; then
     cat "$report.errors" >&2
     { echo '```'; cat "$report.errors"; echo '```'; } >>"$report"
     code=2
