@@ -32,7 +32,7 @@ def squarified(values: Sequence[float], box: Box) -> list[Box]:
     """Rectangles in a box, with areas in proportion to values from the largest down, and sides as equal as may be.
 
     >>> [tuple(round(side, 1) for side in part) for part in squarified([3, 1], Box(0, 0, 4, 1))]
-    [(0, 0, 3.0, 1), (3.0, 0, 1.0, 1.0)]
+    [(0, 0, 3.0, 1.0), (3.0, 0, 1.0, 1.0)]
     """
     total = sum(values)
     if not total or not box.width * box.height:
