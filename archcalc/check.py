@@ -1,12 +1,12 @@
 """Judging a report by a budget: which limits hold, which do not, by how much, and which layers weigh most."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from archcalc.errors import Location
-from archcalc.metrics import METRICS
+from archcalc.metrics import METRICS, OF_ROW
 from archcalc.report import LayerReport, Report
 from archcalc.rules import (
     BAD_INPUT,
@@ -25,14 +25,7 @@ from archcalc.units import exact, percent
 
 MOST_NAMED = 3
 """How many layers a finding names."""
-_ROWS: Mapping[str, Callable[[LayerReport], int | None]] = {
-    "params": lambda row: row.params,
-    "macs": lambda row: row.macs,
-    "flops": lambda row: row.flops,
-    "memory": lambda row: row.memory_bytes,
-    "saved": lambda row: row.saved_for_backward_bytes,
-    "weights": lambda row: row.params,
-}
+_ROWS = {**OF_ROW, "weights": OF_ROW["params"]}
 """What a row adds to a metric; metrics that are no sum over rows are left out."""
 
 

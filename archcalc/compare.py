@@ -1,21 +1,17 @@
 """Architectures side by side: their totals, how many times those of the first they are, and where they differ."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 import msgspec
 
 from archcalc.grouping import Aligned, By, aligned
-from archcalc.metrics import METRICS
+from archcalc.metrics import METRICS, OF_ROW
 from archcalc.report import LayerReport, Report
 
 SCHEMA_VERSION = 1
-BROKEN_DOWN: Mapping[str, Callable[[LayerReport], int | None]] = {
-    "memory": lambda row: row.memory_bytes,
-    "params": lambda row: row.params,
-    "flops": lambda row: row.flops,
-}
+BROKEN_DOWN = ("memory", "params", "flops")
 """What adds up over rows, and is shown for each group of them."""
 
 
@@ -37,7 +33,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
     def figures(self, line: Aligned, metric: str) -> list[int | None]:
         """The metric of one line, of every architecture: None where it is unknown, 0 where nothing is."""
-        return [_sum(BROKEN_DOWN[metric], rows) for rows in line.groups]
+        return [_sum(OF_ROW[metric], rows) for rows in line.groups]
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as `archcalc compare --json` prints it."""

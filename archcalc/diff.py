@@ -1,21 +1,16 @@
 """What changed between two reports of a spec: its layers, and what they cost."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from archcalc.metrics import METRICS, Metric
+from archcalc.metrics import METRICS, OF_ROW, Metric
 from archcalc.report import LayerReport, Report
 
 SCHEMA_VERSION = 1
-COSTS: Mapping[str, Callable[[LayerReport], int | None]] = {
-    "params": lambda row: row.params,
-    "macs": lambda row: row.macs,
-    "flops": lambda row: row.flops,
-    "memory": lambda row: row.memory_bytes,
-}
+COSTS = {name: OF_ROW[name] for name in ("params", "macs", "flops", "memory")}
 """What is compared of two rows. What is alive, and what training keeps of a row, depends on its neighbours."""
 
 Pair: TypeAlias = tuple[LayerReport | None, LayerReport | None]

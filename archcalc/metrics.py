@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from archcalc.errors import SettingError, did_you_mean
-from archcalc.report import Report
+from archcalc.report import LayerReport, Report
 from archcalc.units import BYTES_PER_ELEMENT, Measure
 
 
@@ -56,6 +56,16 @@ METRICS: Mapping[str, Metric] = {
         Metric("receptive_field", "receptive field", "count", "elements along the larger side", _receptive_field),
     )
 }
+
+
+OF_ROW: Mapping[str, Callable[[LayerReport], int | None]] = {
+    "params": lambda row: row.params,
+    "macs": lambda row: row.macs,
+    "flops": lambda row: row.flops,
+    "memory": lambda row: row.memory_bytes,
+    "saved": lambda row: row.saved_for_backward_bytes,
+}
+"""What a row adds to a metric, of those that are sums over rows; None where it is unknown."""
 
 
 def metric_named(name: str) -> Metric:

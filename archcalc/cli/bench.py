@@ -112,22 +112,12 @@ def bench(
 def _write_json(
     found: list["Timing"], settings: dict[str, Any], taken_with: dict[str, Any], roof: "Roof", output: str | None
 ) -> None:
-    from datetime import UTC, datetime
-
     import msgspec
 
-    from archcalc._version import __version__
-    from archcalc.render.data import as_json
+    from archcalc.render.data import as_record_of_a_run
     from archcalc.render.output import write
     from archcalc.timing import SCHEMA_VERSION
 
-    whole = {
-        "schema_version": SCHEMA_VERSION,
-        "archcalc": __version__,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": taken_with,
-        "settings": settings,
-        "roof": msgspec.structs.asdict(roof),
-        "architectures": [timing.to_dict() for timing in found],
-    }
-    write(as_json(whole), output)
+    timings = [timing.to_dict() for timing in found]
+    measured = msgspec.structs.asdict(roof)
+    write(as_record_of_a_run(SCHEMA_VERSION, taken_with, settings, roof=measured, architectures=timings), output)

@@ -109,14 +109,13 @@ def caption(reports: "list[Report]", own_input: bool) -> str:
 
 
 def _write_data(found: "Comparison", form: str, output: str | None) -> None:
-    from archcalc._version import __version__
     from archcalc.compare import SCHEMA_VERSION
-    from archcalc.render.data import as_json, records
+    from archcalc.render.data import as_document, records
     from archcalc.render.output import write
 
     data = found.to_dict()
     if form == "json":
-        write(as_json({"schema_version": SCHEMA_VERSION, "archcalc": __version__, **data}), output)
+        write(as_document(SCHEMA_VERSION, **data), output)
         return
     names = [report.architecture for report in found.reports]
     lines = [
@@ -138,8 +137,7 @@ def _write_tables(
     found: "Comparison", caption: str, metrics: tuple[str, ...], form: str, bars: bool, output: str | None
 ) -> None:
     from archcalc.render import compare as render
-    from archcalc.render.output import print_grid, terminal_width, write
-    from archcalc.render.text import plain
+    from archcalc.render.output import print_grids, write
 
     grids = [render.totals_grid(found, caption)]
     if not bars:
@@ -149,12 +147,7 @@ def _write_tables(
 
         write("\n".join(getattr(markup, form)(grid) for grid in grids), output)
         return
-    if output or terminal_width() is None:
-        write("\n".join(map(plain, grids)), output)
-    else:
-        for i, grid in enumerate(grids):
-            write("\n" if i else "")
-            print_grid(grid, "table")
+    print_grids(grids, output)
     if bars:
         from archcalc.render.bars import draw
 

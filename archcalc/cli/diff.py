@@ -153,17 +153,16 @@ def _caption(settings: dict[str, Any], against: str) -> str:
 
 
 def _write(found: Any, caption: str, form: str, all_: bool, output: str | None) -> None:
-    from archcalc.render.data import as_json
-    from archcalc.render.output import print_grid, terminal_width, write
+    from archcalc.render.output import print_grids, write
 
     if form == "json":
-        from archcalc._version import __version__
         from archcalc.diff import SCHEMA_VERSION
+        from archcalc.render.data import as_document
 
-        head = {"schema_version": SCHEMA_VERSION, "archcalc": __version__, "caption": caption}
         problems = [str(problem) for problem in found.problems]
         specs = [one.to_dict() for one in found.diffs]
-        write(as_json({**head, "specs": specs, "notes": list(found.notes), "problems": problems}), output)
+        notes = list(found.notes)
+        write(as_document(SCHEMA_VERSION, caption=caption, specs=specs, notes=notes, problems=problems), output)
         return
     from archcalc.render import diff as render
 
@@ -171,7 +170,7 @@ def _write(found: Any, caption: str, form: str, all_: bool, output: str | None) 
         broken = [f"error: {problem.location or ''} {problem.message}" for problem in found.problems]
         write(render.comment(found.diffs, caption, [*found.notes, *broken]), output)
         return
-    from archcalc.render.text import plain
+    import msgspec
 
     changed = [one for one in found.diffs if one.kind != "same"]
     if not changed:
@@ -183,11 +182,5 @@ def _write(found: Any, caption: str, form: str, all_: bool, output: str | None) 
         grids.append(render.totals_grid(one, "" if i else caption))
         if one.layers:
             grids.append(render.layers_grid(one, most=most))
-    notes = "".join(f"\n{note}\n" for note in found.notes)
-    if output or terminal_width() is None:
-        write("\n".join(map(plain, grids)) + notes, output)
-        return
-    for i, grid in enumerate(grids):
-        write("\n" if i else "")
-        print_grid(grid, "table")
-    write(notes)
+    grids[-1] = msgspec.structs.replace(grids[-1], notes=(*grids[-1].notes, *found.notes))
+    print_grids(grids, output)

@@ -128,29 +128,18 @@ def verify(
 def _write_json(
     found: list["Verification"], settings: dict[str, Any], taken_with: dict[str, str], layers_: bool, output: str | None
 ) -> None:
-    from datetime import UTC, datetime
-
-    from archcalc._version import __version__
-    from archcalc.render.data import as_json
+    from archcalc.render.data import as_record_of_a_run
     from archcalc.render.output import write
     from archcalc.verification import SCHEMA_VERSION, summary
 
-    whole = {
-        "schema_version": SCHEMA_VERSION,
-        "archcalc": __version__,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": taken_with,
-        "settings": settings,
-        "summary": summary(found),
-        "architectures": [verification.to_dict(all_layers=layers_) for verification in found],
-    }
-    write(as_json(whole), output)
+    verified = [verification.to_dict(all_layers=layers_) for verification in found]
+    text = as_record_of_a_run(SCHEMA_VERSION, taken_with, settings, summary=summary(found), architectures=verified)
+    write(text, output)
 
 
 def _write_tables(found: list["Verification"], caption: str, layers_: bool, output: str | None) -> None:
     from archcalc.render import verification as render
-    from archcalc.render.output import print_grid, terminal_width, write
-    from archcalc.render.text import plain
+    from archcalc.render.output import print_grids
 
     grids = [render.layers_grid(found[0])] if layers_ and found[0].layers else []
     if any(verification.count("differs") for verification in found):
@@ -158,9 +147,4 @@ def _write_tables(found: list["Verification"], caption: str, layers_: bool, outp
     if any(verification.memory for verification in found):
         grids.append(render.memory_grid(found))
     grids.append(render.architectures_grid(found, caption))
-    if output or terminal_width() is None:
-        write("\n".join(map(plain, grids)), output)
-        return
-    for i, grid in enumerate(grids):
-        write("\n" if i else "")
-        print_grid(grid, "table")
+    print_grids(grids, output)

@@ -7,7 +7,7 @@ import click
 from archcalc.cli.progress import with_progress
 from archcalc.equivalence import TOLERANCES, Equivalence, summary
 from archcalc.errors import SettingError
-from archcalc.render.output import print_grid, terminal_width, write
+from archcalc.render.output import print_grids, write
 from archcalc.spec.architecture import Architecture
 
 DIFFERS, NOT_COMPARED = 1, 2
@@ -73,34 +73,18 @@ def verify_folding(
 def _write_json(
     found: list[Equivalence], settings: dict[str, Any], taken_with: dict[str, str], layers: bool, output: str | None
 ) -> None:
-    from datetime import UTC, datetime
+    from archcalc.render.data import as_record_of_a_run
 
-    from archcalc._version import __version__
-    from archcalc.render.data import as_json
-
-    whole = {
-        "schema_version": SCHEMA_VERSION,
-        "archcalc": __version__,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": taken_with,
-        "settings": settings,
-        "summary": summary(found),
-        "architectures": [one.to_dict(all_layers=layers) for one in found],
-    }
-    write(as_json(whole), output)
+    compared = [one.to_dict(all_layers=layers) for one in found]
+    text = as_record_of_a_run(SCHEMA_VERSION, taken_with, settings, summary=summary(found), architectures=compared)
+    write(text, output)
 
 
 def _write_tables(found: list[Equivalence], caption: str, layers: bool, output: str | None) -> None:
     from archcalc.render import equivalence as render
-    from archcalc.render.text import plain
 
     grids = [render.layers_grid(found[0])] if layers and found[0].differences else []
     if any(one.beyond for one in found):
         grids.append(render.differences_grid(found))
     grids.append(render.architectures_grid(found, caption))
-    if output or terminal_width() is None:
-        write("\n".join(map(plain, grids)), output)
-        return
-    for i, grid in enumerate(grids):
-        write("\n" if i else "")
-        print_grid(grid, "table")
+    print_grids(grids, output)

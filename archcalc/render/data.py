@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
 
+from archcalc._version import __version__
 from archcalc.render.columns import BYTES, COSTS, FACTS, SHARES
 from archcalc.render.summary import total
 from archcalc.report import LayerReport, Report
@@ -15,6 +16,21 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 def as_json(value: Any) -> str:
     """A value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_document(schema_version: int, **content: Any) -> str:
+    """What a command found as JSON, with the versions of the format and of archcalc in front."""
+    return as_json({"schema_version": schema_version, "archcalc": __version__, **content})
+
+
+def as_record_of_a_run(
+    schema_version: int, environment: dict[str, Any], settings: dict[str, Any], **content: Any
+) -> str:
+    """What a run of PyTorch came to as JSON, with the date, and with what it was taken."""
+    from datetime import UTC, datetime
+
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return as_document(schema_version, date=date, environment=environment, settings=settings, **content)
 
 
 def as_json_lines(values: Iterable[Any]) -> str:

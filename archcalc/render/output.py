@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 
 from archcalc.errors import ArchcalcError
 from archcalc.render.grid import Grid, narrowed
@@ -42,6 +43,16 @@ def print_grid(grid: Grid, form: str, path: str | None = None) -> None:
     else:
         width = terminal_width()
         show_grid(*((grid, 2) if width is None else narrowed(grid, width)))
+
+
+def print_grids(grids: Sequence[Grid], path: str | None = None) -> None:
+    """Print tables one below the other, fitted to the terminal, to standard output or a file."""
+    if path is not None or terminal_width() is None:
+        write("\n".join(map(plain, grids)), path)
+        return
+    for i, grid in enumerate(grids):
+        write("\n" if i else "")
+        print_grid(grid, "table")
 
 
 def write(content: str | bytes, path: str | None = None) -> None:

@@ -16,7 +16,7 @@ from archcalc.errors import printable
 from archcalc.folding import fold
 from archcalc.grouping import stages
 from archcalc.layers.base import fmt_shape
-from archcalc.metrics import METRICS
+from archcalc.metrics import METRICS, OF_ROW
 from archcalc.render.compare import UNKNOWN, breakdown_grid, figure, totals_grid
 from archcalc.render.markup import html
 from archcalc.render.page.arcs import arcs
@@ -115,7 +115,7 @@ def _treemaps(number: int, report: Report) -> str:
 
 
 def _layers(report: Report, name: str) -> str:
-    largest = {cost: max((_cost(row, cost) or 0 for row in report.layers), default=0) for cost in COSTS}
+    largest = {cost: max((OF_ROW[cost](row) or 0 for row in report.layers), default=0) for cost in COSTS}
     heads = [("layer", "text"), ("kind", "text"), ("output", "text")]
     heads += [(METRICS[cost].title, "number") for cost in COSTS]
     head = "".join(f'<th scope="col" data-kind="{kind}">{title}</th>' for title, kind in heads)
@@ -130,7 +130,7 @@ def _row(row: LayerReport, largest: dict[str, int]) -> str:
     words = (printable(row.name), row.kind, fmt_shape(row.output))
     cells = [f'<td class="words" data-value="{escape(word)}">{escape(word)}</td>' for word in words]
     for cost in COSTS:
-        value = _cost(row, cost)
+        value = OF_ROW[cost](row)
         if value is None:
             cells.append(f'<td data-value="">{UNKNOWN}</td>')
             continue
@@ -138,10 +138,6 @@ def _row(row: LayerReport, largest: dict[str, int]) -> str:
         bar = f'<svg class="bar" aria-hidden="true"><rect width="{share}%" height="100%"/></svg>'
         cells.append(f'<td data-value="{value}">{bar}{figure(cost, value)}</td>')
     return f"<tr>{''.join(cells)}</tr>"
-
-
-def _cost(row: LayerReport, cost: str) -> int | None:
-    return {"memory": row.memory_bytes, "params": row.params, "flops": row.flops}[cost]
 
 
 def _own(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from archcalc.errors import printable
 from archcalc.grouping import Group
+from archcalc.metrics import OF_ROW
 from archcalc.render.bars import COLOURS
 from archcalc.render.compare import figure
 from archcalc.report import LayerReport
@@ -77,7 +78,7 @@ def _laid(row: Sequence[float], box: Box) -> tuple[list[Box], Box]:
 
 def treemap(groups: Sequence[Group], metric: str, label: str) -> str:
     """An SVG of the rows of each group, as large as what they cost; groups that cost nothing are left out."""
-    costs = [(group, [(row, _cost(row, metric)) for row in group.rows]) for group in groups]
+    costs = [(group, [(row, OF_ROW[metric](row) or 0) for row in group.rows]) for group in groups]
     sums = sorted(((sum(c for _, c in rows), group, rows) for group, rows in costs), key=lambda found: -found[0])
     there = [found for found in sums if found[0]]
     total = sum(found[0] for found in there)
@@ -132,7 +133,3 @@ def _text(words: str, x: float, y: float, width: float) -> str:
 
 def _place(box: Box) -> str:
     return f'x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
-
-
-def _cost(row: LayerReport, metric: str) -> int:
-    return {"memory": row.memory_bytes, "params": row.params, "flops": row.flops or 0}[metric]
