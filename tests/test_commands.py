@@ -206,6 +206,12 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_that_nobody_reads_an_error_does_not_change_the_exit_code() -> None:
+    script = f"{sys.executable} -m archcalc table nonsense 2>&1 | true; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", f"sleep 0; {script}"], capture_output=True, env=environment(), cwd=ROOT)
+    assert result.returncode == 2
+
+
 def test_a_full_disk_is_an_error() -> None:
     script = f"{sys.executable} -m archcalc table vgg16 --json > /dev/full"
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment(), cwd=ROOT)

@@ -60,13 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = group.main(list(sys.argv[1:] if arguments is None else arguments), "archcalc", standalone_mode=False)
     except ArchcalcError as error:
-        print("\n".join(map(str, error.problems)), file=sys.stderr)
+        _complain("\n".join(map(str, error.problems)))
         code = BAD_INPUT
     except click.ClickException as error:
         error.show()
         code = BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
+        _complain("interrupted")
         code = INTERRUPTED
     except BrokenPipeError:
         # Who reads us has seen enough, as `| head` does. What Python still holds back must not raise again.
@@ -75,13 +75,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("ARCHCALC_TRACEBACK"):
             raise
-        print(f"archcalc: internal error: {type(error).__name__}: {printable(str(error))}", file=sys.stderr)
-        print("  This is a bug in archcalc: please report it with the spec and the command.", file=sys.stderr)
+        _complain(
+            f"archcalc: internal error: {type(error).__name__}: {printable(str(error))}\n"
+            "  This is a bug in archcalc: please report it with the spec and the command."
+        )
         code = BAD_INPUT
     code = code if isinstance(code, int) else 0
     if arguments is None:
         _leave(code)
     sys.exit(code)
+
+
+def _complain(message: str) -> None:
+    """Tell the user; that nobody listens any more must not change the exit code."""
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def _leave(code: int) -> None:

@@ -83,7 +83,12 @@ def analyzed(specs: tuple[str, ...], *, own_input: bool, **settings: Any) -> "li
         borrowed = bool(found) and not own_input and not settings["input"]
         given = {**settings, "input": found[0][1].settings.input} if borrowed else settings
         try:
-            found.append(analyze_graph(find(name), **given))
+            architecture = find(name)
+        except SpecError as error:
+            problems += error.problems
+            continue
+        try:
+            found.append(analyze_graph(architecture, **given))
         except SpecError as error:
             hint = f"at the input of {specs[0]}; --own-input takes each at its own"
             problems += [_with_hint(p, hint) if borrowed else p for p in error.problems]
