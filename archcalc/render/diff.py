@@ -11,9 +11,10 @@ from archcalc.diff import Delta, LayerChange, ReportDiff
 from archcalc.errors import printable
 from archcalc.layers.base import fmt_shape
 from archcalc.metrics import METRICS
+from archcalc.render.compare import figure
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.render.markup import markdown
-from archcalc.units import COUNT_UNITS, MEMORY_UNITS, human, in_unit
+from archcalc.units import in_unit
 
 MOST_LAYERS = 20
 """How many layers of one spec are printed, the heaviest changes; --all prints them all."""
@@ -21,8 +22,6 @@ MOST_CHARACTERS = 65_000
 """GitHub takes no longer comment than 65,536 characters."""
 MARKS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
 MAIN = ("params", "flops", "memory")
-EXACT = ("layers", "depth", "receptive_field")
-"""Counts that nobody wants rounded."""
 
 
 def totals_grid(found: ReportDiff, caption: str) -> Grid:
@@ -152,11 +151,7 @@ def _before_after(name: str, delta: Delta) -> str:
 
 
 def _figure(name: str, value: int | None) -> str:
-    if value is None:
-        return "–"
-    if METRICS[name].unit == "bytes":
-        return human(value, MEMORY_UNITS)
-    return f"{value:,}" if name in EXACT else human(value, COUNT_UNITS)
+    return "–" if value is None else figure(name, value)
 
 
 def _change(name: str, delta: Delta) -> tuple[str, str]:
