@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
-from archcalc.cli.compare import analyzed, by_option, caption, metric_option, own_input_option
+from archcalc.cli.compare import BY_CHOICES, analyzed, caption, metric_option, own_input_option
 from archcalc.cli.options import settings_options
 from archcalc.errors import SettingError
 
@@ -18,7 +18,7 @@ PICTURES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".html": "svg", ".htm":
 @settings_options
 @own_input_option
 @metric_option
-@by_option
+@click.option("--by", type=click.Choice(BY_CHOICES), help="What bars are of; by default layer, of several stage.")
 @click.option("--scatter", metavar="X:Y", help="Architectures as points: two metrics, such as flops:params.")
 @click.option("--output", "-o", type=click.Path(), help="A picture: .svg, .png, .pdf or .html; without, text.")
 def chart(
@@ -33,9 +33,9 @@ def chart(
 ) -> None:
     """Draw what the layers of an architecture cost as bars, or several architectures side by side.
 
-    In the terminal, or with --output as a picture (needs pip install "archcalc[plot]"). Bars are of stages unless --by
-    says kind or layer; what costs nothing is left out, and so are single
-    layers that compute nothing and change no shape. Several architectures are drawn in groups.
+    In the terminal, or with --output as a picture (needs pip install "archcalc[plot]"). Bars are of layers, as the
+    lecture draws them, without those that compute nothing and change no shape; of several architectures, they are of
+    stages, in groups.
 
     --scatter draws each architecture as a labelled point of two metrics: params macs flops memory peak saved weights
     layers depth receptive_field. Each is then taken at the input of its own spec, unless --input gives one for all.
@@ -53,7 +53,7 @@ def chart(
     if scatter is not None:
         picture = _scatter(reports, scatter, caption(reports, own), form)
     else:
-        found = compare(reports, by)
+        found = compare(reports, by or ("layer" if len(reports) == 1 else "stage"))
         metrics = ("memory", "params", "flops") if metric == "all" else (metric,)
         if form is None:
             from archcalc.render.bars import draw

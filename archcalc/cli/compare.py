@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from archcalc.spec.graph import Graph
 
 MOST_INPUTS = 3
+BY_CHOICES = ("stage", "kind", "layer")
 METRIC_CHOICES = ("memory", "params", "flops", "all")
 
 own_input_option = click.option("--own-input", is_flag=True, help="Each at the input of its own spec, not the first's.")
 by_option = click.option(
-    "--by", type=click.Choice(("stage", "kind", "layer")), default="stage", show_default=True, help="What to group by."
+    "--by", type=click.Choice(BY_CHOICES), default="stage", show_default=True, help="What to group by."
 )
 metric_option = click.option(
     "--metric", type=click.Choice(METRIC_CHOICES), default="all", show_default=True, help="What to show of each group."
@@ -109,7 +110,10 @@ def caption(reports: "list[Report]", own_input: bool) -> str:
     inputs = dict.fromkeys(fmt_shape(report.settings.input) for report in reports)
     _, _, settings = of_one(reports[0]).partition(" · ")
     several = f"inputs {', '.join(inputs)}" if len(inputs) <= MOST_INPUTS else f"{len(inputs)} different inputs"
-    where = f"{several}, each its own" if own_input else f"input {next(iter(inputs))} for all"
+    if len(reports) == 1:
+        where = f"input {next(iter(inputs))}"
+    else:
+        where = f"{several}, each its own" if own_input else f"input {next(iter(inputs))} for all"
     return f"{where} · {settings}"
 
 
