@@ -150,7 +150,7 @@ def fingerprint(name: str, finding: Finding) -> str:
     """What identifies a finding from run to run: the spec, the rule and the metric, whatever the figures and lines."""
     limit = finding.limit
     what = f"{limit.metric} {limit.kind}" if limit else finding.message
-    return hashlib.sha256("\0".join((name, finding.rule.id, what)).encode()).hexdigest()[:32]
+    return hashlib.sha256("\0".join((name, finding.rule.id, what)).encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def _judgement(report: Report, limit: Limit, budget: Budget, base: Base, place: Place) -> Judgement:

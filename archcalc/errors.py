@@ -5,7 +5,7 @@ This module imports nothing but the standard library, so that every other module
 
 import itertools
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 EXCERPT_WIDTH = 96
 MAX_PROBLEMS = 100
@@ -60,6 +60,10 @@ class ArchcalcError(Exception):
         self.problems: tuple[Problem, ...] = (Problem(message, hint=hint),) if problems is None else tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is rebuilt from its message by default, which no `__init__` of these takes.
+        return _rebuilt, (type(self), self.args), self.__dict__
+
 
 class SettingError(ArchcalcError):
     """A run-time setting (input, batch, dtype, convention, variable) that cannot be used."""
@@ -99,6 +103,10 @@ class LayerError(ArchcalcError):
         self.message, self.field, self.hint = message, field, hint
         self.assume, self.size_matters = assume, size_matters
         super().__init__(message, hint=hint)
+
+
+def _rebuilt(cls: type[ArchcalcError], args: tuple[Any, ...]) -> ArchcalcError:
+    return cls.__new__(cls, *args)
 
 
 def printable(text: str) -> str:

@@ -16,6 +16,7 @@ import click  # noqa: E402  # after the line above, which is about the imports
 
 from archcalc._version import __version__  # noqa: E402  # the same
 from archcalc.cli.base import HELP_OPTIONS, LazyGroup  # noqa: E402  # the same
+from archcalc.cli.streams import open_streams  # noqa: E402  # the same
 from archcalc.errors import ArchcalcError, printable  # noqa: E402  # the same
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -54,9 +55,8 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; ARCHCALC_TRACEBACK=1 shows where an internal error happened."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no × or · gets a ? rather than an error.
-        getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
+    if arguments is None:
+        open_streams()
     try:
         code = group.main(list(sys.argv[1:] if arguments is None else arguments), "archcalc", standalone_mode=False)
     except ArchcalcError as error:
@@ -68,10 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted")
         code = INTERRUPTED
-    except BrokenPipeError:
-        # Who reads us has seen enough, as `| head` does. What Python still holds back must not raise again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except SystemExit as error:  # of shell completion
+        code = error.code
     except Exception as error:
         if os.environ.get("ARCHCALC_TRACEBACK"):
             raise
@@ -94,7 +92,7 @@ def _complain(message: str) -> None:
 
 def _leave(code: int) -> None:
     """End the process at once: taking every module down in order would be an eighth of the time, for nothing."""
-    with contextlib.suppress(OSError):  # what was to be printed was flushed when it was written
+    with contextlib.suppress(OSError, ArchcalcError):  # what was to be printed was flushed when it was written
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)

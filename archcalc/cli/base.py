@@ -15,7 +15,7 @@ def _asks_for_help(arguments: list[str]) -> bool:
     return not arguments or any(argument in HELP_OPTIONS["help_option_names"] for argument in arguments)
 
 
-if not TYPE_CHECKING and sys.stdout.isatty() and _asks_for_help(sys.argv[1:]):
+if not TYPE_CHECKING and sys.stdout is not None and sys.stdout.isatty() and _asks_for_help(sys.argv[1:]):
     from rich_click import RichCommand as Command
     from rich_click import RichGroup as Group
 else:

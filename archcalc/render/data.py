@@ -1,6 +1,7 @@
 """Reports and lists → JSON, JSON Lines, CSV and TSV: exact figures, for programs."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
@@ -15,7 +16,13 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 def as_json(value: Any) -> str:
     """A value as indented JSON."""
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return _dumped(value, indent=2) + "\n"
+
+
+def _dumped(value: Any, indent: int | None = None) -> str:
+    """JSON that is UTF-8: a byte of a file's name that is none is spelled out, as `\\xe9`."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return re.sub("[\udc80-\udcff]", lambda byte: f"\\\\x{ord(byte.group()) - 0xDC00:02x}", text)
 
 
 def as_document(schema_version: int, **content: Any) -> str:
@@ -35,7 +42,7 @@ def as_record_of_a_run(
 
 def as_json_lines(values: Iterable[Any]) -> str:
     """One value a line."""
-    return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
+    return "".join(_dumped(value) + "\n" for value in values)
 
 
 def as_separated(header: Iterable[str], rows: Iterable[Iterable[object]], delimiter: str) -> str:
@@ -56,7 +63,7 @@ def records(rows: Sequence[dict[str, Any]], form: str) -> str:
     if form == "jsonl":
         return as_json_lines(rows)
     flat = (
-        [json.dumps(v, ensure_ascii=False) if isinstance(v, list | dict) else v for v in row.values()] for row in rows
+        [_dumped(v) if isinstance(v, list | dict) else v for v in row.values()] for row in rows
     )
     return as_separated(rows[0] if rows else (), flat, DELIMITERS[form])
 

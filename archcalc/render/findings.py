@@ -10,7 +10,7 @@ import msgspec
 
 from archcalc._version import __version__
 from archcalc.check import Checked, Finding, Judgement, fingerprint
-from archcalc.errors import Location
+from archcalc.errors import Location, printable
 from archcalc.gate import exit_code
 from archcalc.metrics import METRICS
 from archcalc.render.check import settings_words, summary
@@ -127,7 +127,8 @@ def github(checked: Sequence[Checked]) -> str:
 
 def _data(text: str) -> str:
     """Text as a workflow command takes it."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    text = "\n".join(map(printable, text.split("\n")))  # a log is shown on terminals
+    return text.replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
@@ -203,7 +204,7 @@ def _result(one: Checked, finding: Finding, print_: str) -> dict[str, Any]:
 
 def _sarif_place(location: Location) -> dict[str, Any]:
     region = {"startLine": location.line, "startColumn": location.column}
-    uri = quote(_path(location.file), safe="/")
+    uri = quote(os.fsencode(_path(location.file)), safe="/")
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}
 
 

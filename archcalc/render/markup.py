@@ -1,10 +1,12 @@
 """Grid → Markdown, LaTeX and HTML, by tabulate, with all figures pre-formatted."""
 
+import re
 from collections.abc import Callable
 from html import escape
 
 import tabulate
 
+from archcalc.errors import printable
 from archcalc.render.grid import Cell, Grid
 
 
@@ -12,11 +14,25 @@ def markdown(grid: Grid) -> str:
     """The grid as a GitHub table under its title; cells that stand out are bold."""
 
     def cell(cell: Cell) -> str:
-        text = cell.text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+        text = escaped(cell.text)
         return f"**{text}**" if cell.strong else text
 
-    above = [f"### {grid.title}"] if grid.title else []
-    return _join(above, grid.caption, _table(grid, "pipe", cell), [note.removeprefix("* ") for note in grid.notes])
+    above = [f"### {escaped(grid.title)}"] if grid.title else []
+    notes = [escaped(note.removeprefix("* ")) for note in grid.notes]
+    return _join(above, escaped(grid.caption), _table(grid, "pipe", cell, escaped), notes)
+
+
+def escaped(text: str) -> str:
+    """Text that neither HTML nor Markdown takes for anything else: no tag, link, mention or column begins in it.
+
+    >>> print(escaped("<b> @me [x](http://y) a|b"))
+    &lt;b&gt; &#64;me \\[x\\](http&#58;//y) a\\|b
+    """
+    text = escape(printable(text), quote=False)
+    text = re.sub(r"[\\`*_\[\]|~]", r"\\\g<0>", text)
+    text = text.replace("@", "&#64;").replace("://", "&#58;//")  # a backslash would leave them live
+    text = re.sub(r"#(?=\d)(?<!&#)", "&#35;", text)
+    return re.sub(r"(?i)\bwww\.", "www&#46;", text)
 
 
 def latex(grid: Grid) -> str:

@@ -1,6 +1,8 @@
 """Where output goes: standard output, plain or in colour, or a file, which is written whole or not at all."""
 
+import contextlib
 import os
+import stat
 import sys
 from collections.abc import Sequence
 
@@ -56,35 +58,63 @@ def print_grids(grids: Sequence[Grid], path: str | None = None) -> None:
 
 
 def write(content: str | bytes, path: str | None = None) -> None:
-    """Write text or bytes to standard output, or to a file in one step, so that none is ever half-written."""
+    """Write text or bytes to standard output or a file.
+
+    A plain file is replaced in one step, so that none is ever half-written, and keeps its mode and owner; a link stays,
+    and what it points to is written. A device, a pipe or a socket is written into.
+    """
     if path is None:
-        try:
-            if isinstance(content, str):
-                sys.stdout.write(content)
-            else:
-                sys.stdout.buffer.write(content)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise ArchcalcError(f"cannot write to standard output: {error.strerror}") from None
+        if isinstance(content, str):
+            sys.stdout.write(content)
+        else:
+            sys.stdout.buffer.write(content)
+        sys.stdout.flush()
         return
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    try:
+        there = _status(path)
+        if there is None or stat.S_ISREG(there.st_mode) and not _is_open_here(path):
+            _replace(os.path.realpath(path), data, there)
+        else:
+            with open(path, "wb", buffering=0) as file:  # no device takes a position, nor a name beside it
+                view = memoryview(data)
+                while view:
+                    view = view[file.write(view) :]
+    except BrokenPipeError:
+        return  # who reads has seen enough
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ArchcalcError(f"cannot write {path}: {reason}") from None
+
+
+def _status(path: str) -> os.stat_result | None:
+    """What stands at a path, links followed; None for nothing, as behind a link that dangles."""
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _is_open_here(path: str) -> bool:
+    """Whether a path names an open file of this process, such as /dev/fd/3, which must stay the same file."""
+    return os.path.abspath(path).startswith(("/dev/", "/proc/"))
+
+
+def _replace(path: str, data: bytes, there: os.stat_result | None) -> None:
     import tempfile
 
-    folder = os.path.dirname(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".archcalc-")
     try:
-        mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o666 & ~_umask()
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-            os.chmod(temporary, mode)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise ArchcalcError(f"cannot write {path}: {error.strerror}") from None
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        if there is not None and hasattr(os, "chown"):
+            with contextlib.suppress(PermissionError):  # only root gives files away
+                os.chown(temporary, there.st_uid, there.st_gid)
+        os.chmod(temporary, 0o666 & ~_umask() if there is None else stat.S_IMODE(there.st_mode))
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def _umask() -> int:

@@ -7,6 +7,7 @@ of anything but the named functions, and strings in arithmetic are errors. Resul
 import _ast
 import math
 import operator
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -114,7 +115,9 @@ class Expression:
         if len(text) > MAX_LENGTH:
             raise ExpressionError(f"an expression longer than {MAX_LENGTH:,} characters")
         try:
-            parsed: Any = compile(text.strip(), "<expression>", "eval", _ast.PyCF_ONLY_AST)
+            with warnings.catch_warnings():  # Python's advice to its own programmers
+                warnings.simplefilter("ignore")
+                parsed: Any = compile(text.strip(), "<expression>", "eval", _ast.PyCF_ONLY_AST)
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             offset = max(0, (getattr(error, "offset", None) or 1) - 1)
             raise ExpressionError("not an arithmetic expression", offset) from None

@@ -16,6 +16,8 @@ def read_file(path: str) -> Document:
     """
     name = "<stdin>" if path == "-" else path
     try:
+        if path == "-" and sys.stdin is None:
+            raise _unreadable(name, "is closed", "name a file, or give it a spec to read")
         if path == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
