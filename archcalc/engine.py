@@ -1,6 +1,7 @@
 """Propagation: runs the rules of every layer over a graph and tallies what they cost."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -12,6 +13,7 @@ from archcalc.memory import Footprint, memory
 from archcalc.receptive_field import Field, Lens, after, lens, start, widest
 from archcalc.report import LayerReport, Report, Settings, Totals
 from archcalc.spec.architecture import Architecture
+from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
 from archcalc.spec.expression import Value
 from archcalc.spec.graph import Graph, Node, call_words
@@ -23,23 +25,23 @@ MAX_SEARCH = 10_000
 
 
 def analyze(
-    architecture: Architecture,
+    architecture: Architecture | str | os.PathLike[str],
     *,
-    input: tuple[int, ...] | None = None,
+    input: Sequence[int] | None = None,
     batch: int = 1,
     dtype: str = "float32",
     convention: str = "lecture",
     vars: Mapping[str, Value] | None = None,
 ) -> Report:
-    """What every layer of an architecture costs.
+    """What every layer of an architecture costs, of a loaded one or of what `load` takes.
 
     `input` (a shape without the batch) and `vars` override the spec's own; `dtype` is one of float32, float16,
     bfloat16, float64, int8; `convention` says what a FLOP is ("lecture" or "torch").
 
     Raises SpecError with all problems of the spec at once, and SettingError for a setting that cannot be used.
 
-    >>> from archcalc import analyze, load
-    >>> report = analyze(load("alexnet"), batch=2)
+    >>> from archcalc import analyze
+    >>> report = analyze("alexnet", batch=2)
     >>> [(row.name, row.flops) for row in report.layers[:1]], report.totals.params
     ([('conv1', 145711104)], 61100840)
     """
@@ -47,9 +49,9 @@ def analyze(
 
 
 def analyze_graph(
-    architecture: Architecture,
+    architecture: Architecture | str | os.PathLike[str],
     *,
-    input: tuple[int, ...] | None = None,
+    input: Sequence[int] | None = None,
     batch: int = 1,
     dtype: str = "float32",
     convention: str = "lecture",
@@ -57,8 +59,10 @@ def analyze_graph(
 ) -> tuple[Graph, Report]:
     """The graph of an architecture with the report on it, one row for each node; as `analyze` otherwise."""
     counted_by = convention_named(convention)
-    _check_settings(input, batch, dtype)
-    graph, problems = expand(architecture, input=input, vars=vars)
+    if not isinstance(architecture, Architecture):
+        architecture = load(architecture)
+    shape = _check_settings(input, batch, dtype)
+    graph, problems = expand(architecture, input=shape, vars=vars)
     rows, shape_problems = propagate(graph, architecture, batch, dtype, counted_by)
     settings = Settings(graph.input, batch, dtype, convention)
     report = Report(architecture.name, architecture.title, settings, rows, Totals.of(rows))
@@ -269,11 +273,15 @@ class _Run:
         return None
 
 
-def _check_settings(input: tuple[int, ...] | None, batch: int, dtype: str) -> None:
+def _check_settings(input: Sequence[int] | None, batch: int, dtype: str) -> tuple[int, ...] | None:
+    """The shape of the input; raises SettingError for what cannot be used."""
     if type(batch) is not int or batch < 1:
         raise SettingError(f"batch must be a whole number ≥ 1, got {batch!r}")
-    if dtype not in BYTES_PER_ELEMENT:
+    if not isinstance(dtype, str) or dtype not in BYTES_PER_ELEMENT:
         known = f"dtypes: {', '.join(BYTES_PER_ELEMENT)}"
-        raise SettingError(f"unknown dtype {dtype!r}", hint=did_you_mean(dtype, BYTES_PER_ELEMENT, known))
-    if input is not None and not (input and all(type(dim) is int and dim >= 1 for dim in input)):
+        raise SettingError(f"unknown dtype {dtype!r}", hint=did_you_mean(str(dtype), BYTES_PER_ELEMENT, known))
+    if input is None:
+        return None
+    if not (isinstance(input, tuple | list) and input and all(type(dim) is int and dim >= 1 for dim in input)):
         raise SettingError(f"input must be whole numbers ≥ 1, got {input!r}", hint="such as 3x224x224")
+    return tuple(input)

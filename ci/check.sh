@@ -9,6 +9,16 @@ mapfile -d '' -t arguments < <(lines "${ARGUMENTS:-}")
 report="${RUNNER_TEMP:-$(mktemp -d)}/archcalc.md"
 base="${BASE:-${GITHUB_BASE_REF:+origin/$GITHUB_BASE_REF}}"
 
+# Adds what a command said on standard error to the report, in a fence longer than any run of backquotes inside.
+add_errors() {
+  [ -s "$report.errors" ] || return 0
+  local fence
+  fence="$(grep -o '`*' "$report.errors" | sort | tail -n 1)\`\`\`"
+  printf '\n%s\n' "$fence" >>"$report"
+  cat "$report.errors" >>"$report"
+  printf '%s\n' "$fence" >>"$report"
+}
+
 against=()
 [ -n "$base" ] && against=(--base "$base")
 
@@ -16,12 +26,13 @@ archcalc check "${against[@]}" "${arguments[@]}" --output-format github -- "${sp
 code=$?
 
 # The report is there before the gate shuts, whatever goes wrong with it.
-archcalc check "${against[@]}" "${arguments[@]}" --output-format markdown -- "${specs[@]}" >"$report" 2>>"$report"
+archcalc check "${against[@]}" "${arguments[@]}" --output-format markdown -- "${specs[@]}" >"$report" 2>"$report.errors"
+add_errors
 if [ -n "$base" ]; then
   echo >>"$report"
   if ! archcalc diff "${against[@]}" --format markdown >>"$report" 2>"$report.errors"; then
     cat "$report.errors" >&2
-    { echo '```'; cat "$report.errors"; echo '```'; } >>"$report"
+    add_errors
     code=2
   fi
 fi

@@ -17,7 +17,9 @@ import json, os, pathlib, sys
 calls = pathlib.Path(os.environ["CALLS"])
 with calls.open("a") as file:
     file.write(json.dumps(sys.argv[1:]) + "\\n")
-if "--jq" in sys.argv:
+if "graphql" in sys.argv:
+    print("github-actions[bot]")
+elif "--jq" in sys.argv:
     print(os.environ.get("EXISTING", ""), end="")
 """
 
@@ -75,10 +77,17 @@ def commented(tmp_path: Path, existing: str) -> list[list[str]]:
     [("", "POST", "repos/me/models/issues/7/comments"), ("42\n43\n", "PATCH", "repos/me/models/issues/comments/42")],
 )
 def test_one_comment_is_kept_up_to_date(tmp_path: Path, existing: str, method: str, place: str) -> None:
-    looked, wrote = commented(tmp_path, existing)
+    _, looked, wrote = commented(tmp_path, existing)
     assert "repos/me/models/issues/7/comments" in looked
     assert wrote[wrote.index("--method") + 1] == method
     assert place in wrote
     body = wrote[-1]
     assert body.startswith("body=<!-- archcalc -->\n### é `x` $(touch pwned)")
     assert len(body) < 65_536
+
+
+def test_only_a_comment_of_ones_own_is_changed(tmp_path: Path) -> None:
+    asked, looked, _ = commented(tmp_path, "42\n")
+    assert "query={viewer{login}}" in asked
+    chosen = looked[looked.index("--jq") + 1]
+    assert chosen.startswith('.[] | select(.user.login == "github-actions[bot]" and (.body | startswith(')

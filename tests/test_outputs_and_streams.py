@@ -53,7 +53,8 @@ def test_a_link_stays_and_its_target_keeps_its_mode(tmp_path: Path) -> None:
     dangling.symlink_to("new")
     write("new text", str(link))
     write("new text", str(dangling))
-    assert link.is_symlink() and dangling.is_symlink()
+    assert link.is_symlink()
+    assert dangling.is_symlink()
     assert target.read_text() == (tmp_path / "new").read_text() == "new text"
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
 

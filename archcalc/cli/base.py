@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archcalc.docstrings import docstring
 from archcalc.errors import did_you_mean
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
@@ -16,16 +17,26 @@ def _asks_for_help(arguments: list[str]) -> bool:
 
 
 if not TYPE_CHECKING and sys.stdout is not None and sys.stdout.isatty() and _asks_for_help(sys.argv[1:]):
-    from rich_click import RichCommand as Command
-    from rich_click import RichGroup as Group
+    from rich_click import RichCommand as _Command
+    from rich_click import RichGroup as _Group
 else:
-    from click import Command, Group
+    from click import Command as _Command
+    from click import Group as _Group
 
 
-class LazyGroup(Group):
+class Command(_Command):
+    """A command whose help is its function's docstring, also where Python drops those."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["help"] = kwargs.get("help") or docstring(kwargs["callback"])
+        super().__init__(*args, **kwargs)
+
+
+class LazyGroup(_Group):
     """A group whose commands are modules of this package, named `module:command`, imported on first use."""
 
     def __init__(self, *args: Any, commands_at: dict[str, str], **kwargs: Any) -> None:
+        kwargs["help"] = kwargs.get("help") or docstring(kwargs["callback"])
         super().__init__(*args, **kwargs)
         self.commands_at = commands_at
 

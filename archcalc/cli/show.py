@@ -1,5 +1,7 @@
 """`archcalc show`."""
 
+import re
+
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
@@ -14,12 +16,16 @@ def show(spec: str, flat: bool, output: str | None) -> None:
 
     A family is shown whole, even if one of it is named; --flat shows just that one.
     """
-    from archcalc.errors import SpecError
+    from archcalc.errors import SpecError, printable
     from archcalc.render.output import write
     from archcalc.spec.catalogue import find, find_text
 
     if not flat:
-        write(find_text(spec), output)
+        text = find_text(spec)
+        if output is None:  # a file may hold what a terminal would obey
+            text = "\n".join(re.sub(r"[^\t]+", lambda run: printable(run.group()), line) for line in text.splitlines())
+            text += "\n"
+        write(text, output)
         return
     from archcalc.spec.expand import expand
     from archcalc.spec.writer import flat_spec

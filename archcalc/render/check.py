@@ -1,7 +1,7 @@
 """Checked specs → text and Markdown: what each limit came to, what was found, and a line that sums up."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from archcalc.check import Checked, Finding, Judgement
@@ -97,6 +97,8 @@ def summary(checked: Sequence[Checked]) -> str:
 
 def markdown(checked: Sequence[Checked]) -> str:
     """The report for a step summary or a comment: what is not fine first."""
+    from archcalc.render import markup  # text does without it
+
     columns = (
         Column("spec", ("spec",), "left"),
         Column("metric", ("metric",), "left"),
@@ -116,25 +118,16 @@ def markdown(checked: Sequence[Checked]) -> str:
     cut = [f"{len(rows) - MOST_ROWS:,} more rows are left out"] if len(rows) > MOST_ROWS else []
     grid = Grid(columns, tuple(tuple(map(Cell, row)) for row in rows[:MOST_ROWS]), notes=tuple(cut))
     findings = [finding for one in ordered for finding in one.findings]
-    items = [f"- {_item(finding)}" for finding in findings[:MOST_ROWS]]
+    items = [f"- {_item(finding, markup.escaped)}" for finding in findings[:MOST_ROWS]]
     if len(findings) > MOST_ROWS:
         items.append(f"- {len(findings) - MOST_ROWS:,} more findings are left out")
-    bases = "".join(f"\n\nCompared with {_escaped(base)}" for base in dict.fromkeys(o.base for o in checked) if base)
-    from archcalc.render import markup  # text does without it
-
+    bases = "".join(
+        f"\n\nCompared with {markup.escaped(base)}" for base in dict.fromkeys(o.base for o in checked) if base
+    )
     head = f"### archcalc: {summary(checked)}{bases}\n"
     return "\n".join([head, markup.markdown(grid), *items, *([""] if items else [])])
 
 
-def _item(finding: Finding) -> str:
-    where = "" if finding.location is None else f"`{_code(str(finding.location))}` "
-    return f"{where}**{finding.rule.id} {finding.rule.name}**: {_escaped(finding.text())}"
-
-
-def _code(text: str) -> str:
-    return printable(text).replace("`", "'")
-
-
-def _escaped(text: str) -> str:
-    """Text that Markdown takes as it stands."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#~@" else c for c in printable(text)).replace("&", "&amp;")
+def _item(finding: Finding, escaped: Callable[[str], str]) -> str:
+    where = "" if finding.location is None else f"{escaped(str(finding.location))} "
+    return f"{where}**{finding.rule.id} {finding.rule.name}**: {escaped(finding.text())}"

@@ -20,7 +20,7 @@ def as_json(value: Any) -> str:
 
 
 def _dumped(value: Any, indent: int | None = None) -> str:
-    """JSON that is UTF-8: a byte of a file's name that is none is spelled out, as `\\xe9`."""
+    r"""JSON that is UTF-8: a byte of a file's name that is none is spelled out, as `\xe9`."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     return re.sub("[\udc80-\udcff]", lambda byte: f"\\\\x{ord(byte.group()) - 0xDC00:02x}", text)
 
@@ -62,9 +62,7 @@ def records(rows: Sequence[dict[str, Any]], form: str) -> str:
         return as_json(rows)
     if form == "jsonl":
         return as_json_lines(rows)
-    flat = (
-        [_dumped(v) if isinstance(v, list | dict) else v for v in row.values()] for row in rows
-    )
+    flat = ([_dumped(v) if isinstance(v, list | dict) else v for v in row.values()] for row in rows)
     return as_separated(rows[0] if rows else (), flat, DELIMITERS[form])
 
 

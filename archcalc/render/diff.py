@@ -1,8 +1,6 @@
 """Diffs → Grids for a terminal, and Markdown for a comment on a pull request."""
 
-import re
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any
 
 import msgspec
@@ -13,7 +11,7 @@ from archcalc.layers.base import fmt_shape
 from archcalc.metrics import METRICS
 from archcalc.render.compare import figure
 from archcalc.render.grid import Cell, Column, Grid
-from archcalc.render.markup import markdown
+from archcalc.render.markup import escaped, markdown
 from archcalc.units import in_unit
 
 MOST_LAYERS = 20
@@ -105,7 +103,7 @@ def _summary(diffs: Sequence[ReportDiff]) -> str:
     for found in diffs:
         figures = [_before_after(name, found.metrics[name]) for name in MAIN]
         state = {"added": " (new)", "deleted": " (deleted)"}.get(found.kind, "")
-        rows.append((Cell(_code(found.name) + state), *map(Cell, figures)))
+        rows.append((Cell(found.name + state), *map(Cell, figures)))
     return markdown(Grid(columns, tuple(rows)))
 
 
@@ -114,7 +112,7 @@ def _details(found: ReportDiff) -> str:
     layers = markdown(layers_grid(found)) if found.layers else ""
     count = len(found.layers)
     what = f"{count:,} layer{'s' * (count != 1)} changed" if found.kind == "changed" else found.kind
-    head = f"<summary>{_escaped(found.name)}: {what}</summary>"
+    head = f"<summary>{escaped(found.name)}: {what}</summary>"
     return f"\n<details>\n{head}\n\n{totals}\n{layers}\n</details>\n"
 
 
@@ -164,21 +162,7 @@ def _change(name: str, delta: Delta) -> tuple[str, str]:
 
 
 def _prose(lines: Iterable[str]) -> str:
-    return "".join(f"{_escaped(line)}\n\n" for line in lines if line).rstrip("\n") + "\n"
-
-
-def _code(text: str) -> str:
-    """Text as code, whatever backquotes it holds."""
-    text = printable(text)
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    space = " " if longest else ""
-    return f"{fence}{space}{text}{space}{fence}"
-
-
-def _escaped(text: str) -> str:
-    """Text that neither HTML nor Markdown takes for anything else."""
-    return "".join(f"\\{c}" if c in "\\`*_[]|@#" else c for c in escape(printable(text), quote=False))
+    return "".join(f"{escaped(line)}\n\n" for line in lines if line).rstrip("\n") + "\n"
 
 
 def _shortened(text: str, limit: int) -> str:

@@ -23,15 +23,15 @@ def markdown(grid: Grid) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that neither HTML nor Markdown takes for anything else: no tag, link, mention or column begins in it.
+    r"""Text that neither HTML nor Markdown takes for anything else: no tag, link, mention or column begins in it.
 
     >>> print(escaped("<b> @me [x](http://y) a|b"))
-    &lt;b&gt; &#64;me \\[x\\](http&#58;//y) a\\|b
+    &lt;b&gt; &#64;me \[x\](http&#58;//y) a\|b
     """
     text = escape(printable(text), quote=False)
     text = re.sub(r"[\\`*_\[\]|~]", r"\\\g<0>", text)
     text = text.replace("@", "&#64;").replace("://", "&#58;//")  # a backslash would leave them live
-    text = re.sub(r"#(?=\d)(?<!&#)", "&#35;", text)
+    text = re.sub(r"(?<!&)#", "&#35;", text)  # a number after it would refer to an issue
     return re.sub(r"(?i)\bwww\.", "www&#46;", text)
 
 

@@ -73,7 +73,7 @@ def write(content: str | bytes, path: str | None = None) -> None:
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     try:
         there = _status(path)
-        if there is None or stat.S_ISREG(there.st_mode) and not _is_open_here(path):
+        if there is None or (stat.S_ISREG(there.st_mode) and not _is_open_here(path)):
             _replace(os.path.realpath(path), data, there)
         else:
             with open(path, "wb", buffering=0) as file:  # no device takes a position, nor a name beside it

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-from archcalc.errors import Problem, SpecError, did_you_mean
+from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.spec.architecture import Architecture, read
 from archcalc.spec.expression import some
 from archcalc.spec.files import read_file
@@ -78,6 +78,16 @@ def find_text(what: str) -> str:
     return read_file(path).text if path == "-" or os.path.exists(path) else find(what).text
 
 
+def _named(what: str | os.PathLike[str]) -> str:
+    """What `find` takes: of a path one that no shipped name hides."""
+    path = what if isinstance(what, str | bytes) or not isinstance(what, os.PathLike) else os.fspath(what)
+    if not isinstance(path, str):
+        raise SettingError(
+            f"cannot load a {type(path).__name__}", hint="give the name of a shipped architecture, or a path"
+        )
+    return path if path is what or os.sep in path or FILE.fullmatch(path) else os.path.join(os.curdir, path)
+
+
 def _read(document: Document, within: tuple[str, ...], reader: Reader = read_file) -> Architecture:
     """The architecture of a document, with what it extends."""
     own = read(document)
@@ -138,10 +148,11 @@ def _names_in(path: str) -> list[str]:
     return named or [os.path.basename(path)[: -len(".yaml")]]
 
 
-def load(what: str) -> Architecture:
+def load(what: str | os.PathLike[str]) -> Architecture:
     """Read an architecture: a shipped one by name, a YAML or JSON file by its path, or `-` for standard input.
 
-    Raises SpecError with all problems found while reading. What only shows with values (an unknown variable, a
+    A `Path` is always a file. Raises SpecError with all problems found while reading, and SettingError for anything
+    but a name or a path. What only shows with values (an unknown variable, a
     kernel larger than its input) is raised by `analyze`.
 
     >>> load("vgg16").name
@@ -152,7 +163,7 @@ def load(what: str) -> Architecture:
     archcalc.errors.SpecError: error: no architecture or file is called 'zfnte'
       hint: did you mean zfnet?
     """
-    architecture = find(what)
+    architecture = find(_named(what))
     if architecture.problems:
         raise SpecError(architecture.problems)
     return architecture

@@ -1,10 +1,10 @@
 """What a layer kind says of itself: its docstring's sections, with its fields' types and defaults."""
 
-import inspect
 import itertools
 import textwrap
 from typing import Any
 
+from archcalc.docstrings import docstring
 from archcalc.layers import Layer, kinds
 from archcalc.spec.fields import describe, field_types, required_fields
 from archcalc.spec.source import Scalar, Tree
@@ -100,7 +100,7 @@ def _opening(cls: type[Layer]) -> str:
 
 def _lines(cls: type) -> list[str]:
     """The lines of a docstring before its example."""
-    return inspect.cleandoc(cls.__dict__.get("__doc__") or "").split(">>>")[0].splitlines()
+    return docstring(cls).split(">>>")[0].splitlines()
 
 
 def _field_meanings(body: str) -> dict[str, str]:

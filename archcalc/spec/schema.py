@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from archcalc.conventions import CONVENTIONS
+from archcalc.docstrings import docstring
 from archcalc.layers import Layer, kinds, merge
 from archcalc.metrics import METRICS
 from archcalc.spec.architecture import BLOCK_KEYS, TOP_LEVEL
@@ -105,7 +106,7 @@ def _entry(kind: str, cls: type[Layer]) -> dict[str, Any]:
         forms.append(next(iter(fields.values())))
     if not required_fields(cls):
         forms.append({"type": "null"})
-    summary = (cls.__doc__ or "").split("\n")[0]
+    summary = docstring(cls).split("\n")[0]
     return {
         "type": "object",
         "properties": {kind: {"description": summary, "anyOf": forms}},
