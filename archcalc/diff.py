@@ -1,11 +1,11 @@
 """What changed between two reports of a spec: its layers, and what they cost."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from archcalc.alignment import matching_runs
 from archcalc.metrics import METRICS, OF_ROW, Metric
 from archcalc.report import LayerReport, Report
 
@@ -53,7 +53,7 @@ class LayerChange(msgspec.Struct, frozen=True):
         """Whether it came, went, or stayed with other fields or costs, or merely under another name."""
         if self.before is None or self.after is None:
             return "added" if self.before is None else "removed"
-        return "changed" if self.fields or any(delta.change != 0 for delta in self.costs.values()) else "renamed"
+        return "renamed" if _same(self.before, self.after) else "changed"
 
     @property
     def row(self) -> LayerReport:
@@ -164,13 +164,12 @@ def diff(name: str, before: Report | None, after: Report | None) -> ReportDiff:
     (10108160, 'added', 'layer1.2.conv1')
     """
     pairs = paired(before.layers if before else (), after.layers if after else ())
-    changes = (LayerChange(old, new) for old, new in pairs)
-    return ReportDiff(name, before, after, tuple(change for change in changes if _differs(change)))
+    return ReportDiff(name, before, after, tuple(LayerChange(*pair) for pair in pairs if _differs(*pair)))
 
 
 def paired(before: Sequence[LayerReport], after: Sequence[LayerReport]) -> list[Pair]:
     """The layers that belong together, in the order of `after` with those that are gone where they were."""
-    if _order(before) > _order(after):  # of two equally good pairings, the same one from either side
+    if not _goes_first(before, after):  # of two equally good pairings, the same one from either side
         return _in_order([(old, new) for new, old in _best(after, before)], before, after)
     return _in_order(_best(before, after), before, after)
 
@@ -187,18 +186,18 @@ def _by_names(a: Sequence[LayerReport], b: Sequence[LayerReport]) -> list[Pair]:
 
 
 def _by_contents(a: Sequence[LayerReport], b: Sequence[LayerReport]) -> list[Pair]:
-    """By the longest runs of equal kinds and fields; what is left over, by names."""
-    matcher = difflib.SequenceMatcher(
-        None, [_contents(row) for row in a], [_contents(row) for row in b], autojunk=False
-    )
+    """By runs of equal kinds and fields; what is left over, by names."""
     pairs: list[Pair] = []
     rest_a, rest_b = list[LayerReport](), list[LayerReport]()
-    for tag, i, i_end, j, j_end in matcher.get_opcodes():
-        if tag == "equal":
-            pairs += zip(a[i:i_end], b[j:j_end], strict=True)
-        else:
-            rest_a += a[i:i_end]
-            rest_b += b[j:j_end]
+    i = j = 0
+    for i_next, j_next, size in (
+        *matching_runs([_contents(row) for row in a], [_contents(row) for row in b]),
+        (len(a), len(b), 0),
+    ):
+        rest_a += a[i:i_next]
+        rest_b += b[j:j_next]
+        i, j = i_next + size, j_next + size
+        pairs += zip(a[i_next:i], b[j_next:j], strict=True)
     return pairs + _by_names(rest_a, rest_b)
 
 
@@ -224,17 +223,24 @@ def _in_order(pairs: list[Pair], before: Sequence[LayerReport], after: Sequence[
 
 def _changes(pairs: Iterable[Pair]) -> tuple[int, int]:
     """How many layers changed in a pairing, and how many are called something else."""
-    changes = [LayerChange(*pair) for pair in pairs]
-    kinds = [change.kind for change in changes if _differs(change)]
-    renamed = kinds.count("renamed")
-    return len(kinds) - renamed, renamed
+    changed = renamed = 0
+    for old, new in pairs:
+        if old is None or new is None or not _same(old, new):
+            changed += 1
+        elif old.name != new.name:
+            renamed += 1
+    return changed, renamed
 
 
-def _differs(change: LayerChange) -> bool:
-    old, new = change.before, change.after
-    if old is None or new is None or old.name != new.name:
-        return True
-    return bool(change.fields) or any(delta.before != delta.after for delta in change.costs.values())
+def _differs(old: LayerReport | None, new: LayerReport | None) -> bool:
+    return old is None or new is None or old.name != new.name or not _same(old, new)
+
+
+def _same(old: LayerReport, new: LayerReport) -> bool:
+    """Whether two rows are alike in kind, fields, output and costs."""
+    return (
+        old.layer == new.layer and old.output == new.output and all(cost(old) == cost(new) for cost in COSTS.values())
+    )
 
 
 def _described(row: LayerReport) -> dict[str, Any]:
@@ -245,5 +251,13 @@ def _contents(row: LayerReport) -> tuple[Any, ...]:
     return (row.kind, row.layer, row.tied is not None, row.train_only)
 
 
-def _order(rows: Sequence[LayerReport]) -> tuple[int, str]:
-    return len(rows), repr([(row.name, row.kind, row.fields, row.output) for row in rows])
+def _goes_first(one: Sequence[LayerReport], other: Sequence[LayerReport]) -> bool:
+    """Whether one network goes before another: by how many layers they have, then by the first that differ."""
+    if len(one) != len(other):
+        return len(one) < len(other)
+    orders = ((_order(a), _order(b)) for a, b in zip(one, other, strict=True))
+    return next((a < b for a, b in orders if a != b), True)
+
+
+def _order(row: LayerReport) -> str:
+    return repr((row.name, row.kind, row.fields, row.output))

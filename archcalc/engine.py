@@ -136,7 +136,7 @@ class _Run:
                     self.problems.append(self._problem(node, error))
                     shapes[position] = error.assume
                     sound = len(found) if sound is None else sound
-                    if len(self.problems) >= MAX_PROBLEMS:
+                    if len(self.problems) > MAX_PROBLEMS:
                         break
                     continue
             shapes[position] = cost.output

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 EXCERPT_WIDTH = 96
 MAX_PROBLEMS = 100
-"""How many problems are collected and shown: nobody reads more, and hints take time."""
+"""How many problems are shown: nobody reads more, and hints take time. One more is collected, to say that there is."""
 MAX_MESSAGE = 600
 MAX_CANDIDATES = 500
 

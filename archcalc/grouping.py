@@ -128,18 +128,20 @@ def _by_layer(reports: Sequence[Report]) -> list[Aligned]:
     for position, other in enumerate(others, 1):
         at = {line.groups[0][0].name: i for i, line in enumerate(lines) if line.groups[0]}
         last = -1
-        more: list[tuple[int, Aligned]] = []
+        more: dict[int, list[Aligned]] = {}
         for old, new in paired(first.layers, other.layers):
             if old is not None:
                 last = at[old.name]
             if new is None:
                 continue
             if old is None:
-                more.append((last, Aligned(new.name, _put(nothing, position, new))))
+                more.setdefault(last, []).append(Aligned(new.name, _put(nothing, position, new)))
             else:
                 lines[last] = Aligned(lines[last].name, _put(lines[last].groups, position, new))
-        for after, line in reversed(more):
-            lines.insert(after + 1, line)
+        merged = more.get(-1, [])
+        for i, line in enumerate(lines):
+            merged += [line, *more.get(i, ())]
+        lines = merged
     return lines
 
 

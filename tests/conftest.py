@@ -1,11 +1,16 @@
 """Options and fixtures of all tests."""
 
+import os
+
 import pytest
 
 import tests.crafted_attention
 import tests.crafted_shapes
 import tests.crafted_tokens
 import tests.crafted_windows  # noqa: F401  # they register their cases
+
+# The tests run side by side, one process a core: more threads in each would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -106,11 +106,11 @@ def read(document: Document) -> Architecture:
         raise SpecError([*problems, problem_at(tree, "a spec must be a mapping, not a single value or list", hint)])
 
     def note(where: Tree, message: str, hint: str | None = None) -> None:
-        if len(problems) < MAX_PROBLEMS:
+        if len(problems) <= MAX_PROBLEMS:
             problems.append(problem_at(where, message, hint))
 
     for key, scalar in tree.keys.items():
-        if key not in TOP_LEVEL and len(problems) < MAX_PROBLEMS:
+        if key not in TOP_LEVEL and len(problems) <= MAX_PROBLEMS:
             note(scalar, f"unknown key {key!r}", did_you_mean(key, TOP_LEVEL, f"known keys: {', '.join(TOP_LEVEL)}"))
     base = tree.items.get("extends")
     if base is not None and (not isinstance(base, Scalar) or not base.text):

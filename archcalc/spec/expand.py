@@ -84,7 +84,7 @@ class _Expansion:
     def _sequence(self, entries: tuple[Entry, ...], scope: Scope, current: int) -> int:
         """Expand entries one after the other; `current` is what the first reads. Returns what the last one gives."""
         for entry in entries:
-            if len(self.problems) >= MAX_PROBLEMS:
+            if len(self.problems) > MAX_PROBLEMS:
                 break
             try:
                 end = self._entry(entry, scope, current)
@@ -150,12 +150,7 @@ class _Expansion:
         tree = entry.common.get("from")
         inputs: Inputs = (current,)
         if tree is not None:
-            items = tree.items if isinstance(tree, Sequence) else [tree]
-            found = [scope.node(item, entry, self.paths) for item in items[:MAX_PROBLEMS]]
-            problems = [item for item in found if isinstance(item, Problem)]
-            if problems or None in found:
-                raise SpecError(problems)
-            inputs = tuple(item for item in found if isinstance(item, int))
+            inputs = self._sources(tree, entry, scope)
             if not self._condition("train_only", entry, scope, otherwise=scope.train_only):
                 self._require_run(inputs, tree)
         least, most = _arity(kind)
@@ -165,6 +160,25 @@ class _Expansion:
         if len(inputs) < least or (most is not None and len(inputs) > most):
             raise self._wrong_count(where, entry, kind, len(inputs))
         return inputs
+
+    def _sources(self, tree: Tree, entry: Entry, scope: Scope) -> Inputs:
+        """The nodes that an entry's `from` names; raises SpecError with all names that lead nowhere."""
+        inputs: list[int] = []
+        problems: list[Problem] = []
+        is_known = False
+        for item in tree.items if isinstance(tree, Sequence) else [tree]:
+            found = scope.node(item, entry, self.paths)
+            if isinstance(found, int):
+                inputs.append(found)
+            elif found is None:
+                is_known = True
+            else:
+                problems.append(found)
+                if len(problems) > MAX_PROBLEMS:
+                    break
+        if problems or is_known:
+            raise SpecError(problems)
+        return tuple(inputs)
 
     def _require_run(self, inputs: Inputs, tree: Tree) -> None:
         for i in inputs:

@@ -104,7 +104,7 @@ def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables:
                 entry.scalar, f"{entry.kind} has no fields; it takes no value", f"write `- {entry.kind}`"
             )
         trees = {next(iter(types)): entry.scalar}
-    for name in sorted(trees.keys() - types.keys())[:MAX_PROBLEMS]:
+    for name in sorted(trees.keys() - types.keys())[: MAX_PROBLEMS + 1]:
         fields = [*types, *LAYER_FIELDS]
         hint = did_you_mean(name, fields, f"fields of {entry.kind}: {', '.join(fields)}")
         if ")" in name or "]" in name:

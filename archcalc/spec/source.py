@@ -224,7 +224,7 @@ class _Composer:
             mapping.keys[key.text] = key
 
     def _problem(self, key: Tree, message: str, hint: str | None = None) -> None:
-        if len(self.problems) < MAX_PROBLEMS:
+        if len(self.problems) <= MAX_PROBLEMS:
             self.problems.append(problem_at(key, message, hint))
 
     def _alias(self, event: Any) -> Tree:
