@@ -9,8 +9,9 @@ import tests.crafted_shapes
 import tests.crafted_tokens
 import tests.crafted_windows  # noqa: F401  # they register their cases
 
-# The tests run side by side, one process a core: more threads in each would only wait for one another.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The tests run side by side, one process a core, so that many threads in each would only wait for one another. With
+# a single one PyTorch takes other kernels, which refuse and keep other things than those that users get.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

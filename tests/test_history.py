@@ -138,7 +138,7 @@ def test_nothing_changed(repo: Repo) -> None:
 def test_two_specs_are_compared_with_each_other_and_a_file_of_both_names_is(repo: Repo) -> None:
     repo.write("large.yaml", LARGE)
     result = piped("diff", "models/net.yaml", "large.yaml", "--format", "markdown", cwd=repo.folder)
-    assert "| `models/net.yaml → large.yaml` |" in result.stdout
+    assert "| models/net.yaml → large.yaml |" in result.stdout
     repo.git("branch", "lenet5")
     ambiguous = piped("diff", "lenet5", "alexnet", cwd=repo.folder)
     assert ambiguous.returncode == 2

@@ -4,11 +4,12 @@ import json
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 import archcalc
+from archcalc.errors import SpecError
 from archcalc.layers import Layer
 from archcalc.layers.adaptive_pool import AdaptiveAvgPool2d, GlobalAvgPool
 from archcalc.layers.arithmetic import Shape
@@ -120,17 +121,25 @@ def traced(chain: list[Any], outputs: set[int], axis: int) -> int:
     return max(seen) - min(seen) + 1
 
 
+def fitting(*chain: Layer) -> Report:
+    """The report on a chain; one that shrinks its map too far is no case."""
+    try:
+        return analyzed(*chain)
+    except SpecError:
+        reject()
+
+
 @COUNTED
 @given(CHAINS, st.integers(0, 9))
 def test_receptive_field_of_a_chain(chain: list[Layer], output: int) -> None:
-    for i, row in enumerate(analyzed(*chain).layers):
+    for i, row in enumerate(fitting(*chain).layers):
         assert row.receptive_field == (traced(chain[: i + 1], {output}, 0), traced(chain[: i + 1], {output}, 1))
 
 
 @COUNTED
 @given(CHAINS)
 def test_a_layer_that_sees_all_outputs_sees_what_they_see(chain: list[Layer]) -> None:
-    last = analyzed(*chain).layers[-1].output
+    last = fitting(*chain).layers[-1].output
     expected = tuple(traced(chain, set(range(last[axis + 1])), axis) for axis in (0, 1))
     assert analyzed(*chain, GlobalAvgPool()).layers[-1].receptive_field == expected
     assert analyzed(*chain, Flatten(), Linear(features=2)).layers[-1].receptive_field == expected
