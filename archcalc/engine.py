@@ -9,7 +9,7 @@ from archcalc.errors import MAX_PROBLEMS, LayerError, Problem, SettingError, Spe
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.base import NO_OPS, Params, elements, fmt_shape, is_bias
 from archcalc.memory import Footprint, memory
-from archcalc.receptive_field import Field, Lens, after, lens, start, widest
+from archcalc.receptive_field import Field, Lens, after, joined, lens, start
 from archcalc.report import LayerReport, Report, Settings, Totals
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.expand import expand
@@ -136,7 +136,7 @@ class _Run:
                         break
                     continue
             shapes[position] = cost.output
-            field = fields[first] if len(inputs) == 1 else self._widest(inputs)
+            field = fields[first] if len(inputs) == 1 else self._joined(inputs, cost.lens)
             if field is not None:
                 if cost.lens is not None:
                     field = after(field, cost.lens, xs[0], cost.output)  # type: ignore[arg-type]  # the same
@@ -237,9 +237,9 @@ class _Run:
         own = [call.tree.line for call in node.calls if call.tree.document is self.architecture.document]
         return own[-1] if own else node.entry.line
 
-    def _widest(self, inputs: tuple[int, ...]) -> Field | None:
+    def _joined(self, inputs: tuple[int, ...], how: Lens | None) -> Field | None:
         found = [field for i in inputs if (field := self.fields[i]) is not None]
-        return widest(found) if len(found) == len(inputs) else None
+        return joined(found, how) if len(found) == len(inputs) else None
 
     def _problem(self, node: Node, error: LayerError) -> Problem:
         hint = error.hint

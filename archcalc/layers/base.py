@@ -63,16 +63,19 @@ class AlongAxes(msgspec.Struct, frozen=True):
     """Each output sees just what its own input saw, save along the axes `whole` of the input, where it sees all.
 
     `to[k]` is the axis of the output that axis k of the input runs along from here on: None for none of them, and the
-    same one for several that are laid out as one. Along axis k, neighbours are `steps[k]` times as far apart.
+    same one for several that are laid out as one. Along axis k, the first place is `starts[k]` of the input, and
+    neighbours are `steps[k]` times as far apart. Along the axis `stacked` the inputs stand one behind another.
     """
 
     to: tuple[int | None, ...]
     steps: tuple[int, ...] | None = None
     whole: tuple[int, ...] = ()
+    starts: tuple[Dim, ...] | None = None
+    stacked: int | None = None
 
 
-Window: TypeAlias = tuple[tuple[Dim, Dim], ...]
-"""For each spatial dimension the (effective kernel, stride) through which an output sees its input."""
+Window: TypeAlias = tuple[tuple[Dim, Dim, Dim], ...]
+"""For each spatial dimension the (effective kernel, stride, first place) through which an output sees its input."""
 
 
 class Ops(msgspec.Struct, frozen=True, gc=False):

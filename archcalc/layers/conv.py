@@ -86,7 +86,7 @@ class Convolution(Layer):
         return Ops(macs=outputs * self._taps(x), additions=outputs if self.bias else 0)
 
     def window(self, x: Shape) -> Window:
-        return receptive_window(self.dimensions, self.kernel, self.stride, self.dilation)
+        return receptive_window(self.dimensions, self.kernel, self.stride, self.pad, self.dilation)
 
     def _taps(self, x: Shape) -> Dim:
         return (x[0] // self.groups) * product(spread(self.kernel, self.dimensions))
