@@ -8,9 +8,9 @@ import msgspec
 from archcalc.conventions import Convention, convention_named
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem, SettingError, SpecError, did_you_mean
 from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import NO_OPS, Params, elements
+from archcalc.layers.base import NO_OPS, Params, elements, fmt_shape, is_bias
 from archcalc.memory import Footprint, memory
-from archcalc.receptive_field import Field, Lens, after, lens, start, widest
+from archcalc.receptive_field import Field, Lens, after, joined, lens, start
 from archcalc.report import LayerReport, Report, Settings, Totals
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
@@ -140,7 +140,7 @@ class _Run:
                         break
                     continue
             shapes[position] = cost.output
-            field = fields[first] if len(inputs) == 1 else self._widest(inputs)
+            field = fields[first] if len(inputs) == 1 else self._joined(inputs, cost.lens)
             if field is not None:
                 if cost.lens is not None:
                     field = after(field, cost.lens, xs[0], cost.output)  # type: ignore[arg-type]  # the same
@@ -216,30 +216,34 @@ class _Run:
         )
 
     def _own_params(self, node: Node, tied: int, x: Shape) -> Params:
-        """What a layer holds that uses the weights of another: what the other has none of."""
-        other = self.graph.nodes[tied]
+        """What a layer holds that uses the weights of another: the parameters that the other has none of, and buffers.
+
+        Those of the same name and shape are shared, as PyTorch's modules can share them.
+        """
+        layer, other = node.layer, self.graph.nodes[tied]
         theirs_of = self.shapes[other.inputs[0]]
-        params = node.layer.params(x)
+        own = layer.parameters(x)
         if theirs_of is None:  # it is in error itself
-            return params
-        theirs = other.layer.params(theirs_of)
-        if params.weights != theirs.weights or not theirs.weights:
+            return Params.of(own, layer.buffers(x))
+        theirs = other.layer.parameters(theirs_of)
+        weights = [name for name in own if not is_bias(name)]
+        unlike = next((name for name in weights if own[name] != theirs.get(name)), None)
+        if unlike is not None or not weights:
             raise LayerError(
-                f"tied to {other.name}, which holds {theirs.weights:,} weights, but needs {params.weights:,}",
+                f"tied to {other.name}, {_misfit(unlike, own, theirs)}",
                 field="tied",
-                hint="both must hold the same number of weights, such as an embedding and the linear layer back",
+                hint="both must hold weights of the same shapes, such as an embedding and the linear layer back",
             )
-        same_biases, same_buffers = params.biases == theirs.biases, params.buffers == theirs.buffers
-        return Params(0, 0 if same_biases else params.biases, 0 if same_buffers else params.buffers)
+        return Params.of({name: own[name] for name in own if own[name] != theirs.get(name)}, layer.buffers(x))
 
     def _line(self, node: Node) -> int:
         """The line of a node that stands in another file: that of the spec's call which led there, if one did."""
         own = [call.tree.line for call in node.calls if call.tree.document is self.architecture.document]
         return own[-1] if own else node.entry.line
 
-    def _widest(self, inputs: tuple[int, ...]) -> Field | None:
+    def _joined(self, inputs: tuple[int, ...], how: Lens | None) -> Field | None:
         found = [field for i in inputs if (field := self.fields[i]) is not None]
-        return widest(found) if len(found) == len(inputs) else None
+        return joined(found, how) if len(found) == len(inputs) else None
 
     def _problem(self, node: Node, error: LayerError) -> Problem:
         hint = error.hint
@@ -271,6 +275,18 @@ class _Run:
                 return earlier
             position = earlier.inputs[0]
         return None
+
+
+def _misfit(name: str | None, own: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> str:
+    """Why a layer cannot use the weights of another: the one called `name` differs, or it holds none."""
+    if name is None:
+        return "but holds no weights of its own to replace"
+    needs = fmt_shape(own[name])
+    return (
+        f"whose {name} is {fmt_shape(theirs[name])}, but needs {needs}"
+        if name in theirs
+        else (f"which has no {name}, but needs one of {needs}")
+    )
 
 
 def _check_settings(input: Sequence[int] | None, batch: int, dtype: str) -> tuple[int, ...] | None:

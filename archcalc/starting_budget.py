@@ -25,7 +25,7 @@ def maxima(reports: Sequence[Report], metrics: Sequence[str], headroom: Fraction
 
     >>> from archcalc import analyze, load
     >>> maxima([analyze(load("alexnet"))], ["params", "memory"], Fraction(1, 10))
-    {'params': '67.3M', 'memory': '4.90 MB'}
+    {'params': '67.3M', 'memory': '4.67 MiB'}
     """
     found = {}
     for name in metrics:

@@ -1,7 +1,8 @@
 """The only parsing and printing of quantities.
 
-Tables print memory as the lecture does, KB = 1024 bytes; counts are in k, M, G, powers of 1000. A quantity that a
-person writes down as a limit means what its unit says by the standard: MB = 10^6 bytes, MiB = 2^20 bytes.
+What is printed is read back as the same quantity: KiB, MiB and GiB are powers of 1024, and so is memory wherever it is
+printed; k, M and G are powers of 1000. The lecture's table keeps the lecture's KB of 1024 bytes, and says so; in a
+limit, KB and MB are powers of 1000, as the standard has them. What is not 0 is never printed as 0.
 """
 
 import re
@@ -27,15 +28,15 @@ class Unit(NamedTuple):
     worth: int
 
 
-MEMORY_UNITS = (Unit("bytes", 1), Unit("KB", 1024), Unit("MB", 1024**2), Unit("GB", 1024**3), Unit("TB", 1024**4))
+MEMORY_UNITS = (Unit("bytes", 1), Unit("KiB", 2**10), Unit("MiB", 2**20), Unit("GiB", 2**30), Unit("TiB", 2**40))
+PUBLISHED_UNITS = (Unit("KB", 2**10), Unit("MB", 2**20), Unit("GB", 2**30))
+"""Units of memory as the lecture prints them, in its table and in claims about published figures."""
 TIME_UNITS = (Unit("ns", 1), Unit("µs", 10**3), Unit("ms", 10**6), Unit("s", 10**9))
-IEC_UNITS = (Unit("bytes", 1), Unit("KiB", 2**10), Unit("MiB", 2**20), Unit("GiB", 2**30), Unit("TiB", 2**40))
-"""The same units as MEMORY_UNITS, under the names that cannot be mistaken for powers of 1000."""
 COUNT_UNITS = (Unit("", 1), Unit("k", 10**3), Unit("M", 10**6), Unit("G", 10**9), Unit("T", 10**12))
 
 
 def unit(symbol: str) -> Unit:
-    """The unit of this symbol; raises KeyError where there is none.
+    """The unit that is printed with this symbol; raises KeyError where there is none.
 
     >>> unit("KB").worth, unit("M").worth
     (1024, 1000000)
@@ -44,12 +45,16 @@ def unit(symbol: str) -> Unit:
 
 
 def in_unit(value: int, worth: int, decimals: int = 0) -> str:
-    """An exact count in units of `worth`, rounded half up, with thousands separators.
+    """An exact count in units of `worth`, rounded half up, with thousands separators; `<1` of what would come out as 0.
 
     >>> in_unit(802816, 1024), in_unit(186624, 1024, 2), in_unit(61100840, 10**6, 1)
     ('784', '182.25', '61.1')
+    >>> in_unit(128, 1000), in_unit(128, 10**6, 2), in_unit(0, 1000)
+    ('<1', '<0.01', '0')
     """
     scaled = (2 * value * 10**decimals + worth) // (2 * worth)
+    if scaled == 0 < value:
+        return f"<{in_unit(1, 10**decimals, decimals)}"
     whole, fraction = divmod(scaled, 10**decimals)
     return f"{whole:,}.{fraction:0{decimals}}" if decimals else f"{whole:,}"
 
@@ -58,13 +63,16 @@ def human(value: int, units: tuple[Unit, ...]) -> str:
     """A count in the largest unit that leaves at least 1, with three significant figures.
 
     >>> human(61100840, COUNT_UNITS), human(2395392, MEMORY_UNITS), human(999, COUNT_UNITS), human(999999, COUNT_UNITS)
-    ('61.1 M', '2.28 MB', '999', '1.00 M')
+    ('61.1 M', '2.28 MiB', '999', '1.00 M')
     """
     # What three figures would round up to 1,000 of a unit is 1.00 of the next.
     best = max((u for u in units if u.worth * 9995 <= value * 10_000), key=lambda u: u.worth, default=units[0])
-    digits = len(str(value // best.worth))
-    text = in_unit(value, best.worth, 0 if best.worth == 1 else max(0, 3 - digits))
-    return f"{text} {best.symbol}".rstrip()
+    return f"{in_unit(value, best.worth, _decimals(value, best))} {best.symbol}".rstrip()
+
+
+def _decimals(value: int, unit: Unit) -> int:
+    """How many decimals give a quantity three digits in a unit; none where the unit is what is counted."""
+    return 0 if unit.worth == 1 else max(0, 3 - len(str(value // unit.worth)))
 
 
 WRITTEN: dict[Measure, dict[str, int]] = {
@@ -73,7 +81,7 @@ WRITTEN: dict[Measure, dict[str, int]] = {
         **dict.fromkeys(("", "B", "bytes"), 1),
         **{f"{prefix}B": 1000**power for power, prefix in enumerate("kMGT", start=1)},
         "KB": 1000,
-        **{unit.symbol: unit.worth for unit in IEC_UNITS},
+        **{unit.symbol: unit.worth for unit in MEMORY_UNITS},
     },
 }
 """The units that a limit may be written in, and what each is worth."""
@@ -84,7 +92,9 @@ FORMS: dict[Measure, str] = {
 }
 PERCENT_FORM = "write a percentage such as 2% or 0.5%"
 MAX_WRITTEN = 10**24
-_QUANTITY = re.compile(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,3})?) ?([A-Za-z]*)", flags=re.ASCII)
+_QUANTITY = re.compile(
+    r"([0-9]+(?:_[0-9]+)*|[0-9]{1,3}(?:,[0-9]{3})+)((?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,3})?) ?([A-Za-z]*)", flags=re.ASCII
+)
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%", flags=re.ASCII)
 _LONGEST = 64
 
@@ -103,14 +113,14 @@ def parse_quantity(text: str, measure: Measure) -> "Fraction":
     written = _QUANTITY.fullmatch(text.strip()) if len(text) <= _LONGEST else None
     if written is None:
         raise SettingError(f"{_quoted(text)} is not a quantity", hint=FORMS[measure])
-    number, symbol = written.groups()
+    whole, rest, symbol = written.groups()
     if symbol not in WRITTEN[measure]:
         other: Measure = "bytes" if measure == "count" else "count"
         known = symbol in WRITTEN[other]
         wanted = "bytes" if measure == "bytes" else "a count"
         what = f"is no unit of {wanted}" if known else "is an unknown unit"
         raise SettingError(f"{_quoted(text)}: {symbol!r} {what}", hint=FORMS[measure])
-    value = Fraction(number) * WRITTEN[measure][symbol]
+    value = Fraction(whole.replace(",", "") + rest) * WRITTEN[measure][symbol]
     if value > MAX_WRITTEN:
         raise SettingError(f"{_quoted(text)} is out of range: more than 10^24", hint=FORMS[measure])
     return value
@@ -130,18 +140,20 @@ def parse_percent(text: str) -> "Fraction":
     return Fraction(written[1]) / 100
 
 
-def written_up(value: int, measure: Measure, digits: int = 3) -> str:
-    """The least quantity of so many significant digits that is at least `value`, as `parse_quantity` reads it.
+def written_up(value: int, measure: Measure) -> str:
+    """The quantity of three digits, rounded up, that is at least `value`, as `parse_quantity` reads it.
 
     >>> written_up(67210924, "count"), written_up(4894000, "bytes"), written_up(7, "count"), written_up(999999, "count")
-    ('67.3M', '4.90 MB', '7', '1.00M')
+    ('67.3M', '4.67 MiB', '7', '1.00M')
     """
-    step = 10 ** max(0, len(str(value)) - digits)
-    up = -(-value // step) * step
-    symbols = {"count": ("", "k", "M", "G", "T"), "bytes": (" bytes", " kB", " MB", " GB", " TB")}[measure]
-    power = min(max(0, (len(str(up)) - 1) // 3), len(symbols) - 1)
-    decimals = 0 if power == 0 else max(0, digits - (len(str(up)) - 3 * power))
-    return in_unit(up, 1000**power, decimals).replace(",", "") + symbols[power]
+    units, space = (COUNT_UNITS, "") if measure == "count" else (MEMORY_UNITS, " ")
+    # More than 999 of a unit would be rounded up to 1,000 of it.
+    best = max((u for u in units if u.worth * 999 < value * 1000), key=lambda u: u.worth, default=units[0])
+    decimals = _decimals(value, best)
+    up = -(-value * 10**decimals // best.worth)
+    if decimals and len(str(up)) > 3:  # 9.99 was rounded up to 10.00
+        decimals, up = decimals - 1, -(-up // 10)
+    return f"{in_unit(up, 10**decimals, decimals).replace(',', '')}{space}{best.symbol}"
 
 
 def exact(value: int, measure: Measure) -> str:
@@ -166,4 +178,4 @@ def percent(part: int, whole: int, decimals: int = 0) -> str:
     return f"{in_unit(100 * part, whole, decimals)} %" if whole else "–"
 
 
-_UNITS = {u.symbol: u for u in (*MEMORY_UNITS, *TIME_UNITS, *COUNT_UNITS)}
+_UNITS = {u.symbol: u for u in (*MEMORY_UNITS, *PUBLISHED_UNITS, *TIME_UNITS, *COUNT_UNITS)}

@@ -184,7 +184,7 @@ def test_pictures(tmp_path: Path, ending: str) -> None:
     assert path.read_bytes().startswith(beginnings[ending])
     if ending in ("svg", "html"):
         text = path.read_text(encoding="utf-8")
-        assert all(word in text for word in ("params (M)", "memory (MB)", "alexnet: 61.1 M", "stage1", "head"))
+        assert all(word in text for word in ("params (M)", "memory (MiB)", "alexnet: 61.1 M", "stage1", "head"))
 
 
 def test_the_bars_of_a_picture_are_as_long_as_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,7 +182,7 @@ ADAPTIVE_POOLS = (
 def test_adaptive_pools(case: tuple[AdaptivePool, tuple[Shape]]) -> None:
     layer, (x,) = case
     agree(adaptive_pool(layer, x), layer, x)
-    for size, outputs, (kernel, stride) in zip(x[1:], layer.output(x)[1:], layer.window(x), strict=True):
+    for size, outputs, (kernel, stride, _) in zip(x[1:], layer.output(x)[1:], layer.window(x), strict=True):
         found = adaptive_windows(size, outputs)
         assert kernel == max(map(len, found))
         if size % outputs == 0:  # else the steps differ from one another

@@ -12,7 +12,7 @@ from hypothesis import given
 from archcalc.errors import LayerError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.arithmetic import ceil_div, divides, equal, gcd, maximum, minimum, require
-from archcalc.layers.base import STRUCTURAL
+from archcalc.layers.base import STRUCTURAL, AlongAxes
 from archcalc.spec.fields import field_types
 from tests.strategies import Case, enough, variants
 
@@ -36,8 +36,16 @@ def outcome(case: Case) -> Outcome:
         "output": y,
         "params": msgspec.structs.astuple(layer.params(x)),
         "ops": (None,) if ops is None else msgspec.structs.astuple(ops),
-        "window": tuple(number for pair in window for number in pair) if isinstance(window, tuple) else (str(window),),
+        "window": _numbers(window),
     }
+
+
+def _numbers(window: Any) -> tuple[Any, ...]:
+    if isinstance(window, tuple):
+        return tuple(number for of_dimension in window for number in of_dimension)
+    if isinstance(window, AlongAxes):
+        return (str((window.to, window.steps, window.whole, window.stacked)), *(window.starts or ()))
+    return (str(window),)
 
 
 def accepted(case: Case) -> bool:

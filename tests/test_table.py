@@ -4,12 +4,13 @@ import csv
 import json
 import re
 import xml.etree.ElementTree as ET
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 import archcalc
-from archcalc.render.columns import LECTURE_UNITS, choose
+from archcalc.render.columns import COSTS, EXACT_UNITS, LARGE_UNITS, LECTURE_UNITS, Units, choose
 from archcalc.render.table import fitted_grid, report_grid
 from archcalc.render.text import plain
 from tests.running import on_terminal, piped
@@ -119,6 +120,70 @@ def test_a_terminal_never_cuts_or_wraps_a_number(name: str, columns: int) -> Non
     for text, value, worth in zip(figures, exact, units, strict=True):
         precision = 0.5 * 10.0 ** -len(text.partition(".")[2])
         assert any(abs(float(text) - value / unit) <= precision for unit in worth)
+
+
+@pytest.mark.parametrize("units", [LECTURE_UNITS, LARGE_UNITS, EXACT_UNITS], ids=["lecture", "large", "exact"])
+@pytest.mark.parametrize("name", archcalc.names())
+def test_no_cell_is_off_by_more_than_its_last_digit(name: str, units: Units) -> None:
+    report = archcalc.analyze(archcalc.load(name))
+    costs = [cost for cost in COSTS if cost != "buffers" or report.totals.buffers]
+    grid = report_grid(report, tuple(costs), units=units, fold=False)
+    for row, cells in zip(report.layers, grid.rows, strict=True):
+        for cost, cell in zip(costs, cells, strict=True):
+            value = COSTS[cost](row)
+            assert (value is None) == (cell.text == "?")
+            if value is not None:
+                assert_says(cell.text, value, units[cost].worth)
+
+
+def assert_says(text: str, value: int, worth: int) -> None:
+    """That a figure is printed to within half of its last digit, and not as 0 unless it is 0."""
+    number = text.removeprefix("<").replace(",", "")
+    last_digit = Fraction(worth, 10 ** len(number.partition(".")[2]))
+    if text.startswith("<"):
+        assert 0 < value < Fraction(number) * worth
+    else:
+        assert 2 * abs(Fraction(number) * worth - value) <= last_digit
+        assert (Fraction(number) == 0) == (value == 0)
+
+
+TOKENS = "input: [16]\nlayers: [{embedding: {vocabulary: 9, features: 8}}, layernorm, {linear: 4}]\n"
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "[{conv: {filters: 8, kernel: 3}}, {flatten: {start: 1}}, transpose, {linear: 4}]",
+        "[{conv: {filters: 8, kernel: 4, stride: 4}}, {permute: [1, 2, 0]}, {layernorm: 1}]",
+        "[{conv: {filters: 8, kernel: 3, pad: 1}}, {mean: 0}]",
+        "[{permute: [1, 2, 0]}, {window_partition: 4}]",
+        "[{reshape: [3, 1024]}, {lstm: 8}]",
+    ],
+)
+def test_tensors_that_are_no_maps_are_shown_whole(layers: str) -> None:
+    for spec in (TOKENS, f"input: [3, 32, 32]\nlayers: {layers}\n"):
+        header = piped("table", "-", "--format", "csv", stdin=spec).stdout.splitlines()[0]
+        assert header.startswith("layer,input,")
+        assert ",output,memory_bytes,params,flops" in header
+        assert "output_channels" not in header
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "[{conv: {filters: 8, kernel: 3}}, {slice: {axis: 1, stop: 9}}, {crop: 1}, flatten, {linear: 4}]",
+        "[{mean: [1, 2]}, {linear: 4}, layernorm, {softmax: 0}]",
+        "[{channel_shuffle: 3}, {pixel_unshuffle: 2}, {pixel_shuffle: 2}, {conv_transpose: {filters: 2, kernel: 2}}]",
+    ],
+)
+def test_maps_and_flat_tensors_have_the_lectures_columns(layers: str) -> None:
+    result = piped("table", "-", "--format", "csv", stdin=f"input: [3, 32, 32]\nlayers: {layers}\n")
+    assert result.stdout.startswith("layer,input_channels,input_size,filters,"), result.stderr
+
+
+def test_the_default_columns_stay_those_of_the_network_beside_others() -> None:
+    result = piped("table", "-", "--format", "csv", "--columns", "+kind", stdin=TOKENS)
+    assert result.stdout.splitlines()[0] == "layer,input,output,memory_bytes,params,flops,kind"
 
 
 def test_wide_keeps_everything_on_a_narrow_terminal() -> None:

@@ -27,7 +27,7 @@ def test_tied_weights_are_counted_once() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("", ""), "d: tied to a, which holds 36 weights, but needs 30"),
+        (("", ""), "d: tied to a, whose weight is 6×6, but needs 5×6"),
         (("tied: b", "tied: input"), "tied: the input holds no weights"),
         (("tied: b", "tied: d"), "tied: 'd' comes later, in line 7"),
         (("tied: b", "tied: e"), "tied: no layer is called 'e'"),
@@ -42,6 +42,35 @@ def test_tied_is_for_layers() -> None:
     text = "input: [4]\nblocks: {a: {layers: [relu]}}\nlayers: [relu, {a: {tied: relu}}]"
     assert "tied is for layers" in messages(text)
     assert "sequence has no field 'tied'" in messages("input: [4]\nlayers: [{sequence: {tied: a, layers: [relu]}}]")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ("conv: {filters: 4, kernel: [1, 9]}", "conv: {filters: 4, kernel: [9, 1]}", "is 4×4×1×9, but needs 4×4×9×1"),
+        ("conv: {filters: 4, kernel: 1}", "linear: {features: 4, channels_last: true}", "is 4×4×1×1, but needs 4×32"),
+        ("conv: {filters: 4, kernel: 3, groups: 2}", "conv: {filters: 2, kernel: 3}", "is 4×2×3×3, but needs 2×4×3×3"),
+        ("lstm: {hidden: 4}", "gru: {hidden: 4}", "weight_ih_l0 is 16×4, but needs 12×4"),
+        ("conv: {filters: 4, kernel: 1}", "rnn: {hidden: 4}", "which has no weight_ih_l0, but needs one of 4×4"),
+        ("batchnorm", "relu", "but holds no weights of its own"),
+    ],
+)
+def test_shapes_of_weights_must_agree(a: str, b: str, message: str) -> None:
+    a, b = (_named(layer, name) for layer, name in ((a, "a"), (b, "b, from: y, tied: a")))
+    shape = "[32, 4]" if "hidden" in a + b else "[4, 32, 32]"
+    first = "{parameter: {name: x, shape: [32, 4]}}" if "hidden" in a else "{relu: {name: x}}"
+    text = f"input: [4, 32, 32]\nlayers: [{first}, {a}, {{parameter: {{name: y, shape: {shape}}}}}, {b}]"
+    assert message in messages(text)
+
+
+def _named(layer: str, name: str) -> str:
+    kind, _, fields = layer.partition(": {")
+    return f"{{{kind}: {{name: {name}{', ' if fields else ''}{fields or '}'}}}"
+
+
+def test_running_statistics_are_each_layers_own() -> None:
+    found = report("input: [4, 5, 5]\nlayers: [{batchnorm: {name: a}}, {batchnorm: {tied: a}}]")
+    assert [(row.params, row.buffers) for row in found.layers] == [(8, 9), (0, 9)]
 
 
 AUXILIARY = """

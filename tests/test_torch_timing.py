@@ -232,7 +232,7 @@ def test_nothing_is_left_behind() -> None:
         ),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096000 bytes. Error 12"),
-            "net: head: out of memory on cpu: 3.91 MB were asked for",
+            "net: head: out of memory on cpu: 3.91 MiB were asked for",
         ),
         (MemoryError(), "net: head: out of memory on cpu"),
         (RuntimeError("no such\nkernel"), "net: head: PyTorch failed: no such kernel"),

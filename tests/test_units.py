@@ -1,5 +1,6 @@
 """Quantities as people write them: exactly what they say, or an error that names the allowed forms."""
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -8,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archcalc import SettingError
-from archcalc.units import FORMS, PERCENT_FORM, Measure, parse_percent, parse_quantity, written_up
+from archcalc.units import (
+    COUNT_UNITS,
+    FORMS,
+    MEMORY_UNITS,
+    PERCENT_FORM,
+    Measure,
+    exact,
+    human,
+    in_unit,
+    parse_percent,
+    parse_quantity,
+    written_up,
+)
 
 # Each unit by its definition, spelled out: an independent witness of the table that the parser reads.
 COUNTS = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000, "T": 1_000_000_000_000}
@@ -27,6 +40,9 @@ BYTES = {
 }
 
 
+PRINTED = {"count": COUNT_UNITS, "bytes": MEMORY_UNITS}
+
+
 @pytest.mark.parametrize(
     ("text", "measure", "value"),
     [
@@ -39,6 +55,8 @@ BYTES = {
         ("512 MiB", "bytes", 536_870_912),
         ("512MB", "bytes", 512_000_000),
         ("1_000_000", "bytes", 1_000_000),
+        ("66,698", "count", 66_698),
+        ("1,012 KiB", "bytes", 1_012 * 1_024),
     ],
 )
 def test_what_the_issue_writes_parses(text: str, measure: Measure, value: int) -> None:
@@ -61,7 +79,10 @@ def test_what_the_issue_writes_parses(text: str, measure: Measure, value: int) -
             "1e400",
             "1e999",
             "0x10",
-            "1,000",
+            "1,00",
+            "1000,000",
+            "1,000_000",
+            ",100",
             "1__0",
             "_1",
             "1_",
@@ -121,4 +142,33 @@ def test_what_is_written_up_is_the_next_round_quantity(value: int, measure: Meas
     up = parse_quantity(written_up(value, measure), measure)
     assert value <= up
     assert 100 * (up - value) < max(value, 1)  # three digits: less than one per cent more
-    assert len(str(int(up)).rstrip("0")) <= 3
+    digits = len(re.sub(r"[^0-9]", "", written_up(value, measure)))
+    assert digits <= 3 + (measure == "bytes") or value >= 10**15  # up to 1023 KiB; there are no more units than T
+
+
+@given(st.integers(0, 10**20), st.sampled_from(["count", "bytes"]))
+def test_what_is_printed_is_read_as_the_same_quantity(value: int, measure: Measure) -> None:
+    printed = human(value, PRINTED[measure])
+    read = parse_quantity(printed, measure)
+    assert abs(read - value) <= half_of_the_last_digit(printed, measure)
+    assert 200 * abs(read - value) <= value  # three digits
+    assert parse_quantity(exact(value, measure), measure) == value
+    assert (read == 0) == (value == 0)
+
+
+@given(st.integers(0, 10**13), st.sampled_from([1, 1000, 1024, 10**6, 1024**2, 10**9]), st.integers(0, 3))
+def test_what_is_not_0_is_not_printed_as_0(value: int, worth: int, decimals: int) -> None:
+    printed = in_unit(value, worth, decimals)
+    half = Fraction(worth, 2 * 10**decimals)
+    if printed.startswith("<"):
+        assert 0 < value < half
+        assert Fraction(printed[1:]) * worth == 2 * half
+    else:
+        number = Fraction(printed.replace(",", ""))
+        assert abs(number * worth - value) <= half
+        assert (number == 0) == (value == 0)
+
+
+def half_of_the_last_digit(printed: str, measure: Measure) -> Fraction:
+    number, _, symbol = printed.partition(" ")
+    return Fraction({**COUNTS, **BYTES}[symbol], 2 * 10 ** len(number.partition(".")[2]))

@@ -7,7 +7,7 @@ import click
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import chosen_format, format_options, settings_options
 from archcalc.errors import SettingError, SpecError
-from archcalc.render.columns import EXACT_UNITS, LECTURE_UNITS, choose
+from archcalc.render.columns import EXACT_UNITS, LECTURE_UNITS, choose, default_columns
 from archcalc.render.output import print_grid, show_grid, terminal_width, write
 from archcalc.render.table import fitted_grid, without_totals
 from archcalc.report import Report
@@ -54,14 +54,15 @@ def table(
     from archcalc.engine import analyze
     from archcalc.spec.catalogue import find
 
-    chosen, form = choose(columns), chosen_format(format_, json_, output)
+    choose(columns)  # an unknown column is said before anything is computed
+    form = chosen_format(format_, json_, output)
     if columns is not None and form in ("json", "jsonl"):
         raise SettingError(f"--columns does not go with {form}, which holds every figure", hint="use csv or tsv")
     units = EXACT_UNITS if exact else LECTURE_UNITS
     width = None if wide or output else terminal_width()
 
     def grid(report: Report, to: int | None) -> Any:
-        return fitted_grid(report, to, chosen, units=units, fold=not all_)
+        return fitted_grid(report, to, choose(columns, default_columns(report)), units=units, fold=not all_)
 
     try:
         report = analyze(find(spec), vars=dict(assignments), **settings)
@@ -74,7 +75,7 @@ def table(
     if form in ("json", "jsonl", "csv", "tsv"):
         from archcalc.render.data import report_data
 
-        write(report_data(report, form, chosen), output)
+        write(report_data(report, form, choose(columns, default_columns(report))), output)
     elif form == "table" and not output:
         show_grid(*grid(report, width))
     else:

@@ -37,7 +37,7 @@ class AdaptivePool(Layer):
 
     def window(self, x: Shape) -> Window:
         sizes = zip(x[1:], spread(self.size, self.dimensions), strict=True)
-        return tuple((1 + ceil_div(n - gcd(n, m), m), ceil_div(n, m)) for n, m in sizes)
+        return tuple((1 + ceil_div(n - gcd(n, m), m), ceil_div(n, m), 0) for n, m in sizes)
 
 
 def _visits(x: Shape, y: Shape) -> Dim:

@@ -16,7 +16,6 @@ from archcalc.layers.base import (
     Layer,
     NonNegative,
     Ops,
-    Params,
     Positive,
     Sight,
     Size2d,
@@ -219,8 +218,11 @@ class WindowAttention(OfWindows, kind="window_attention"):
         "archcalc.torch_backend.twins.attention.WindowAttention", heads="heads", size="size", shift="shift"
     )
 
-    def params(self, x: Shape) -> Params:
-        return Params(weights=self.offsets * self.heads, buffers=x[2] * x[2])
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return {"offset_weight": (self.offsets, self.heads)}
+
+    def buffers(self, x: Shape) -> Dim:
+        return x[2] * x[2]
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         scores = self.scores(x)
@@ -276,9 +278,16 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
         hidden="hidden",
     )
 
-    def params(self, x: Shape) -> Params:
-        weights = self.heads + self.hidden * (2 + self.heads)
-        return Params(weights=weights, biases=self.hidden, buffers=2 * self.offsets + x[2] * x[2])
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return {
+            "scale": (self.heads, 1, 1),
+            "network.0.weight": (self.hidden, 2),
+            "network.0.bias": (self.hidden,),
+            "network.2.weight": (self.heads, self.hidden),
+        }
+
+    def buffers(self, x: Shape) -> Dim:
+        return 2 * self.offsets + x[2] * x[2]
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         scores, inputs, vectors = self.scores(x), 2 * elements(x), 2 * product(x[:3]) * self.heads

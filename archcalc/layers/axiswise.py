@@ -30,7 +30,7 @@ class AlongAxis(Layer):
             return Sight.WHOLE
         if axis == len(x) - 1:
             return Sight.LAST_AXIS
-        return ((1, 1),) * (len(x) - 1) if axis == 0 else Sight.UNKNOWN
+        return ((1, 1, 0),) * (len(x) - 1) if axis == 0 else Sight.UNKNOWN
 
     def lines(self, x: Shape) -> Dim:
         """How many lines of numbers run along the axis."""

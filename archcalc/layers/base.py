@@ -1,6 +1,7 @@
 """What every layer kind is made of: `Layer`, its tallies `Ops` and `Params`, the types of fields, and the registry."""
 
 import enum
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
@@ -62,16 +63,19 @@ class AlongAxes(msgspec.Struct, frozen=True):
     """Each output sees just what its own input saw, save along the axes `whole` of the input, where it sees all.
 
     `to[k]` is the axis of the output that axis k of the input runs along from here on: None for none of them, and the
-    same one for several that are laid out as one. Along axis k, neighbours are `steps[k]` times as far apart.
+    same one for several that are laid out as one. Along axis k, the first place is `starts[k]` of the input, and
+    neighbours are `steps[k]` times as far apart. Along the axis `stacked` the inputs stand one behind another.
     """
 
     to: tuple[int | None, ...]
     steps: tuple[int, ...] | None = None
     whole: tuple[int, ...] = ()
+    starts: tuple[Dim, ...] | None = None
+    stacked: int | None = None
 
 
-Window: TypeAlias = tuple[tuple[Dim, Dim], ...]
-"""For each spatial dimension the (effective kernel, stride) through which an output sees its input."""
+Window: TypeAlias = tuple[tuple[Dim, Dim, Dim], ...]
+"""For each spatial dimension the (effective kernel, stride, first place) through which an output sees its input."""
 
 
 class Ops(msgspec.Struct, frozen=True, gc=False):
@@ -122,6 +126,24 @@ class Params(msgspec.Struct, frozen=True, gc=False):
     def total(self) -> Dim:
         """Weights and biases together."""
         return self.weights + self.biases
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Shape], buffers: Dim) -> "Params":
+        """The numbers in parameters of these names and shapes, of which those called bias are biases.
+
+        >>> Params.of({"weight": (4, 3), "bias": (4,)}, 0)
+        Params(weights=12, biases=4, buffers=0)
+        """
+        return cls(
+            weights=sum([product(shape) for name, shape in parameters.items() if not is_bias(name)]),
+            biases=sum([product(shape) for name, shape in parameters.items() if is_bias(name)]),
+            buffers=buffers,
+        )
+
+
+def is_bias(name: str) -> bool:
+    """Whether a parameter of this name is a bias, as PyTorch names them: `bias`, `bias_ih_l0`, `network.0.bias`."""
+    return name.rpartition(".")[2].startswith("bias")
 
 
 NO_PARAMS = Params()
@@ -177,9 +199,17 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         """The output's shape for an input of shape `x`; raises LayerError where the layer does not fit it."""
         return x
 
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        """The shapes of the learned tensors that the layer holds for an input of shape `x`, by PyTorch's names."""
+        return {}
+
+    def buffers(self, x: Shape) -> Dim:
+        """How many numbers it holds that are not learned, such as running statistics."""
+        return 0
+
     def params(self, x: Shape) -> Params:
-        """The learned parameters and buffers that the layer holds for an input of shape `x`."""
-        return NO_PARAMS
+        """How many numbers its parameters and buffers hold."""
+        return Params.of(self.parameters(x), self.buffers(x))
 
     def ops(self, x: Shape, y: Shape) -> Ops | None:
         """The operations of one forward pass (eval mode) from `x` to the output `y`; None where they are unknown."""

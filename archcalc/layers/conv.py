@@ -11,7 +11,6 @@ from archcalc.layers.base import (
     PadOrSame1d,
     PadOrSame2d,
     PadOrSame3d,
-    Params,
     Positive,
     Size2d,
     Size3d,
@@ -78,15 +77,16 @@ class Convolution(Layer):
         require_groups(self.groups, x[0], self.filters, y)
         return y
 
-    def params(self, x: Shape) -> Params:
-        return Params(weights=self.filters * self._taps(x), biases=self.filters if self.bias else 0)
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        weight = (self.filters, x[0] // self.groups, *spread(self.kernel, self.dimensions))
+        return {"weight": weight, "bias": (self.filters,)} if self.bias else {"weight": weight}
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         outputs = elements(y)
         return Ops(macs=outputs * self._taps(x), additions=outputs if self.bias else 0)
 
     def window(self, x: Shape) -> Window:
-        return receptive_window(self.dimensions, self.kernel, self.stride, self.dilation)
+        return receptive_window(self.dimensions, self.kernel, self.stride, self.pad, self.dilation)
 
     def _taps(self, x: Shape) -> Dim:
         return (x[0] // self.groups) * product(spread(self.kernel, self.dimensions))
@@ -235,8 +235,8 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
         require_map(x, self.kind)
         return self._grouped(x).output(x)
 
-    def params(self, x: Shape) -> Params:
-        return self._grouped(x).params(x)
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return self._grouped(x).parameters(x)
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return self._grouped(x).ops(x, y)

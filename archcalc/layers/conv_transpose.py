@@ -11,7 +11,6 @@ from archcalc.layers.base import (
     Ops,
     Pad2d,
     Pad3d,
-    Params,
     Positive,
     Sight,
     Size2d,
@@ -105,9 +104,9 @@ class TransposedConvolution(Layer):
         require_groups(self.groups, x[0], self.filters, y)
         return y
 
-    def params(self, x: Shape) -> Params:
-        weights = x[0] * (self.filters // self.groups) * product(spread(self.kernel, self.dimensions))
-        return Params(weights=weights, biases=self.filters if self.bias else 0)
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        weight = (x[0], self.filters // self.groups, *spread(self.kernel, self.dimensions))
+        return {"weight": weight, "bias": (self.filters,)} if self.bias else {"weight": weight}
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(

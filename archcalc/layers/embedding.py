@@ -1,7 +1,7 @@
 """Tables of learned vectors that are looked up by index."""
 
 from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import Layer, Params, Positive
+from archcalc.layers.base import Layer, Positive
 from archcalc.layers.storage import INPUTS
 from archcalc.layers.twin import TorchTwin
 
@@ -33,5 +33,5 @@ class Embedding(Layer, kind="embedding"):
     def output(self, x: Shape) -> Shape:
         return (*x, self.features)
 
-    def params(self, x: Shape) -> Params:
-        return Params(weights=self.vocabulary * self.features)
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return {"weight": (self.vocabulary, self.features)}

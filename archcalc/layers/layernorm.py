@@ -2,7 +2,7 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, product, require
-from archcalc.layers.base import AxisCount, Flag, Layer, NonNegativeReal, Ops, Params, Sight, elements, fmt_shape
+from archcalc.layers.base import AxisCount, Flag, Layer, NonNegativeReal, Ops, Sight, elements, fmt_shape
 from archcalc.layers.norm import by_statistics
 from archcalc.layers.storage import Kept
 from archcalc.layers.twin import LastSizes, TorchTwin
@@ -87,9 +87,9 @@ class LayerNorm(LastAxesNorm, kind="layernorm"):
         bias="bias",
     )
 
-    def params(self, x: Shape) -> Params:
-        learned = product(self.normalised(x)) if self.affine else 0
-        return Params(weights=learned, biases=learned if self.bias else 0)
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        names = ("weight", "bias") if self.bias else ("weight",)
+        return dict.fromkeys(names, self.normalised(x)) if self.affine else {}
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return by_statistics(self.groups(x), elements(y), self.affine, self.affine and self.bias)
@@ -121,8 +121,8 @@ class RMSNorm(LastAxesNorm, kind="rmsnorm"):
     label = "rms"
     torch = TorchTwin("torch.nn.RMSNorm", normalized_shape=LastSizes("axes"), eps="eps", elementwise_affine="affine")
 
-    def params(self, x: Shape) -> Params:
-        return Params(weights=product(self.normalised(x)) if self.affine else 0)
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return {"weight": self.normalised(x)} if self.affine else {}
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         groups, outputs = self.groups(x), elements(y)

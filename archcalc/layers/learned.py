@@ -5,9 +5,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, product, require
+from archcalc.layers.arithmetic import Shape, require
 from archcalc.layers.axes import axis_of
-from archcalc.layers.base import MAX_RANK, AxisIndex, Layer, Ops, Params, Positive, Real, Sight, elements, fmt_shape
+from archcalc.layers.base import MAX_RANK, AxisIndex, Layer, Ops, Positive, Real, Sight, elements, fmt_shape
 from archcalc.layers.storage import INPUTS, NOTHING, Strides, like
 from archcalc.layers.twin import FEATURES, InputShape, TorchTwin
 
@@ -42,8 +42,8 @@ class Parameter(Layer, kind="parameter"):
     def output(self, x: Shape) -> Shape:
         return self.shape
 
-    def params(self, x: Shape) -> Params:
-        return Params(weights=product(self.shape))
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return {"weight": self.shape}
 
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
@@ -70,8 +70,8 @@ class ClassToken(Layer, kind="class_token"):
         require(len(x) == 2, lambda: _no_sequence(self.kind, x))
         return (x[0] + 1, x[1])
 
-    def params(self, x: Shape) -> Params:
-        return Params(weights=x[1])
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return {"weight": (1, 1, x[1])}
 
     def window(self, x: Shape) -> Sight:
         return Sight.SCATTERED
@@ -118,8 +118,8 @@ class PositionEmbedding(Layer, kind="position_embedding"):
         )
         return x
 
-    def params(self, x: Shape) -> Params:
-        return Params(weights=elements(x) if self.length is None else self.length * x[1])
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return {"weight": x if self.length is None else (self.length, x[1])}
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=elements(y))
@@ -154,8 +154,9 @@ class LayerScale(Layer, kind="layer_scale"):
         axis_of(self.axis, x)
         return x
 
-    def params(self, x: Shape) -> Params:
-        return Params(weights=x[self.axis])
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        axis = axis_of(self.axis, x)
+        return {"weight": tuple(size if k == axis else 1 for k, size in enumerate(x))}
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(multiplications=elements(y))

@@ -2,7 +2,7 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import Flag, Layer, Ops, Params, Positive, Sight, elements, fmt_shape
+from archcalc.layers.base import Flag, Layer, Ops, Positive, Sight, elements, fmt_shape
 from archcalc.layers.storage import Kept
 from archcalc.layers.twin import FEATURES, TorchTwin
 
@@ -52,8 +52,9 @@ class Linear(Layer, kind="linear"):
         )
         return (*x[:-1], self.features)
 
-    def params(self, x: Shape) -> Params:
-        return Params(weights=self.features * x[-1], biases=self.features if self.bias else 0)
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        weight = (self.features, x[-1])
+        return {"weight": weight, "bias": (self.features,)} if self.bias else {"weight": weight}
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         outputs = elements(y)

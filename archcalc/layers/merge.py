@@ -5,7 +5,7 @@ from itertools import accumulate
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, equal, maximum, require
 from archcalc.layers.axes import axis_of, resized
-from archcalc.layers.base import NO_OPS, AxisIndex, Flag, Layer, Ops, Sight, elements, fmt_shape, kinds
+from archcalc.layers.base import NO_OPS, AlongAxes, AxisIndex, Flag, Layer, Ops, Sight, elements, fmt_shape, kinds
 from archcalc.layers.storage import EVERY, NOTHING, Kept, Strides, like
 from archcalc.layers.twin import Axis, TorchTwin
 
@@ -180,6 +180,9 @@ class Concat(Layer, kind="concat"):
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         return NO_OPS
+
+    def window(self, x: Shape) -> AlongAxes:
+        return AlongAxes(to=tuple(range(len(x))), stacked=axis_of(self.axis, x))
 
 
 def joins() -> dict[str, type[Layer]]:

@@ -14,7 +14,6 @@ from archcalc.layers.base import (
     Layer,
     NonNegativeReal,
     Ops,
-    Params,
     Positive,
     Real,
     Sight,
@@ -62,9 +61,11 @@ class BatchNorm(Layer, kind="batchnorm"):
         )
         return x
 
-    def params(self, x: Shape) -> Params:
-        learned = x[0] if self.affine else 0
-        return Params(weights=learned, biases=learned, buffers=2 * x[0] + 1)
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return dict.fromkeys(("weight", "bias"), x[:1]) if self.affine else {}
+
+    def buffers(self, x: Shape) -> Dim:
+        return 2 * x[0] + 1
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return _by_constants(x[0], elements(y), self.affine)
@@ -107,9 +108,8 @@ class GroupNorm(Layer, kind="groupnorm"):
         )
         return x
 
-    def params(self, x: Shape) -> Params:
-        learned = x[0] if self.affine else 0
-        return Params(weights=learned, biases=learned)
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return dict.fromkeys(("weight", "bias"), x[:1]) if self.affine else {}
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return by_statistics(self.groups, elements(y), self.affine, self.affine)
@@ -167,9 +167,11 @@ class InstanceNorm(Layer, kind="instancenorm"):
             )
         return x
 
-    def params(self, x: Shape) -> Params:
-        learned = x[0] if self.affine else 0
-        return Params(weights=learned, biases=learned, buffers=2 * x[0] + 1 if self.track else 0)
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return dict.fromkeys(("weight", "bias"), x[:1]) if self.affine else {}
+
+    def buffers(self, x: Shape) -> Dim:
+        return 2 * x[0] + 1 if self.track else 0
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         if self.track:

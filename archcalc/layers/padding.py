@@ -58,6 +58,10 @@ class Pad(Extent, kind="pad"):
         padded = zip(x[len(x) - len(pairs) :], pairs, strict=True)
         return (*x[: len(x) - len(pairs)], *(before + size + after for size, (before, after) in padded))
 
+    def starts(self, x: Shape) -> Shape:
+        pairs = self._pairs(x)
+        return (*(0,) * (len(x) - len(pairs)), *(-before for before, _ in pairs))
+
     def _pairs(self, x: Shape) -> tuple[tuple[Dim, Dim], ...]:
         """What is added before and after, for each of the last axes."""
         if not isinstance(self.pad, tuple):

@@ -6,7 +6,7 @@ Operations are those of the formula in each docstring, per element, with both br
 from archcalc.errors import LayerError
 from archcalc.layers.activation import Activation
 from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import Flag, NonNegativeReal, Ops, Params, Real, elements
+from archcalc.layers.base import Flag, NonNegativeReal, Ops, Real, elements
 from archcalc.layers.storage import OUTPUT, Kept
 from archcalc.layers.twin import OneOrEach, TorchTwin
 
@@ -78,8 +78,8 @@ class PReLU(Activation, kind="prelu"):
     per_element = Ops(comparisons=1, multiplications=1)
     torch = TorchTwin("torch.nn.PReLU", num_parameters=OneOrEach("per_channel", axis=1), init="init")
 
-    def params(self, x: Shape) -> Params:
-        return Params(weights=x[0] if self.per_channel else 1)
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        return {"weight": (x[0] if self.per_channel else 1,)}
 
 
 class RReLU(Activation, kind="rrelu"):

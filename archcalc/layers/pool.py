@@ -88,7 +88,7 @@ class MaxPool(Pool):
         return Ops(comparisons=self._visits(y))
 
     def window(self, x: Shape) -> Window:
-        return receptive_window(self.dimensions, self.kernel, self.step, self.dilation)
+        return receptive_window(self.dimensions, self.kernel, self.step, self.pad, self.dilation)
 
     def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
         return Kept(inputs=1, indices=elements(y))
@@ -120,7 +120,7 @@ class AvgPool(Pool):
         return Ops(additions=self._visits(y), divisions=elements(y))
 
     def window(self, x: Shape) -> Window:
-        return receptive_window(self.dimensions, self.kernel, self.step)
+        return receptive_window(self.dimensions, self.kernel, self.step, self.pad)
 
 
 def _max_twin(path: str) -> TorchTwin:

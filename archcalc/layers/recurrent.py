@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, require
-from archcalc.layers.base import STRUCTURAL, Flag, Layer, Ops, Params, Positive, Sight, fmt_shape
+from archcalc.layers.base import STRUCTURAL, Flag, Layer, Ops, Positive, Sight, fmt_shape
 from archcalc.layers.storage import Strides
 from archcalc.layers.twin import FEATURES, Constant, TorchTwin
 
@@ -51,11 +51,16 @@ class Recurrent(Layer):
         """How many states go along the sequence."""
         return 2 if self.bidirectional else 1
 
-    def params(self, x: Shape) -> Params:
+    def parameters(self, x: Shape) -> dict[str, Shape]:
         width = self.gates * self.hidden
-        weights = sum(width * (inputs + self.hidden) for inputs in self._inputs(x))
-        biases = 2 * width * self.layers if self.bias else 0
-        return Params(weights=self.directions * weights, biases=self.directions * biases)
+        found: dict[str, Shape] = {}
+        for i, inputs in enumerate(self._inputs(x)):
+            for direction in ("", "_reverse")[: self.directions]:
+                found[f"weight_ih_l{i}{direction}"] = (width, inputs)
+                found[f"weight_hh_l{i}{direction}"] = (width, self.hidden)
+                if self.bias:
+                    found |= {f"bias_{of}_l{i}{direction}": (width,) for of in ("ih", "hh")}
+        return found
 
     def _inputs(self, x: Shape) -> list[Dim]:
         """The width of what each of the stacked layers reads."""

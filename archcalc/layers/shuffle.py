@@ -121,7 +121,7 @@ class PixelUnshuffle(Rearrangement, kind="pixel_unshuffle"):
 
     def window(self, x: Shape) -> Window:
         # Each number sees one place, but the channels of one position, which later layers mix, together see these.
-        return ((self.factor, self.factor),) * 2
+        return ((self.factor, self.factor, 0),) * 2
 
 
 class ChannelShuffle(Rearrangement, kind="channel_shuffle"):

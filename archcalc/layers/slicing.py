@@ -31,7 +31,11 @@ class Extent(Rearrangement):
     """What kinds share that keep part of the places along the axes, or add places to them."""
 
     def window(self, x: Shape) -> AlongAxes:
-        return AlongAxes(to=tuple(range(len(x))))
+        return AlongAxes(to=tuple(range(len(x))), starts=self.starts(x))
+
+    def starts(self, x: Shape) -> Shape:
+        """The place of the input that the first of the output is, along each axis; negative where places are added."""
+        raise TypeError(f"{type(self).__name__} does not say where it starts")
 
 
 class Slice(Extent, kind="slice"):
@@ -85,7 +89,12 @@ class Slice(Extent, kind="slice"):
 
     def window(self, x: Shape) -> AlongAxes:
         axis, axes = axis_of(self.axis, x), range(len(x))
-        return AlongAxes(to=tuple(axes), steps=tuple(self.step if k == axis else 1 for k in axes))
+        steps = tuple(self.step if k == axis else 1 for k in axes)
+        return AlongAxes(to=tuple(axes), steps=steps, starts=self.starts(x))
+
+    def starts(self, x: Shape) -> Shape:
+        axis = axis_of(self.axis, x)
+        return _from(x, axis, _place(self.start, x[axis]))
 
     def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
         axis = axis_of(self.axis, x)
@@ -94,6 +103,11 @@ class Slice(Extent, kind="slice"):
 
 def _place(at: int, size: Dim) -> Dim:
     return minimum(at, size) if at >= 0 else maximum(size + at, 0)
+
+
+def _from(x: Shape, axis: int, start: Dim) -> Shape:
+    """A start along one axis, 0 along all others."""
+    return resized((0,) * len(x), axis, start)
 
 
 class Chunk(Extent, kind="chunk"):
@@ -141,6 +155,10 @@ class Chunk(Extent, kind="chunk"):
             ),
         )
         return resized(x, axis, taken)
+
+    def starts(self, x: Shape) -> Shape:
+        axis = axis_of(self.axis, x)
+        return _from(x, axis, self.index * ceil_div(x[axis], self.chunks))
 
     def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
         return strides
@@ -193,6 +211,9 @@ class Split(Extent, kind="split"):
         )
         return resized(x, axis, self.sizes[self.index])
 
+    def starts(self, x: Shape) -> Shape:
+        return _from(x, axis_of(self.axis, x), sum(self.sizes[: self.index]))
+
     def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
         return strides
 
@@ -231,6 +252,9 @@ class Crop(Extent, kind="crop"):
                 ),
             )
         return (x[0], *size)
+
+    def starts(self, x: Shape) -> Shape:
+        return (0, *((there - wanted) // 2 for wanted, there in zip(spread(self.size, 2), x[1:], strict=True)))
 
     def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
         return strides

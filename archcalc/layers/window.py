@@ -1,7 +1,7 @@
 """A window that slides over a map, as convolutions and pools have it, in any number of spatial dimensions."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, ceil_div, maximum, minimum, require
@@ -95,14 +95,19 @@ def slide(
     return y
 
 
-def receptive_window(n: int, kernel: Extent, stride: Extent, dilation: Extent = 1) -> Window:
+def receptive_window(
+    n: int, kernel: Extent, stride: Extent, pad: Extent | Literal["same"], dilation: Extent = 1
+) -> Window:
     """What one position of the window sees, for each of `n` dimensions.
 
-    >>> receptive_window(2, kernel=3, stride=1, dilation=2)
-    ((5, 1), (5, 1))
+    `pad: same` adds the smaller half of an odd number of zeros before the map.
+
+    >>> receptive_window(2, kernel=3, stride=1, pad=1, dilation=2), receptive_window(1, kernel=4, stride=1, pad="same")
+    (((5, 1, -1), (5, 1, -1)), ((4, 1, -1),))
     """
-    taps = zip(spread(kernel, n), spread(stride, n), spread(dilation, n), strict=True)
-    return tuple((span(k, d), s) for k, s, d in taps)
+    spans = tuple(map(span, spread(kernel, n), spread(dilation, n)))
+    pads = tuple((reach - 1) // 2 for reach in spans) if isinstance(pad, str) else spread(pad, n)
+    return tuple((reach, s, -p) for reach, s, p in zip(spans, spread(stride, n), pads, strict=True))
 
 
 _MAPS = {

@@ -119,7 +119,7 @@ def _scaled(quantity: Quantity, value: Number | str) -> Fraction | str:
     try:
         scaled = Fraction(value) / unit(quantity.unit).worth
     except KeyError:
-        raise SettingError(f"unknown unit {quantity.unit!r}", hint="units: KB, MB, GB, k, M, G, T") from None
+        raise SettingError(f"unknown unit {quantity.unit!r}", hint="units: KB, MB, GB (1024), k, M, G, T") from None
     return scaled if quantity.decimals is None else round(scaled, quantity.decimals)
 
 

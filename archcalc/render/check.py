@@ -10,7 +10,7 @@ from archcalc.layers.base import fmt_shape
 from archcalc.metrics import METRICS
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.render.table import caption
-from archcalc.units import COUNT_UNITS, IEC_UNITS, human, percent
+from archcalc.units import COUNT_UNITS, MEMORY_UNITS, human, percent
 
 MOST_TABLES = 20
 """With more specs than these, those that are fine are only counted."""
@@ -51,7 +51,7 @@ def _row(judgement: Judgement) -> tuple[str, ...]:
 def _figure(judgement: Judgement) -> str:
     if judgement.value is None:
         return UNKNOWN
-    units = IEC_UNITS if METRICS[judgement.limit.metric].unit == "bytes" else COUNT_UNITS
+    units = MEMORY_UNITS if METRICS[judgement.limit.metric].unit == "bytes" else COUNT_UNITS
     return human(judgement.value, units)
 
 

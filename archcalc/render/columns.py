@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from archcalc.errors import SettingError, did_you_mean
-from archcalc.layers.base import fmt_shape
+from archcalc.layers.base import AlongAxes, Sight, fmt_shape
 from archcalc.render.grid import Column
-from archcalc.report import LayerReport
+from archcalc.report import LayerReport, Report
 from archcalc.units import Unit, unit
 
 Text: TypeAlias = Callable[[LayerReport], str]
@@ -14,6 +14,8 @@ Metric: TypeAlias = Callable[[LayerReport], int | None]
 Units: TypeAlias = dict[str, Unit]
 
 NOTHING = ""
+FOR_SEQUENCES = ("attention", "recurrent")
+"""Families of layers that read tokens × features, or windows of them."""
 
 
 def _channels(shape: tuple[int, ...]) -> str:
@@ -102,13 +104,13 @@ LECTURE_UNITS: Units = {
     "saved": unit("KB"),
 }
 LARGE_UNITS: Units = {
-    "memory": unit("MB"),
+    "memory": unit("MiB"),
     "params": unit("M"),
     "flops": unit("G"),
     "macs": unit("G"),
     "buffers": unit("M"),
-    "live": unit("MB"),
-    "saved": unit("MB"),
+    "live": unit("MiB"),
+    "saved": unit("MiB"),
 }
 EXACT_UNITS: Units = {**dict.fromkeys(COSTS, unit("")), **dict.fromkeys(BYTES, unit("bytes"))}
 
@@ -124,14 +126,43 @@ DEFAULT = (
     "output_size",
     *MAIN_COSTS,
 )
+DIMENSIONS = ("filters", "kernel", "stride", "pad")
 GROUPS = {"default": DEFAULT, "share": tuple(SHARES)}
 NAMES = (*FACTS, *COSTS, *SHARES, *GROUPS)
 
 
-def choose(columns: str | None) -> tuple[str, ...]:
+def default_columns(report: Report) -> tuple[str, ...]:
+    """The lecture's columns where all tensors are maps with their channels first, or flat; else whole shapes.
+
+    >>> from archcalc import analyze, load
+    >>> default_columns(analyze(load("bert-base")))
+    ('layer', 'input', 'output', 'memory', 'params', 'flops')
+    """
+    different = {(id(row.layer), row.inputs, row.output): row for row in report.layers}.values()
+    if all(map(_has_channels_first, different)):
+        return DEFAULT
+    said = [name for name in DIMENSIONS if any(FACTS[name][1](row) for row in different)]
+    return ("layer", "input", *said, "output", *MAIN_COSTS)
+
+
+def _has_channels_first(row: LayerReport) -> bool:
+    """Whether a layer reads and makes maps, their channels first, or flat tensors: no tokens, no windows."""
+    layer, x, y = row.layer, row.inputs[0], row.output
+    if layer.indices_below is not None or layer.family in FOR_SEQUENCES:
+        return False
+    if len(y) == 1:
+        return len(x) == 1 or layer.window(x) is not Sight.LAST_AXIS
+    sight = layer.window(x)
+    if isinstance(sight, AlongAxes):
+        left = [axis for axis in sight.to if axis is not None]
+        return sight.to[0] == 0 and left == sorted(set(left))
+    return len(x) == len(y) > 2 if sight is Sight.SCATTERED else sight is not Sight.LAST_AXIS
+
+
+def choose(columns: str | None, default: tuple[str, ...] = DEFAULT) -> tuple[str, ...]:
     """The columns that `--columns` names, comma-separated; `default` and `share` stand for several.
 
-    A leading `+` adds to the default ones. Raises SettingError for a column that there is not.
+    A leading `+` adds to the default ones. Raises SettingError for an unknown column.
 
     >>> choose("layer,share")
     ('layer', 'memory_share', 'params_share', 'flops_share')
@@ -139,13 +170,14 @@ def choose(columns: str | None) -> tuple[str, ...]:
     ('flops', 'kind')
     """
     if columns is None:
-        return DEFAULT
-    chosen = list(DEFAULT) if columns.startswith("+") else []
+        return default
+    groups = {**GROUPS, "default": default}
+    chosen = list(default) if columns.startswith("+") else []
     for name in (part.strip() for part in columns.removeprefix("+").split(",")):
         if name not in NAMES:
             hint = did_you_mean(name, NAMES, f"columns: {', '.join(NAMES)}")
             raise SettingError(f"unknown column {name!r}", hint=hint)
-        chosen += [column for column in GROUPS.get(name, (name,)) if column not in chosen]
+        chosen += [column for column in groups.get(name, (name,)) if column not in chosen]
     return tuple(chosen)
 
 

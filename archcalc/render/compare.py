@@ -79,7 +79,7 @@ def figure(metric: str, value: int | None) -> str:
     """A figure for people, `?` where it is unknown.
 
     >>> figure("params", 61100840), figure("depth", 8), figure("memory", 4449696)
-    ('61.1 M', '8', '4.24 MB')
+    ('61.1 M', '8', '4.24 MiB')
     """
     if value is None:
         return UNKNOWN

@@ -8,8 +8,8 @@ from archcalc.conventions import CONVENTIONS
 from archcalc.errors import printable
 from archcalc.layers.base import fmt_shape
 from archcalc.render.columns import (
+    BYTES,
     COSTS,
-    DEFAULT,
     FACTS,
     LARGE_UNITS,
     LECTURE_UNITS,
@@ -18,6 +18,7 @@ from archcalc.render.columns import (
     SHARES,
     Units,
     column,
+    default_columns,
 )
 from archcalc.render.grid import Cell, Grid, narrowed
 from archcalc.render.summary import heaviest, notes, total
@@ -25,16 +26,18 @@ from archcalc.report import LayerReport, Report
 from archcalc.units import in_unit, percent
 
 UNKNOWN = "?"
+KB_WORDS = "KB is 1024 bytes, as the lecture has it: the KiB of a budget"
 
 
 def report_grid(
-    report: Report, columns: tuple[str, ...] = DEFAULT, *, units: Units = LECTURE_UNITS, fold: bool = True
+    report: Report, columns: tuple[str, ...] | None = None, *, units: Units = LECTURE_UNITS, fold: bool = True
 ) -> Grid:
-    """The table of a report in these columns and units.
+    """The table of a report in these units and columns, by default those that fit its tensors.
 
     `fold` leaves out the rows that cost nothing and change no shape; one closing row sums them up, so that every
     column still adds up to its total. The heaviest cells stand out.
     """
+    columns = default_columns(report) if columns is None else columns
     shown = [row for row in report.layers if not (fold and row.is_foldable)]
     folded = [row for row in report.layers if fold and row.is_foldable]
     heavy = {cost: {row.name for row in heaviest(shown, cost)} for cost in MAIN_COSTS}
@@ -63,6 +66,7 @@ def report_grid(
         text = _share(report, cost, value) if name in SHARES else figure(cost, value)
         return text if all(COSTS[cost](row) is not None for row in rows) else f"{text}+{UNKNOWN}"
 
+    kilobytes = [KB_WORDS] if any(name in BYTES and units[name].symbol == "KB" for name in columns) else []
     sums = [closing(f"+{len(folded)} folded", folded)] if folded else []
     return Grid(
         columns=tuple(column(name, units) for name in columns),
@@ -70,7 +74,7 @@ def report_grid(
         closing=(*sums, closing("total", report.layers)),
         title=printable(report.title),
         caption=caption(report),
-        notes=tuple(notes(report, shown, folded)),
+        notes=(*notes(report, shown, folded), *kilobytes),
     )
 
 
@@ -85,8 +89,16 @@ def fitted_grid(
     if width is None:
         return grid, 2
     if units is LECTURE_UNITS and grid.width(gap=1) > width:
-        grid = report_grid(report, columns, units=LARGE_UNITS, fold=fold)
+        grid = report_grid(report, columns, units=_large_units(report), fold=fold)
     return narrowed(grid, width, remedy="; --wide shows all")
+
+
+def _large_units(report: Report) -> Units:
+    """The larger unit for each cost of which there is at least one such unit: a smaller one would lose its digits."""
+    return {
+        cost: LARGE_UNITS[cost] if total(report.layers, cost) >= LARGE_UNITS[cost].worth else unit
+        for cost, unit in LECTURE_UNITS.items()
+    }
 
 
 def without_totals(grid: Grid) -> Grid:
@@ -113,7 +125,7 @@ def _decimals(rows: Iterable[LayerReport], cost: str, units: Units) -> int:
     if worth == 1 or largest == 0:
         return 0
     if largest >= 100 * worth:
-        return 1 if units is LARGE_UNITS else 0
+        return 1 if units[cost] == LARGE_UNITS[cost] else 0
     return 1 if largest >= 10 * worth else 2 if largest >= worth else 3
 
 
