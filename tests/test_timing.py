@@ -151,7 +151,7 @@ def test_the_table_of_the_layers() -> None:
 def test_what_does_not_run_and_what_is_unknown_are_no_zeros() -> None:
     grid = layers_grid(timing((16.0, 100), (3.0, 200), (0.5, 0), (None, None), macs_known=False), CAPTION)
     conv, _, head = ([cell.text for cell in cells] for cells in grid.rows)
-    assert conv[1:4] + conv[7:] == ["?", "0.00", "?", "?", "0.00", "?", "?"]
+    assert conv[1:4] + conv[7:] == ["?", "<0.01", "?", "?", "<0.01", "?", "?"]
     assert head[-1] == "does not run"
     assert head[4:] == ["", "?", "", "", "", "", "does not run"]
 
@@ -180,6 +180,6 @@ def test_a_busy_machine_is_told_where_no_spread_shows_it() -> None:
 
 def test_a_line_for_each_network() -> None:
     grid = networks_grid([timing(*RUNS), timing(*RUNS, macs_known=False)], ROOF, CAPTION)
-    assert [cell.text for cell in grid.rows[0]] == ["net", "4", "8.64 k", "10,000.000", "0", "0.00", "0.2", "15"]
+    assert [cell.text for cell in grid.rows[0]] == ["net", "4", "8.64 k", "10,000.000", "0", "<0.01", "0.2", "15"]
     assert [cell.text for cell in grid.rows[1]] == ["net", "4", "?", "10,000.000", "0", "?", "0.2", "15"]
     assert "compiled" in [column.name for column in networks_grid([timing(*RUNS, compiled=True)], ROOF, "").columns]
