@@ -9,7 +9,7 @@ from archcalc.conventions import Convention, convention_named
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem, SettingError, SpecError, did_you_mean
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.base import NO_OPS, Params, elements, fmt_shape, is_bias
-from archcalc.memory import Footprint, memory
+from archcalc.memory import memory
 from archcalc.receptive_field import Field, Lens, after, joined, lens, start
 from archcalc.report import LayerReport, Report, Settings, Totals
 from archcalc.spec.architecture import Architecture
@@ -94,7 +94,6 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
     macs: int | None
     flops: int | None
     lens: Lens | None
-    footprint: Footprint
 
 
 class _Run:
@@ -151,8 +150,7 @@ class _Run:
     def _reports(self, costs: list[_Cost]) -> tuple[LayerReport, ...]:
         """The rows of the first nodes, which have these costs."""
         document = self.architecture.document
-        footprints = [cost.footprint for cost in costs]
-        held = memory(self.graph, footprints, self.batch, self.bytes_per_element)
+        held = memory(self.graph, [cost.output for cost in costs], self.batch, self.bytes_per_element)
         kept = held.kept if self.trains else [None] * len(costs)
         return tuple(
             [
@@ -204,15 +202,6 @@ class _Run:
             macs=None if ops is None else self.batch * ops.macs,
             flops=None if ops is None else self.batch * self.convention.flops(ops, layer.family),
             lens=lens(layer.window(x), layer.covers),
-            footprint=Footprint(
-                layer,
-                inputs,
-                y,
-                elements=elements(y),
-                workspace=layer.workspace(x, y, *others),
-                kept=layer.kept(x, y, *others),
-                trains=layer.params(x).total > 0,
-            ),
         )
 
     def _own_params(self, node: Node, tied: int, x: Shape) -> Params:

@@ -9,7 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, equal, maximum, product, require
+from archcalc.layers.arithmetic import Dim, Shape, divides, equal, product, require
 from archcalc.layers.base import (
     STRUCTURAL,
     Flag,
@@ -22,7 +22,7 @@ from archcalc.layers.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.storage import Kept
+from archcalc.layers.execution import BOOL_BYTES, FULL_PRECISION_BYTES, INDEX_BYTES, Execution, Keeps, Tensor
 from archcalc.layers.twin import TorchTwin
 from archcalc.layers.window import spread
 
@@ -122,15 +122,62 @@ class Attention(Layer, kind="attention"):
     def window(self, x: Shape) -> Sight:
         return Sight.WHOLE if len(x) == 2 and not self.causal else Sight.UNKNOWN
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept | None:
-        keys, values = others
-        width = x[-1] // self.heads
-        if len(x) > 2 or values[-1] != self.key_heads * width:
-            return None  # PyTorch then takes other operations than the fused one
-        logarithms = self.heads * x[0]
-        if self.key_heads == self.heads:
-            return Kept(inputs=3, output=True, statistics=logarithms)
-        return Kept(inputs=1, output=True, elements=2 * keys[0] * x[-1], statistics=logarithms)
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        q, k, v = split_heads(run, x, self.heads), *(split_heads(run, other, self.key_heads) for other in others)
+        if self.key_heads != self.heads:
+            k, v = (_shared(run, tensor, self.heads // self.key_heads) for tensor in (k, v))
+        if _is_fused(q, k, v):
+            y = run.new((x.shape[0], x.shape[1], v.shape[-1] * self.heads), q, k, v)
+            run.keep(y, q, k, v, y, run.new(q.shape[:-1], width=run.statistics_width))
+            return y
+        return join_heads(run, self._attended(run, q, k, v))
+
+    def _attended(self, run: Execution, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What the operations give that PyTorch takes where the fused one does not fit."""
+        scaled = run.elementwise(q)
+        if self.causal:
+            hidden = (q.shape[-2], k.shape[-2])
+            made = [run.new(hidden, width=BOOL_BYTES) for _ in range(2)]
+            made += [run.new(()), run.new(())]
+            run.new(hidden)
+            run.free(*made)
+        last = len(k.shape) - 1
+        turned = run.permuted(k, (*range(last - 1), last, last - 1))
+        keys = run.elementwise(turned)
+        scores = run.matmul(scaled, keys)
+        run.free(keys)
+        weights = run.new(scores.shape, scores)
+        run.keep(weights, weights)
+        run.free(scores)
+        return run.matmul(weights, v)
+
+
+def split_heads(run: Execution, x: Tensor, heads: int) -> Tensor:
+    """(…, tokens, heads · d) → (…, heads, tokens, d), a view."""
+    *groups, tokens, width = x.shape
+    *steps, of_token, step = x.strides
+    d = width // heads
+    return run.view(x, (*groups, heads, tokens, d), (*steps, d * step, of_token, step))
+
+
+def join_heads(run: Execution, x: Tensor) -> Tensor:
+    """(…, heads, tokens, d) → (…, tokens, heads · d)."""
+    last = len(x.shape) - 1
+    turned = run.permuted(x, (*range(last - 2), last - 1, last - 2, last))
+    return run.reshaped(turned, (*turned.shape[:-2], turned.shape[-2] * turned.shape[-1]))
+
+
+def _shared(run: Execution, x: Tensor, times: int) -> Tensor:
+    """Each head as many times, one after the other: a copy."""
+    *groups, heads, tokens, d = x.shape
+    return run.new((*groups, heads * times, tokens, d), x)
+
+
+def _is_fused(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Whether PyTorch computes attention in one operation: ungrouped, heads of one width whose numbers are together."""
+    if len(q.shape) != 4 or v.shape[-1] != q.shape[-1]:
+        return False
+    return q.shape[-1] == 1 or all(tensor.strides[-1] == 1 for tensor in (q, k, v))
 
 
 class OfWindows(Layer):
@@ -191,10 +238,30 @@ class OfWindows(Layer):
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
 
-    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        # The scores before and after a step, and the values laid out anew; before that, queries and keys laid out anew.
-        scores, numbers = self.scores(x), elements(x)
-        return maximum(2 * scores + numbers, scores + 2 * numbers)
+    def attend(self, run: Execution, scores: Tensor, table: Tensor, v: Tensor) -> Tensor:
+        """The softmax of the scores with biases of a table (offsets, heads) and mask, times the values."""
+        _, rows, columns, tokens, _ = v.shape
+        biases = run.new((tokens, tokens, self.heads), table)
+        biased = run.elementwise(scores, run.permuted(biases, (2, 0, 1)))
+        run.free(scores, biases)
+        if self.is_shifted:
+            pairs = (rows, columns, 1, tokens, tokens)
+            sides = zip((rows, columns), spread(self.size, 2), strict=True)
+            small = [run.new((side, size), width=INDEX_BYTES) for side, size in sides]
+            pieces = run.new((rows, columns, tokens), width=INDEX_BYTES)
+            unlike = run.new(pairs, width=BOOL_BYTES)
+            mask = run.new(pairs, width=FULL_PRECISION_BYTES)
+            run.free(*small, pieces, unlike)
+            if run.width != FULL_PRECISION_BYTES:
+                mask, precise = run.new(pairs), mask
+                run.free(precise)
+            unmasked, biased = biased, run.elementwise(biased, mask)
+            run.free(unmasked, mask)
+        weights = run.new(biased.shape, biased)
+        run.keep(weights, weights)
+        joined = run.matmul(weights, split_heads(run, v, self.heads))
+        run.free(weights)
+        return join_heads(run, joined)
 
 
 class WindowAttention(OfWindows, kind="window_attention"):
@@ -235,10 +302,13 @@ class WindowAttention(OfWindows, kind="window_attention"):
             divisions=scores,
         )
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept | None:
-        if self.heads == 1 or x[2] == 1:
-            return None  # what is then laid out anew, and what is kept as it is, is another matter
-        return Kept(elements=self.scores(x) + 3 * elements(x))  # each head's queries, keys and values lie together
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        q, k = split_heads(run, x, self.heads), split_heads(run, others[0], self.heads)
+        scaled = run.elementwise(q)
+        scores = run.matmul(scaled, run.permuted(k, (0, 1, 2, 3, 5, 4)))
+        run.free(scaled)
+        table = run.parameter((self.offsets, self.heads))
+        return self.attend(run, scores, table, others[1])
 
 
 class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
@@ -301,5 +371,37 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
             divisions=inputs + scores + biases,
         )
 
-    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        return 3 * (self.scores(x) + elements(x))  # the unit queries and keys stay, and the scores before their biases
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        q, k = (_normalised(run, split_heads(run, tensor, self.heads)) for tensor in (x, others[0]))
+        product = run.matmul(q, run.permuted(k, (0, 1, 2, 3, 5, 4)))
+        limit = run.elementwise(run.parameter((self.heads, 1, 1)))
+        scale = run.elementwise(limit, keeps=Keeps.OUTPUT)
+        run.free(limit)
+        scores = run.product(product, scale)
+        run.free(product, scale)
+        batch = x.shape[0]
+        offsets = run.new((batch, self.offsets, 2))
+        hidden = run.new((batch, self.offsets, self.hidden), offsets, trains=True)
+        run.keep(hidden, offsets)
+        run.free(offsets)
+        rectified = run.elementwise(hidden, keeps=Keeps.OUTPUT)
+        run.free(hidden)
+        logits = run.new((batch, self.offsets, self.heads), rectified, trains=True)
+        run.free(rectified)
+        shares = run.elementwise(logits, keeps=Keeps.OUTPUT)
+        run.free(logits)
+        tables = run.elementwise(shares)
+        run.free(shares)
+        table = run.view(tables, (self.offsets, self.heads), (self.heads, 1))
+        return self.attend(run, run.view(scores, scores.shape, scores.layout), table, others[1])
+
+
+def _normalised(run: Execution, x: Tensor) -> Tensor:
+    """Each vector along the last axis divided by its length."""
+    length = run.new((*x.shape[:-1], 1), x)
+    run.keep(length, x, length)
+    divisor = run.elementwise(length, keeps=Keeps.INPUT)
+    run.free(length)
+    unit = run.elementwise(x, divisor, keeps=Keeps.INPUT)
+    run.free(divisor)
+    return unit

@@ -23,7 +23,7 @@ from archcalc.layers.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.storage import INPUTS, Kept
+from archcalc.layers.execution import INDEX_BYTES, Execution, Tensor
 from archcalc.layers.twin import TorchTwin
 from archcalc.layers.window import Extent, per_dimension, receptive_window, require_map, slide, spread
 
@@ -90,8 +90,10 @@ class MaxPool(Pool):
     def window(self, x: Shape) -> Window:
         return receptive_window(self.dimensions, self.kernel, self.step, self.pad, self.dilation)
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(inputs=1, indices=elements(y))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        y = run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
+        run.keep(y, x, run.new(y.shape, width=INDEX_BYTES))
+        return y
 
 
 class AvgPool(Pool):
@@ -108,8 +110,6 @@ class AvgPool(Pool):
         more than half of the kernel
     """
 
-    keeps = INPUTS
-
     ceil: Flag = False
     count_include_pad: Flag = True
 
@@ -121,6 +121,11 @@ class AvgPool(Pool):
 
     def window(self, x: Shape) -> Window:
         return receptive_window(self.dimensions, self.kernel, self.step, self.pad)
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        y = run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
+        run.keep(y, x)
+        return y
 
 
 def _max_twin(path: str) -> TorchTwin:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -62,25 +63,34 @@ def _peak(model: Network, x: Tensor, device: str) -> tuple[int, int | None]:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated() - x.untyped_storage().nbytes()
-    alive = _Alive((*model.parameters(), *model.buffers()))
+    alive = Alive((*model.parameters(), *model.buffers()))
     alive.note([x])
-    with torch.no_grad(), _following(model, device), alive:
+    with torch.no_grad(), _following(model, device), alive.watching():
         model(x)
     return alive.most, torch.cuda.max_memory_allocated() - before if device == "cuda" else None
 
 
-class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as those below
-    """Notes the most bytes that the results of operations hold at once, each storage once."""
+class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as those below
+    """Notes the most bytes that the results of operations hold at once, each storage once; `apart` don't count."""
 
     def __init__(self, apart: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.most = 0
         self._apart = {_storage(tensor) for tensor in apart}
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._adds_in_place = _AddsInPlace()
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """While it lasts, what operations give is noted."""
+        with self._adds_in_place, self:
+            yield
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if operation is torch.ops.aten.add.Tensor and self._adds_in_place.is_running:
+            operation = torch.ops.aten.add_.Tensor
         results = operation(*args, **(kwargs or {}))
         self.note(tensor for tensor in tree_leaves(results) if isinstance(tensor, Tensor))
         return results
@@ -93,6 +103,22 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, a
                 storage = tensor.untyped_storage()
                 self._alive[_storage(tensor)] = (StorageWeakRef(storage), storage.nbytes())  # type: ignore[no-untyped-call]
         self.most = max(self.most, sum(nbytes for _, nbytes in self._alive.values()))
+
+
+class _AddsInPlace(TorchFunctionMode):  # type: ignore[no-untyped-call]
+    """Tells whether a function runs that adds a bias or a mask to a product in place, unless a mode watches it."""
+
+    is_running = False
+    FUNCTIONS = (torch.nn.functional.linear, torch.nn.functional.scaled_dot_product_attention)
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.is_running = function in self.FUNCTIONS
+        try:
+            return function(*args, **(kwargs or {}))
+        finally:
+            self.is_running = False
 
 
 @contextlib.contextmanager
