@@ -95,7 +95,7 @@ def measured(layer: Layer, tensors: Sequence[Tensor], grads: Sequence[bool], tra
     return Found(
         y.stride(),
         view_of,
-        tuple(dict.fromkeys(own.index(key) for key in kept if key in own)),
+        tuple(sorted({own.index(key) for key in kept if key in own})),
         storage(y) in kept and view_of is None,
         sum(held.nbytes() for key, held in kept.items() if key not in (*own, storage(y))),
         peak,
@@ -118,7 +118,7 @@ def predicted(layer: Layer, tensors: Sequence[Tensor], grads: Sequence[bool], tr
     return Found(
         y.strides,
         own.index(y.storage) if y.storage in own else None,
-        tuple(own.index(held) for held in run.kept if held in own),
+        tuple(sorted(own.index(held) for held in run.kept if held in own)),
         y.storage in run.kept and y.storage not in own,
         sum(held.bytes for held in others),
         0 if training else run.peak_bytes,

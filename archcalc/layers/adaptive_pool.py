@@ -46,14 +46,15 @@ def _visits(x: Shape, y: Shape) -> Dim:
 
 
 def _averaged(run: Execution, x: Tensor, y: Shape) -> Tensor:
-    pooled = run.new_map((x.shape[0], *y), x)
-    if any(size != 1 for size in y[1:]):  # else PyTorch takes a mean
+    mean = all(size == 1 for size in y[1:])  # which PyTorch then takes
+    pooled = run.new_map((x.shape[0], *y), x) if mean or len(y) < 4 else run.new((x.shape[0], *y), x)
+    if not mean:
         run.keep(pooled, x)
     return pooled
 
 
 def _maximum(run: Execution, x: Tensor, y: Shape) -> Tensor:
-    pooled = run.new_map((x.shape[0], *y), x)
+    pooled = run.new_map((x.shape[0], *y), x) if len(y) < 4 else run.new((x.shape[0], *y), x)
     run.keep(pooled, x, run.new(pooled.shape, width=INDEX_BYTES))
     return pooled
 

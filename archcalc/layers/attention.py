@@ -135,11 +135,11 @@ class Attention(Layer, kind="attention"):
     def _attended(self, run: Execution, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """What the operations give that PyTorch takes where the fused one does not fit."""
         scaled = run.elementwise(q)
+        held = [scaled]
         if self.causal:
-            hidden = (q.shape[-2], k.shape[-2])
-            made = [run.new(hidden, width=BOOL_BYTES) for _ in range(2)]
-            made += [run.new(()), run.new(())]
-            run.new(hidden)
+            pairs = (q.shape[-2], k.shape[-2])
+            made = [run.new(pairs, width=BOOL_BYTES), run.new(pairs, width=BOOL_BYTES), run.new(()), run.new(())]
+            held.append(run.new(pairs))
             run.free(*made)
         last = len(k.shape) - 1
         turned = run.permuted(k, (*range(last - 1), last, last - 1))
@@ -149,7 +149,9 @@ class Attention(Layer, kind="attention"):
         weights = run.new(scores.shape, scores)
         run.keep(weights, weights)
         run.free(scores)
-        return run.matmul(weights, v)
+        y = run.matmul(weights, v)
+        run.free(weights, *held)
+        return y
 
 
 def split_heads(run: Execution, x: Tensor, heads: int) -> Tensor:
@@ -177,7 +179,7 @@ def _is_fused(q: Tensor, k: Tensor, v: Tensor) -> bool:
     """Whether PyTorch computes attention in one operation: ungrouped, heads of one width whose numbers are together."""
     if len(q.shape) != 4 or v.shape[-1] != q.shape[-1]:
         return False
-    return q.shape[-1] == 1 or all(tensor.strides[-1] == 1 for tensor in (q, k, v))
+    return all(tensor.strides[-1] == 1 for tensor in (q, k, v))
 
 
 class OfWindows(Layer):
@@ -238,12 +240,15 @@ class OfWindows(Layer):
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
 
-    def attend(self, run: Execution, scores: Tensor, table: Tensor, v: Tensor) -> Tensor:
-        """The softmax of the scores with biases of a table (offsets, heads) and mask, times the values."""
+    def attend(self, run: Execution, scores: Tensor, table: Tensor, v: Tensor, *, held: bool = False) -> Tensor:
+        """The softmax of the scores with biases of a table (offsets, heads) and mask, times the values.
+
+        `held` tells that the caller still holds the scores.
+        """
         _, rows, columns, tokens, _ = v.shape
         biases = run.new((tokens, tokens, self.heads), table)
         biased = run.elementwise(scores, run.permuted(biases, (2, 0, 1)))
-        run.free(scores, biases)
+        run.free(biases, *[] if held else [scores])
         if self.is_shifted:
             pairs = (rows, columns, 1, tokens, tokens)
             sides = zip((rows, columns), spread(self.size, 2), strict=True)
@@ -380,10 +385,12 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
         scores = run.product(product, scale)
         run.free(product, scale)
         batch = x.shape[0]
-        offsets = run.new((batch, self.offsets, 2))
-        hidden = run.new((batch, self.offsets, self.hidden), offsets, trains=True)
-        run.keep(hidden, offsets)
-        run.free(offsets)
+        offsets = run.expanded(run.parameter((self.offsets, 2)), batch)
+        flat = run.reshaped(offsets, (batch * self.offsets, 2))
+        hidden = run.new((batch, self.offsets, self.hidden), flat, trains=True)
+        run.keep(hidden, flat)
+        if flat.storage is not offsets.storage:
+            run.free(flat)
         rectified = run.elementwise(hidden, keeps=Keeps.OUTPUT)
         run.free(hidden)
         logits = run.new((batch, self.offsets, self.heads), rectified, trains=True)
@@ -393,7 +400,7 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
         tables = run.elementwise(shares)
         run.free(shares)
         table = run.view(tables, (self.offsets, self.heads), (self.heads, 1))
-        return self.attend(run, run.view(scores, scores.shape, scores.layout), table, others[1])
+        return self.attend(run, scores, table, others[1], held=True)
 
 
 def _normalised(run: Execution, x: Tensor) -> Tensor:

@@ -100,7 +100,8 @@ class Convolution(Layer):
             if any(odd):
                 sizes = (size + more for size, more in zip(x.shape[2:], odd, strict=True))
                 read = run.new_map((*x.shape[:2], *sizes), x)
-        y = run.new_map((x.shape[0], *self.output(x.shape[1:])), read, trains=True)
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        y = run.new(shape, read, trains=True) if self.dimensions == 1 else run.new_map(shape, read, trains=True)
         run.keep(y, read)
         return y
 

@@ -117,7 +117,8 @@ class TransposedConvolution(Layer):
         return Sight.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        y = run.new_map((x.shape[0], *self.output(x.shape[1:])), x, trains=True)
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        y = run.new(shape, x, trains=True) if self.dimensions == 1 else run.new_map(shape, x, trains=True)
         run.keep(y, x)
         return y
 

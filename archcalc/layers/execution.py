@@ -11,7 +11,17 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from archcalc.layers.arithmetic import Shape, product
-from archcalc.layers.storage import Strides, channels_last, in_order, is_channels_last, is_in_order, like, reshaped
+from archcalc.layers.storage import (
+    Strides,
+    channels_last,
+    in_order,
+    is_channels_last,
+    is_dense,
+    is_in_order,
+    is_packed_channels_last,
+    like,
+    reshaped,
+)
 
 BOOL_BYTES = 1
 INDEX_BYTES = 8
@@ -61,6 +71,11 @@ class Tensor(msgspec.Struct, frozen=True, eq=False):
     def is_in_order(self) -> bool:
         """Whether the elements follow one another without gaps."""
         return is_in_order(self.shape, self.strides)
+
+    @property
+    def is_packed_channels_last(self) -> bool:
+        """Whether the elements follow one another without gaps, channels last; strides along axes of 1 don't matter."""
+        return is_packed_channels_last(self.shape, self.strides)
 
     @property
     def is_channels_last(self) -> bool:
@@ -150,10 +165,12 @@ class Execution:
 
     def reshaped(self, x: Tensor, shape: Shape) -> Tensor:
         """The elements in another shape: a view where the layout allows it, else a copy in order."""
-        if shape == x.shape:
-            return x
         strides = reshaped(x.shape, x.strides, shape)
         return self.new(shape, x, width=x.width) if strides is None else self.view(x, shape, strides)
+
+    def expanded(self, x: Tensor, batch: int) -> Tensor:
+        """The same tensor for each sample of a batch, a view."""
+        return self.view(x, (batch, *x.shape), (0 if batch > 1 else product(x.shape), *x.strides))
 
     def contiguous(self, x: Tensor) -> Tensor:
         """The tensor itself where its elements are in order, else a copy in order."""
@@ -174,9 +191,12 @@ class Execution:
             layout = channels_last(shape) if is_channels_last(whole, layout) else in_order(shape)
         return self.new(shape, read, layout=layout, trains=trains)
 
-    def new_like(self, x: Tensor) -> Tensor:
-        """A new tensor with the layout of another, made without reading it."""
-        return self.new(x.shape, layout=None if x.layout is None else like(x.shape, (x.shape, x.layout)))
+    def new_like(self, x: Tensor, *read: Tensor) -> Tensor:
+        """A new tensor with the layout of another, of which it may read something."""
+        layout = x.layout
+        if layout is not None and not is_dense(x.shape, layout):
+            layout = like(x.shape, (x.shape, layout))
+        return self.new(x.shape, *read, layout=layout)
 
     def folded(self, operation: Callable[[Tensor, Tensor], Tensor], x: Tensor, *others: Tensor) -> Tensor:
         """An operation of two tensors applied from left to right."""
@@ -215,6 +235,13 @@ class Execution:
             if copy.storage is not original.storage:
                 self.free(copy)
         return y
+
+    def contiguous_as(self, x: Tensor, y: Tensor) -> Tensor:
+        """`y` without gaps in the order that `x` suggests, channels last or in order: itself, or a copy."""
+        last = x.is_channels_last
+        if y.is_packed_channels_last if last else y.is_in_order:
+            return y
+        return self.new(y.shape, y, layout=channels_last(y.shape) if last else in_order(y.shape), width=y.width)
 
     # Lifetimes
 

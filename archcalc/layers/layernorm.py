@@ -140,12 +140,11 @@ class RMSNorm(LastAxesNorm, kind="rmsnorm"):
         precise = x if x.width == run.statistics_width else run.elementwise(x, width=run.statistics_width)
         squares = run.elementwise(precise, keeps=Keeps.INPUT)
         mean = run.new((*x.shape[: -(self.axes or 1)], *[1] * (self.axes or 1)), squares, width=squares.width)
-        run.free(squares)
         factor = run.elementwise(mean, keeps=Keeps.OUTPUT)
-        run.free(mean)
+        run.free(squares, mean)
         y = run.product(precise, factor)
         if self.affine:
             weight = run.parameter(self.normalised(x.shape[1:]))
             y, normal = run.product(y, weight), y
             run.free(normal)
-        return run.contiguous(y if y.width == x.width else run.elementwise(y, width=x.width))
+        return run.contiguous_as(x, y if y.width == x.width else run.elementwise(y, width=x.width))

@@ -48,8 +48,7 @@ class Parameter(Layer, kind="parameter"):
         return Sight.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        weight = run.parameter(self.shape)
-        return run.view(weight, (x.shape[0], *self.shape), (0, *weight.strides))
+        return run.expanded(run.parameter(self.shape), x.shape[0])
 
 
 class ClassToken(Layer, kind="class_token"):

@@ -21,6 +21,7 @@ from archcalc.layers.base import (
     fmt_shape,
 )
 from archcalc.layers.execution import Execution, Keeps, Tensor
+from archcalc.layers.storage import channels_last, in_order
 from archcalc.layers.twin import CHANNELS, TorchTwin
 
 
@@ -68,7 +69,11 @@ class BatchNorm(Layer, kind="batchnorm"):
         return _by_constants(x[0], elements(y), self.affine)
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        y = run.new_map(x.shape, x, trains=self.affine)
+        if x.is_in_order or x.is_packed_channels_last:
+            layout = in_order(x.shape) if x.is_in_order else channels_last(x.shape)
+            y = run.new(x.shape, x, layout=layout, trains=self.affine)
+        else:
+            y = run.new_map(x.shape, x, trains=self.affine)
         if run.training:
             run.keep(y, x, run.new(x.shape[1:2]), run.new(x.shape[1:2]))
         return y
@@ -251,12 +256,11 @@ class LocalResponseNorm(Layer, kind="lrn"):
         run.keep(means, padded)
         run.free(padded)
         scaled = run.new(x.shape, means)
-        run.free(means)
         sums = run.new(x.shape, scaled)
         run.free(scaled)
         powers = run.new(x.shape, sums)
         run.keep(powers, sums)
-        run.free(sums)
+        run.free(means, sums)
         return run.elementwise(x, powers, keeps=Keeps.INPUT)
 
 

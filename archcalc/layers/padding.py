@@ -112,7 +112,7 @@ class Pad(Extent, kind="pad"):
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         pairs = self._pairs(x.shape[1:])
         if not any(before or after for before, after in pairs) and self.mode == "constant":
-            return run.new(x.shape, x, layout=x.layout)
+            return run.new_like(x, x)
         y = run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
         if self.mode in ("reflect", "replicate"):
             run.keep(y, x)

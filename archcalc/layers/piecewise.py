@@ -26,7 +26,16 @@ class ReLU(Activation, kind="relu"):
     keeps = Keeps.OUTPUT
 
 
-class ReLU6(Activation, kind="relu6"):
+class Clamped(Activation):
+    """What PyTorch computes by cutting off both ends."""
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        y = run.new_like(x, x)
+        run.keep(y, x)
+        return y
+
+
+class ReLU6(Clamped, kind="relu6"):
     """Rectified linear unit cut at six: min(max(0, x), 6).
 
     Ops: two comparisons per element
@@ -83,7 +92,9 @@ class PReLU(Activation, kind="prelu"):
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         slopes = run.parameter((1, self.parameters(x.shape[1:])["weight"][0], *[1] * (len(x.shape) - 2)))
-        return run.elementwise(x, slopes, keeps=Keeps.INPUT)
+        y = run.new_like(x, x, slopes)
+        run.keep(y, x)
+        return y
 
 
 class RReLU(Activation, kind="rrelu"):
@@ -142,7 +153,7 @@ class Threshold(Activation, kind="threshold"):
     torch = TorchTwin("torch.nn.Threshold", threshold="threshold", value="value")
 
 
-class Hardtanh(Activation, kind="hardtanh"):
+class Hardtanh(Clamped, kind="hardtanh"):
     """Piecewise linear tanh: x cut to low … high.
 
     Fields:

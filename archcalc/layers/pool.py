@@ -91,7 +91,10 @@ class MaxPool(Pool):
         return receptive_window(self.dimensions, self.kernel, self.step, self.pad, self.dilation)
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        y = run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        if self.dimensions == 1 and not x.needs_grad:
+            return run.new(shape, x)  # the one pool that leaves indices out where no gradient is wanted
+        y = run.new_map(shape, x)
         run.keep(y, x, run.new(y.shape, width=INDEX_BYTES))
         return y
 
@@ -123,7 +126,8 @@ class AvgPool(Pool):
         return receptive_window(self.dimensions, self.kernel, self.step, self.pad)
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        y = run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        y = run.new_map(shape, x) if self.dimensions < 3 else run.new(shape, x)
         run.keep(y, x)
         return y
 

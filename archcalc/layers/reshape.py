@@ -58,7 +58,8 @@ class Flatten(Rearrangement, kind="flatten"):
         return AlongAxes(to=tuple(min(k, start) for k in range(len(x))))
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.reshaped(x, (x.shape[0], *self.output(x.shape[1:])))
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        return x if shape == x.shape else run.reshaped(x, shape)
 
 
 class Reshape(Rearrangement, kind="reshape"):

@@ -58,7 +58,7 @@ def is_channels_last(shape: Shape, strides: Strides) -> bool:
         return False
     least = 0
     for axis in (1, *range(rank - 1, 1, -1), 0):
-        if strides[axis] < least or (axis == 0 and least == strides[1]):
+        if shape[axis] == 0 or strides[axis] < least or (axis == 0 and least == strides[1]):
             return False
         least = strides[axis] * (shape[axis] if shape[axis] > 1 else 1)
     return True
@@ -92,7 +92,7 @@ def like(shape: Shape, *operands: tuple[Shape, Strides]) -> Strides:
     if all(own == shape for own, _ in operands):
         if all(is_in_order(*operand) for operand in operands):
             return in_order(shape)
-        if all(_is_packed_channels_last(*operand) for operand in operands):
+        if len(shape) == 4 and all(is_packed_channels_last(*operand) for operand in operands):
             return channels_last(shape)
         first = operands[0][1]
         if is_dense(shape, first) and all(strides == first for _, strides in operands):
@@ -115,8 +115,13 @@ def like(shape: Shape, *operands: tuple[Shape, Strides]) -> Strides:
     return tuple(made)
 
 
-def _is_packed_channels_last(shape: Shape, strides: Strides) -> bool:
-    if len(shape) != 4:
+def is_packed_channels_last(shape: Shape, strides: Strides) -> bool:
+    """Whether the elements of maps follow one another without gaps, channels last.
+
+    >>> is_packed_channels_last((2, 3, 1, 1), (3, 1, 1, 1)), is_packed_channels_last((2, 3, 4, 5), (60, 20, 5, 1))
+    (True, False)
+    """
+    if len(shape) not in (4, 5):
         return False
     due = channels_last(shape)
     return all(size == 1 or given == d for size, given, d in zip(shape, strides, due, strict=True))

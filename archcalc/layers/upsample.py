@@ -107,4 +107,5 @@ class Upsample(Layer, kind="upsample"):
         return Sight.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        return run.new_map(shape, x) if len(shape) > 3 else run.new(shape, x)

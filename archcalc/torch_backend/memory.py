@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
 from archcalc.spec.graph import Graph
@@ -78,18 +78,18 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as
         self.most = 0
         self._apart = {_storage(tensor) for tensor in apart}
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
-        self._adds_in_place = _AddsInPlace()
+        self._unwatched = _Unwatched(self.note)
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """While it lasts, what operations give is noted."""
-        with self._adds_in_place, self:
+        with self._unwatched, self:
             yield
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if operation is torch.ops.aten.add.Tensor and self._adds_in_place.is_running:
+        if operation is torch.ops.aten.add.Tensor and self._unwatched.adds_in_place:
             operation = torch.ops.aten.add_.Tensor
         results = operation(*args, **(kwargs or {}))
         self.note(tensor for tensor in tree_leaves(results) if isinstance(tensor, Tensor))
@@ -105,20 +105,34 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as
         self.most = max(self.most, sum(nbytes for _, nbytes in self._alive.values()))
 
 
-class _AddsInPlace(TorchFunctionMode):  # type: ignore[no-untyped-call]
-    """Tells whether a function runs that adds a bias or a mask to a product in place, unless a mode watches it."""
+class _Unwatched(TorchFunctionMode):  # type: ignore[no-untyped-call]
+    """Undoes what PyTorch does in other ways where a mode watches it.
 
-    is_running = False
-    FUNCTIONS = (torch.nn.functional.linear, torch.nn.functional.scaled_dot_product_attention)
+    Two functions then add a bias or a mask to a product in a new tensor instead of in place, and a third one computes
+    indices that nobody asked for.
+    """
+
+    ADDING = (torch.nn.functional.linear, torch.nn.functional.scaled_dot_product_attention)
+    INDEXING = (torch.nn.functional.max_pool1d,)
+
+    def __init__(self, note: Callable[[Sequence[Tensor]], None]) -> None:
+        super().__init__()
+        self.adds_in_place = False
+        self._note = note
 
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        self.is_running = function in self.FUNCTIONS
+        if function in self.INDEXING:
+            with _disable_current_modes():
+                y = function(*args, **(kwargs or {}))
+            self._note([y])
+            return y
+        self.adds_in_place = function in self.ADDING
         try:
             return function(*args, **(kwargs or {}))
         finally:
-            self.is_running = False
+            self.adds_in_place = False
 
 
 @contextlib.contextmanager
