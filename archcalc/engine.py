@@ -16,7 +16,7 @@ from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
 from archcalc.spec.expression import Value
-from archcalc.spec.graph import Graph, Node, call_words
+from archcalc.spec.graph import Graph, Node, call_words, outputs
 from archcalc.spec.source import problem_at
 from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
 
@@ -65,7 +65,8 @@ def analyze_graph(
     graph, problems = expand(architecture, input=shape, vars=vars)
     rows, shape_problems = propagate(graph, architecture, batch, dtype, counted_by)
     settings = Settings(graph.input, batch, dtype, convention)
-    report = Report(architecture.name, architecture.title, settings, rows, Totals.of(rows))
+    further = tuple(graph.nodes[i].name for i in outputs(graph)[1:] if not graph.nodes[i].train_only)
+    report = Report(architecture.name, architecture.title, settings, rows, Totals.of(rows), further)
     if problems or shape_problems:
         raise SpecError([*problems, *shape_problems], partial=report)
     return graph, report

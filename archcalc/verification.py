@@ -193,8 +193,11 @@ def compare(
 def compare_memory(report: Report, measured: MemoryMeasurement) -> MemoryVerdict:
     """The peak of a report against that of a measurement."""
     computed, found = report.totals.peak_memory_bytes, measured.peak_memory_bytes
-    agrees = abs(computed - found) <= PEAK_TOLERANCE * found
-    peak = Comparison(PEAK, computed, found, "agrees" if agrees else "differs")
+    if computed is None:
+        peak = Comparison(PEAK, computed, found, "not checkable", RULES_UNKNOWN)
+    else:
+        agrees = abs(computed - found) <= PEAK_TOLERANCE * found
+        peak = Comparison(PEAK, computed, found, "agrees" if agrees else "differs")
     return MemoryVerdict(peak, sum(measured.saved_for_backward_bytes), measured.allocated_bytes)
 
 
