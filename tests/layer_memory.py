@@ -23,8 +23,8 @@ class Found(NamedTuple):
     is_view_of: int | None
     kept_inputs: tuple[int, ...]
     keeps_output: bool
-    kept_bytes: int
-    peak_bytes: int
+    kept_bytes: int | None
+    peak_bytes: int | None
 
 
 def laid_out(shape: Shape, layout: str, dtype: torch.dtype) -> Tensor:
@@ -120,6 +120,6 @@ def predicted(layer: Layer, tensors: Sequence[Tensor], grads: Sequence[bool], tr
         own.index(y.storage) if y.storage in own else None,
         tuple(sorted(own.index(held) for held in run.kept if held in own)),
         y.storage in run.kept and y.storage not in own,
-        sum(held.bytes for held in others),
-        0 if training else run.peak_bytes,
+        None if run.keeps_unknown else sum(held.bytes for held in others),
+        0 if training else None if run.most_unknown else run.peak_bytes,
     )

@@ -47,14 +47,14 @@ def _visits(x: Shape, y: Shape) -> Dim:
 
 def _averaged(run: Execution, x: Tensor, y: Shape) -> Tensor:
     mean = all(size == 1 for size in y[1:])  # which PyTorch then takes
-    pooled = run.new_map((x.shape[0], *y), x) if mean or len(y) < 4 else run.new((x.shape[0], *y), x)
+    pooled = run.new_map((x.shape[0], *y), x, as_rows=True) if mean or len(y) < 4 else run.new((x.shape[0], *y), x)
     if not mean:
         run.keep(pooled, x)
     return pooled
 
 
 def _maximum(run: Execution, x: Tensor, y: Shape) -> Tensor:
-    pooled = run.new_map((x.shape[0], *y), x) if len(y) < 4 else run.new((x.shape[0], *y), x)
+    pooled = run.new_map((x.shape[0], *y), x, as_rows=True) if len(y) < 4 else run.new((x.shape[0], *y), x)
     run.keep(pooled, x, run.new(pooled.shape, width=INDEX_BYTES))
     return pooled
 

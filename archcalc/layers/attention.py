@@ -134,12 +134,17 @@ class Attention(Layer, kind="attention"):
 
     def _attended(self, run: Execution, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """What the operations give that PyTorch takes where the fused one does not fit."""
+        precise = run.statistics_width
+        held = []
+        if run.width < precise:
+            q, k, v = held = [run.elementwise(tensor, width=precise) for tensor in (q, k, v)]
         scaled = run.elementwise(q)
-        held = [scaled]
+        held.append(scaled)
         if self.causal:
             pairs = (q.shape[-2], k.shape[-2])
-            made = [run.new(pairs, width=BOOL_BYTES), run.new(pairs, width=BOOL_BYTES), run.new(()), run.new(())]
-            held.append(run.new(pairs))
+            made = [run.new(pairs, width=BOOL_BYTES) for _ in range(2)]
+            made += [run.new((), width=precise) for _ in range(2)]
+            held.append(run.new(pairs, width=precise))
             run.free(*made)
         last = len(k.shape) - 1
         turned = run.permuted(k, (*range(last - 1), last, last - 1))
@@ -149,8 +154,14 @@ class Attention(Layer, kind="attention"):
         weights = run.new(scores.shape, scores)
         run.keep(weights, weights)
         run.free(scores)
+        held.append(weights)
+        if run.width < precise:
+            held.append(run.new(weights.shape, width=run.width))  # the weights are a result that nobody asked for
         y = run.matmul(weights, v)
-        run.free(weights, *held)
+        if run.width < precise:
+            y, sums = run.elementwise(y, width=run.width), y
+            run.free(sums)
+        run.free(*held)
         return y
 
 

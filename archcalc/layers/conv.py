@@ -101,9 +101,18 @@ class Convolution(Layer):
                 sizes = (size + more for size, more in zip(x.shape[2:], odd, strict=True))
                 read = run.new_map((*x.shape[:2], *sizes), x)
         shape = (x.shape[0], *self.output(x.shape[1:]))
-        y = run.new(shape, read, trains=True) if self.dimensions == 1 else run.new_map(shape, read, trains=True)
+        y = convolved(run, shape, read)
         run.keep(y, read)
         return y
+
+
+def convolved(run: Execution, shape: Shape, read: Tensor) -> Tensor:
+    """The output of a convolution, transposed or not."""
+    if len(shape) == 3 and read.layout is not None and not read.is_in_order:
+        return run.new(shape, read, trains=True)  # PyTorch puts sequences in order first
+    y = run.new_map(shape, read, trains=True, as_rows=True)
+    # Which of its kernels for volumes runs, and whether that one knows channels last, depends on much else.
+    return run.view(y, shape, None) if len(shape) == 5 and read.layout and read.is_channels_last else y
 
 
 def require_groups(groups: Dim, channels: Dim, filters: Dim, y: Shape) -> None:

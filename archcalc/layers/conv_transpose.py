@@ -17,7 +17,7 @@ from archcalc.layers.base import (
     Size3d,
     elements,
 )
-from archcalc.layers.conv import require_groups
+from archcalc.layers.conv import convolved, require_groups
 from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import CHANNELS, TorchTwin
 from archcalc.layers.window import Extent, per_dimension, require_map, span, spread
@@ -118,7 +118,7 @@ class TransposedConvolution(Layer):
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         shape = (x.shape[0], *self.output(x.shape[1:]))
-        y = run.new(shape, x, trains=True) if self.dimensions == 1 else run.new_map(shape, x, trains=True)
+        y = convolved(run, shape, x)
         run.keep(y, x)
         return y
 

@@ -126,11 +126,11 @@ class Execution:
     def new(
         self, shape: Shape, *read: Tensor, layout: Strides | None = (), width: int = 0, trains: bool = False
     ) -> Tensor:
-        """A new tensor that an operation makes of others, in order unless a layout is given.
+        """A new tensor that an operation makes of others, in order unless a layout is given, as wide as the first.
 
         `trains` tells that parameters of the layer take part.
         """
-        width = width or self.width
+        width = width or (read[0].width if read else self.width)
         storage = Storage(product(shape) * width)
         self._alive_bytes += storage.bytes
         self.peak_bytes = max(self.peak_bytes, self._alive_bytes)
@@ -176,18 +176,16 @@ class Execution:
         """The tensor itself where its elements are in order, else a copy in order."""
         return x if x.is_in_order else self.new(x.shape, x, width=x.width)
 
-    def new_map(self, shape: Shape, read: Tensor, *, trains: bool = False) -> Tensor:
+    def new_map(self, shape: Shape, read: Tensor, *, trains: bool = False, as_rows: bool = False) -> Tensor:
         """A new batch of maps, with its channels last where those of `read` are.
 
-        Maps of one dimension are taken for maps of height 1.
+        `as_rows` tells that maps of one dimension are taken for maps of height 1, as pools take them.
         """
-        layout = read.layout
+        whole, layout = read.shape, read.layout
         if layout is not None:
-            if len(shape) == 3:
-                whole = (*read.shape[:2], 1, read.shape[2])
-                layout = (*layout[:2], read.shape[2] * layout[2], layout[2])
-            else:
-                whole = read.shape
+            if as_rows and len(whole) == 3:
+                layout = (*layout[:2], whole[2] * layout[2], layout[2])
+                whole = (*whole[:2], 1, whole[2])
             layout = channels_last(shape) if is_channels_last(whole, layout) else in_order(shape)
         return self.new(shape, read, layout=layout, trains=trains)
 

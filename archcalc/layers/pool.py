@@ -94,7 +94,7 @@ class MaxPool(Pool):
         shape = (x.shape[0], *self.output(x.shape[1:]))
         if self.dimensions == 1 and not x.needs_grad:
             return run.new(shape, x)  # the one pool that leaves indices out where no gradient is wanted
-        y = run.new_map(shape, x)
+        y = run.new_map(shape, x, as_rows=True)
         run.keep(y, x, run.new(y.shape, width=INDEX_BYTES))
         return y
 
@@ -127,7 +127,7 @@ class AvgPool(Pool):
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         shape = (x.shape[0], *self.output(x.shape[1:]))
-        y = run.new_map(shape, x) if self.dimensions < 3 else run.new(shape, x)
+        y = run.new_map(shape, x, as_rows=True) if self.dimensions < 3 else run.new(shape, x)
         run.keep(y, x)
         return y
 

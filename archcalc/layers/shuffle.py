@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, divides, equal, require
-from archcalc.layers.axes import AxisList, axes_of, axis_of, resized
+from archcalc.layers.axes import AxisList, axis_of, resized
 from archcalc.layers.base import MAX_RANK, Flag, Positive, Sight, Size2d, Window, fmt_shape
 from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.reshape import Rearrangement
@@ -56,13 +56,13 @@ class Roll(Rearrangement, kind="roll"):
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         y = x
-        for shift, axis in zip(self.shifts, axes_of(self.axes, x.shape[1:]), strict=True):
-            size = x.shape[axis + 1]
-            cut = -shift % size
-            pieces = [run.view(y, resized(y.shape, axis + 1, places), y.layout) for places in (size - cut, cut)]
+        for shift, axis in zip(self.shifts, self.axes, strict=True):
+            at = axis_of(axis, x.shape[1:], "axes") + 1
+            cut = -shift % x.shape[at]
+            pieces = [run.view(y, resized(y.shape, at, places), y.layout) for places in (x.shape[at] - cut, cut)]
             if y is not x:
                 run.free(y)  # within the one operation, whose results alone count
-            y = run.concatenated(pieces, axis + 1)
+            y = run.concatenated(pieces, at)
         return y
 
 

@@ -108,4 +108,4 @@ class Upsample(Layer, kind="upsample"):
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         shape = (x.shape[0], *self.output(x.shape[1:]))
-        return run.new_map(shape, x) if len(shape) > 3 else run.new(shape, x)
+        return run.new_map(shape, x)
