@@ -123,7 +123,7 @@ class _Pass:
     def kept(self) -> list[int | None]:
         """For each layer the bytes that it keeps for the backward pass, beyond what earlier layers keep."""
         owner, sizes = self.owner, [*[effect.output_bytes for effect in self.effects], self.input_bytes]
-        seen = [False] * len(sizes)
+        seen: list[bool | None] = [False] * len(sizes)  # None: a layer may keep it of which that is not known
         found: list[int | None] = []
         for position, (node, effect) in enumerate(zip(self.nodes, self.effects, strict=True)):
             total = effect.kept_bytes
@@ -131,10 +131,14 @@ class _Pass:
             if effect.keeps_output:
                 kept.append(owner[position])
             for tensor in kept:
-                if not seen[tensor]:
-                    seen[tensor] = True
-                    if total is not None:
-                        total += sizes[tensor]
+                if seen[tensor] is None:
+                    total = None
+                elif not seen[tensor] and total is not None:
+                    total += sizes[tensor]
+                seen[tensor] = True
+            if effect.kept_bytes is None:
+                for tensor in (*[owner[i] for i in node.inputs], owner[position]):
+                    seen[tensor] = seen[tensor] or None
             found.append(total)
         return found
 
