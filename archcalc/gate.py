@@ -2,41 +2,21 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import msgspec
 
 from archcalc.bases import Bases
 from archcalc.check import Base, Checked, Finding, Place, check, unknown_counts
-from archcalc.config import Config
+from archcalc.config import Config, Pattern
 from archcalc.engine import analyze_graph
-from archcalc.errors import ArchcalcError, Location, Problem, SettingError, SpecError
-from archcalc.rules import INTERNAL_ERROR, INVALID_SPEC, NOTHING_MATCHED
+from archcalc.errors import ArchcalcError, Location, Problem, SpecError
+from archcalc.rules import INTERNAL_ERROR, INVALID_SPEC
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.budget import NO_BUDGET, Budget
-from archcalc.spec.catalogue import FILE, find, find_all
+from archcalc.spec.catalogue import find, find_all
 from archcalc.spec.graph import Graph
 from archcalc.spec.source import Document
-
-STANDARD_INPUT = "<stdin>"
-
-
-class Subject(NamedTuple):
-    """What is to be checked, under the name that the user gave it: a shipped name, a file, or one variant in it."""
-
-    name: str
-    path: str | None
-    variant: str | None = None
-
-    @classmethod
-    def of(cls, what: str) -> "Subject":
-        """What an argument of the command line names."""
-        file = FILE.fullmatch(what)
-        if what == "-":
-            return cls(STANDARD_INPUT, "-")
-        if file:
-            return cls(what, *file.groups())
-        return cls(what, what if os.sep in what or os.path.exists(what) else None)
+from archcalc.subjects import STANDARD_INPUT, Subject
 
 
 class Gate:
@@ -48,36 +28,6 @@ class Gate:
     def __init__(self, config: Config, given: Budget, bases: Bases) -> None:
         self.config, self.given, self.bases = config, given, bases
         self.configured = config.budgets()
-
-    def subjects(self) -> tuple[list[Subject], list[Checked]]:
-        """All that the configuration matches, and the patterns that match nothing, each as a failed check.
-
-        Raises SettingError where there is no pattern at all.
-        """
-        config = self.config
-        if config.path is None:
-            hint = 'name specs, or write [budgets."models/*.yaml"] in archcalc.toml'
-            raise SettingError("no specs are named, and there is no configuration", hint=hint)
-        name = os.path.relpath(config.path)
-        if not config.patterns:
-            raise SettingError(
-                f"no specs are named, and {name} has no budgets", hint='such as [budgets."models/*.yaml"]'
-            )
-        found: dict[tuple[str, str | None], Subject] = {}
-        stale = []
-        for pattern in config.patterns:
-            files = config.files(pattern)
-            for path in map(str, files):
-                label = f"{path}:{pattern.variant}" if pattern.variant else path
-                found.setdefault((os.path.realpath(path), pattern.variant), Subject(label, path, pattern.variant))
-            if not files:
-                place = pattern.place.document.locate(pattern.place.line, pattern.place.column)
-                message = f"the pattern {pattern.text!r} matches no file"
-                finding = Finding(NOTHING_MATCHED, message, place, f"it is relative to the folder of {name}")
-                stale.append(Checked(pattern.text, name, findings=(finding,)))
-        # A file as a whole has its variants in it.
-        whole = {path for path, variant in found if variant is None}
-        return [s for (path, variant), s in found.items() if variant is None or path not in whole], stale
 
     def check(self, subject: Subject) -> Iterator[Checked]:
         """The subject after its check, each of its variants by itself."""
@@ -115,7 +65,7 @@ class Gate:
         self, name: str, path: str, subject: Subject, variant: str | None, architecture: Architecture
     ) -> Checked:
         budget = NO_BUDGET
-        for pattern in self.configured.get(os.path.realpath(subject.path), ()) if subject.path else ():
+        for pattern in self._patterns(subject):
             if pattern.variant in (None, variant):
                 budget = budget.overridden_by(pattern.budget)
         budget = budget.overridden_by(architecture.budget).overridden_by(self.given)
@@ -129,6 +79,12 @@ class Gate:
         findings = [unknown, *(judgement.finding for judgement in judgements)]
         placed = tuple(_placed(finding, architecture.document) for finding in findings if finding is not None)
         return Checked(name, path, report, judgements, placed, base.words if budget.is_relative else "")
+
+    def _patterns(self, subject: Subject) -> Sequence[Pattern]:
+        if subject.path is None:
+            return ()
+        by_name = self.configured.get(os.path.abspath(subject.path))
+        return by_name or self.configured.get(os.path.realpath(subject.path), [])
 
 
 def exit_code(checked: Sequence[Checked]) -> int:

@@ -101,6 +101,9 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
 def read(document: Document) -> Architecture:
     """The architecture that a document's text describes; raises SpecError where the text is no YAML at all."""
     tree, problems = parse(document)
+    if is_report(tree):
+        hint = "archcalc show NAME prints the spec; --compare-to takes a report"
+        raise SpecError([problem_at(tree, "this is a report that archcalc wrote, not a spec", hint)])
     if not isinstance(tree, Mapping):
         hint = "a spec begins with keys such as `input:` and `layers:`"
         raise SpecError([*problems, problem_at(tree, "a spec must be a mapping, not a single value or list", hint)])
@@ -139,6 +142,11 @@ def read(document: Document) -> Architecture:
         budget=read_budget(tree.items.get("budget"), note),
         problems=tuple(problems),
     )
+
+
+def is_report(tree: Tree) -> bool:
+    """Whether a tree is what a command of archcalc wrote as JSON."""
+    return isinstance(tree, Mapping) and {"schema_version", "archcalc"} <= tree.items.keys()
 
 
 BLOCK_KEYS = {
