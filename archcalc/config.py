@@ -52,11 +52,11 @@ class Config(msgspec.Struct, frozen=True):
         return sorted(path for path in folder.glob(pattern.glob) if path.is_file())
 
     def budgets(self) -> dict[str, list[Pattern]]:
-        """For each file that some pattern matches, by its real path, the patterns in their order."""
+        """For each file that some pattern matches, by its absolute path, the patterns in their order."""
         found: dict[str, list[Pattern]] = {}
         for pattern in self.patterns:
             for path in self.files(pattern):
-                found.setdefault(os.path.realpath(path), []).append(pattern)
+                found.setdefault(os.path.abspath(path), []).append(pattern)
         return found
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from archcalc.bases import Bases
 from archcalc.check import Base, Checked, Finding, Place, check, unknown_counts
-from archcalc.config import Config
+from archcalc.config import Config, Pattern
 from archcalc.engine import analyze_graph
 from archcalc.errors import ArchcalcError, Location, Problem, SettingError, SpecError
 from archcalc.rules import INTERNAL_ERROR, INVALID_SPEC, NOTHING_MATCHED
@@ -48,6 +48,9 @@ class Gate:
     def __init__(self, config: Config, given: Budget, bases: Bases) -> None:
         self.config, self.given, self.bases = config, given, bases
         self.configured = config.budgets()
+        self._configured_files: dict[str, list[Pattern]] = {}
+        for path, patterns in self.configured.items():
+            self._configured_files.setdefault(os.path.realpath(path), []).extend(patterns)
 
     def subjects(self) -> tuple[list[Subject], list[Checked]]:
         """All that the configuration matches, and the patterns that match nothing, each as a failed check.
@@ -69,7 +72,7 @@ class Gate:
             files = config.files(pattern)
             for path in map(str, files):
                 label = f"{path}:{pattern.variant}" if pattern.variant else path
-                found.setdefault((os.path.realpath(path), pattern.variant), Subject(label, path, pattern.variant))
+                found.setdefault((os.path.abspath(path), pattern.variant), Subject(label, path, pattern.variant))
             if not files:
                 place = pattern.place.document.locate(pattern.place.line, pattern.place.column)
                 message = f"the pattern {pattern.text!r} matches no file"
@@ -111,18 +114,23 @@ class Gate:
             return [(subject.variant, find(f"{subject.path}:{subject.variant}"))]
         return list(find_all(subject.path).items())
 
+    def _patterns(self, path: str) -> list[Pattern]:
+        """The patterns that match a path; of one that links lead to a spec by, those that match the spec."""
+        by_path = self.configured.get(os.path.abspath(path))
+        return self._configured_files.get(os.path.realpath(path), []) if by_path is None else by_path
+
     def _checked(
         self, name: str, path: str, subject: Subject, variant: str | None, architecture: Architecture
     ) -> Checked:
         budget = NO_BUDGET
-        for pattern in self.configured.get(os.path.realpath(subject.path), ()) if subject.path else ():
+        for pattern in self._patterns(subject.path) if subject.path else ():
             if pattern.variant in (None, variant):
                 budget = budget.overridden_by(pattern.budget)
         budget = budget.overridden_by(architecture.budget).overridden_by(self.given)
         settings = dict(budget.settings)
         graph, report = analyze_graph(architecture, **settings)
         file = None if subject.path == "-" else subject.path
-        base = self.bases.of(architecture.name, file, variant, settings) if budget.is_relative else Base()
+        base = self.bases.of(report, file, variant, settings) if budget.is_relative else Base()
         place = _places(graph, architecture.document)
         judgements = check(report, budget, base, place)
         unknown = None if budget.allow_unknown else unknown_counts(report, place)

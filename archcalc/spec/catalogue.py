@@ -95,7 +95,7 @@ def _read(document: Document, within: tuple[str, ...], reader: Reader = read_fil
         return own
     base, tree = own.extends.text, own.extends
     chain = (*within, document.name)
-    if len(chain) > MAX_EXTENDS or os.path.realpath(document.name) in map(os.path.realpath, within):
+    if len(chain) > MAX_EXTENDS or os.path.normpath(document.name) in map(os.path.normpath, within):
         raise SpecError([problem_at(tree, f"extends itself: {' → '.join(chain)}", "a spec must come to an end")])
     if FILE.fullmatch(base) or os.sep in base:
         base = os.path.join(os.path.dirname(document.name), base)
