@@ -72,7 +72,7 @@ class Gate:
         settings = dict(budget.settings)
         graph, report = analyze_graph(architecture, **settings)
         file = None if subject.path == "-" else subject.path
-        base = self.bases.of(architecture.name, file, variant, settings) if budget.is_relative else Base()
+        base = self.bases.of(report, file, variant, settings) if budget.is_relative else Base()
         place = _places(graph, architecture.document)
         judgements = check(report, budget, base, place)
         unknown = None if budget.allow_unknown else unknown_counts(report, place)

@@ -9,6 +9,7 @@ from archcalc.engine import analyze
 from archcalc.errors import ArchcalcError, Problem, SpecError
 from archcalc.report import Report
 from archcalc.revisions import Change, Repository
+from archcalc.snapshot import Snapshot
 from archcalc.spec.catalogue import Reader, find_all, has_ending
 from archcalc.spec.files import read_file
 from archcalc.spec.recognition import file_extended_by, is_spec
@@ -69,12 +70,13 @@ def compared(
 
 def reader_at(repository: Repository, revision: str) -> Reader:
     """What gives the document at a path as it was at a revision; raises SpecError where it was not there."""
+    snapshot = Snapshot(repository, revision)
 
     def read(path: str) -> Document:
-        found = repository.document(path, revision)
-        if found is None:
-            raise SpecError([Problem(f"{path} is not there at {revision[:10]}")])
-        return found
+        inside = repository.inside(path)
+        if inside is None:
+            raise SpecError([Problem(f"{path} is outside of this git repository")])
+        return Document(f"{path}@{revision[:10]}", snapshot.document(inside).text)
 
     return read
 

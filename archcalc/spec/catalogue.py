@@ -110,7 +110,7 @@ def _read(document: Document, within: tuple[str, ...], reader: Reader = read_fil
         return own
     base, tree = base_of(document, own.extends.text), own.extends
     chain = (*within, document.name)
-    if len(chain) > MAX_EXTENDS or os.path.realpath(document.name) in map(os.path.realpath, within):
+    if len(chain) > MAX_EXTENDS or os.path.normpath(document.name) in map(os.path.normpath, within):
         raise SpecError([problem_at(tree, f"extends itself: {' → '.join(chain)}", "a spec must come to an end")])
     try:
         return extended(own, find(base, chain, reader))
