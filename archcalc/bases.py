@@ -75,7 +75,7 @@ class GitBases:
             found = start.before(path, variant)
             if found is None:
                 return Base(None, f"{f'{path}:{variant}' if variant else path} is not at {start.words}", is_new=True)
-            return Base(analyze(found.architecture, **settings), found.words)
+            return Base(analyze(found.architecture, **settings), found.words, budget=found.architecture.budget)
         except ArchcalcError as error:
             return Base(None, f"at {start.words}, {error.problems[0].message}")
 

@@ -23,7 +23,10 @@ from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, prob
 
 FILES = {"archcalc.toml": (), "pyproject.toml": ("tool", "archcalc")}
 """The files that a configuration may stand in, the first before the second, and the table of it there."""
-KEYS = {"budgets": "for each pattern of specs, what they may cost"}
+KEYS = {
+    "budgets": "for each pattern of specs, what they may cost",
+    "require-budget": "whether a spec without any limit fails",
+}
 
 
 class Pattern(msgspec.Struct, frozen=True):
@@ -45,6 +48,7 @@ class Config(msgspec.Struct, frozen=True):
 
     path: Path | None = None
     patterns: tuple[Pattern, ...] = ()
+    require_budget: bool = False
 
     def files(self, pattern: Pattern) -> list[str]:
         """The files that a pattern matches, in order, as the user would name them from where they are.
@@ -100,9 +104,12 @@ def read_config(path: Path | None) -> Config:
     for name in prefix:
         tree = tree.items.get(name, Mapping(document, 1, 1)) if isinstance(tree, Mapping) else tree
     patterns = list(_patterns(tree, note))
+    required = tree.items.get("require-budget") if isinstance(tree, Mapping) else None
+    if required is not None and not (isinstance(required, Scalar) and isinstance(required.value, bool)):
+        note(required, "require-budget must be true or false")
     if problems:
         raise SettingError(problems=problems)
-    return Config(path, tuple(patterns))
+    return Config(path, tuple(patterns), isinstance(required, Scalar) and required.value is True)
 
 
 def _patterns(tree: Tree, note: Any) -> Iterator[Pattern]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from archcalc.bases import Bases
-from archcalc.check import Base, Checked, Finding, Place, check, unknown_counts
+from archcalc.check import Base, Checked, Finding, Place, check, missing_limits, unknown_counts
 from archcalc.config import Config, Pattern
 from archcalc.engine import analyze_graph
 from archcalc.errors import ArchcalcError, Location, Problem, SpecError
@@ -22,11 +22,22 @@ from archcalc.subjects import STANDARD_INPUT, Subject
 class Gate:
     """Checks subjects by the budgets of the configuration, the specs and the command line, each before those after it.
 
-    `given` is what the command line says.
+    `given` is what the command line says, with `require_budget` that every spec must have a limit, as the configuration
+    may say, too. `compare_budgets` looks for limits that the spec had at its base.
     """
 
-    def __init__(self, config: Config, given: Budget, bases: Bases) -> None:
-        self.config, self.given, self.bases = config, given, bases
+    def __init__(
+        self,
+        config: Config,
+        given: Budget,
+        bases: Bases,
+        *,
+        require_budget: bool = False,
+        compare_budgets: bool = False,
+    ) -> None:
+        self.given, self.bases = given, bases
+        self.require_budget = require_budget or config.require_budget
+        self.compare_budgets = compare_budgets
         self.configured = config.budgets()
 
     def check(self, subject: Subject) -> Iterator[Checked]:
@@ -72,11 +83,14 @@ class Gate:
         settings = dict(budget.settings)
         graph, report = analyze_graph(architecture, **settings)
         file = None if subject.path == "-" else subject.path
-        base = self.bases.of(report, file, variant, settings) if budget.is_relative else Base()
+        needs_base = budget.is_relative or (self.compare_budgets and file is not None)
+        base = self.bases.of(report, file, variant, settings) if needs_base else Base()
         place = _places(graph, architecture.document)
         judgements = check(report, budget, base, place)
         unknown = None if budget.allow_unknown else unknown_counts(report, place)
-        findings = [unknown, *(judgement.finding for judgement in judgements)]
+        compared = needs_base and (self.compare_budgets or base.report is not None)
+        missing = missing_limits(budget, base if compared else None, required=self.require_budget)
+        findings = [unknown, *missing, *(judgement.finding for judgement in judgements)]
         placed = tuple(_placed(finding, architecture.document) for finding in findings if finding is not None)
         return Checked(name, path, report, judgements, placed, base.words if budget.is_relative else "")
 

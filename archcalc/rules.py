@@ -68,6 +68,8 @@ NOT_JUDGED = Rule("AC905", "not-judged", "warning", 0, "a limit is on a figure t
 NOTHING_MATCHED = Rule(
     "AC906", "nothing-matched", "error", BAD_INPUT, "a pattern of the configuration, or a folder, matches nothing"
 )
+MISSING_BUDGET = Rule("AC907", "no-budget", "error", BAD_INPUT, "a budget is required, and no limit holds for the spec")
+LIMITS_REMOVED = Rule("AC908", "limits-removed", "warning", 0, "limits that the spec had at the base are gone")
 INTERNAL_ERROR = Rule("AC999", "internal-error", "error", BAD_INPUT, "a bug in archcalc")
 
 RULES = (
@@ -78,5 +80,7 @@ RULES = (
     NEW_SPEC,
     NOT_JUDGED,
     NOTHING_MATCHED,
+    MISSING_BUDGET,
+    LIMITS_REMOVED,
     INTERNAL_ERROR,
 )

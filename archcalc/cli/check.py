@@ -69,6 +69,7 @@ def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function
     help="What a FLOP is.  [default: the budget's, else lecture]",
 )
 @click.option("--allow-unknown", is_flag=True, help="Let pass what cannot be counted.")
+@click.option("--require-budget", is_flag=True, help="Fail for a spec without any limit.")
 @click.option(
     "--base", metavar="REVISION", help="Increases are measured from where HEAD left it.  [default: the default branch]"
 )
@@ -83,6 +84,7 @@ def check(
     /,
     specs: tuple[str, ...],
     allow_unknown: bool,
+    require_budget: bool,
     base: str | None,
     compare_to: str | None,
     config: str | None,
@@ -99,7 +101,8 @@ def check(
 
     Budgets stand in the spec (budget: {params: 60M, flops: {max: 1.5G, warn: 1.2G}}), in archcalc.toml under
     [budgets."models/*.yaml"], in pyproject.toml under [tool.archcalc.budgets."models/*.yaml"], or in the options here.
-    Of two limits of the same kind, the spec's goes before the configuration's, and the option's before both.
+    Of two limits of the same kind, the spec's goes before the configuration's, and the option's before both. With
+    --base, limits are told that the spec had there and that are gone.
 
     \b
     Metrics: params macs flops memory peak saved weights layers depth
@@ -120,7 +123,13 @@ def check(
         raise SettingError("standard input is named twice", hint="name - once")
     path = Path(config) if config else find_config(Path.cwd())
     settings = read_config(path)
-    gate = Gate(settings, _given(allow_unknown, given), _bases(base, compare_to))
+    gate = Gate(
+        settings,
+        _given(allow_unknown, given),
+        _bases(base, compare_to),
+        require_budget=require_budget,
+        compare_budgets=base is not None,
+    )
     subjects, checked = named(specs, settings) if specs else configured(settings)
     for subject in bar(subjects, lambda subject: printable(subject.name)):
         checked += gate.check(subject)
