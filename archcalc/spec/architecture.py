@@ -4,7 +4,7 @@ import os
 
 import msgspec
 
-from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
+from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean, printable
 from archcalc.layers import kinds
 from archcalc.spec.budget import NO_BUDGET, Budget, read_budget
 from archcalc.spec.entry import STRUCTURES, Entry, Note, read_entries
@@ -122,7 +122,8 @@ def read(document: Document) -> Architecture:
         if key not in tree.items and base is None:
             problems.append(document.problem(f"{key!r} is missing", f"add `{key}:`, {TOP_LEVEL[key]}"))
     words = {key: _text(tree, key, note) for key in ("name", "title", "source")}
-    name = words["name"] or os.path.splitext(os.path.basename(document.name.strip("<>")))[0]
+    # A file's name may hold bytes that no text can.
+    name = words["name"] or printable(os.path.splitext(os.path.basename(document.name.strip("<>")))[0])
     variables = _mapping(tree, "vars", "such as `vars: {width: 64}`", note)
     entries = () if "layers" not in tree.items else read_entries(tree.items["layers"], "layers", note)
     blocks = _blocks(tree, note)
