@@ -47,10 +47,10 @@ class Gate:
 
     def __init__(self, config: Config, given: Budget, bases: Bases) -> None:
         self.config, self.given, self.bases = config, given, bases
-        self.configured = config.budgets()
-        self._configured_files: dict[str, list[Pattern]] = {}
-        for path, patterns in self.configured.items():
-            self._configured_files.setdefault(os.path.realpath(path), []).extend(patterns)
+        self._configured: tuple[dict[str, list[Pattern]], ...] = ({}, {}, {})
+        for path, patterns in config.budgets().items():
+            for known, name in zip(self._configured, _names(path), strict=True):
+                known.setdefault(name, []).extend(patterns)
 
     def subjects(self) -> tuple[list[Subject], list[Checked]]:
         """All that the configuration matches, and the patterns that match nothing, each as a failed check.
@@ -115,9 +115,9 @@ class Gate:
         return list(find_all(subject.path).items())
 
     def _patterns(self, path: str) -> list[Pattern]:
-        """The patterns that match a path; of one that links lead to a spec by, those that match the spec."""
-        by_path = self.configured.get(os.path.abspath(path))
-        return self._configured_files.get(os.path.realpath(path), []) if by_path is None else by_path
+        """The patterns that match a path, or else the file that links make of it."""
+        names = zip(self._configured, _names(path), strict=True)
+        return next((known[name] for known, name in names if name in known), [])
 
     def _checked(
         self, name: str, path: str, subject: Subject, variant: str | None, architecture: Architecture
@@ -137,6 +137,12 @@ class Gate:
         findings = [unknown, *(judgement.finding for judgement in judgements)]
         placed = tuple(_placed(finding, architecture.document) for finding in findings if finding is not None)
         return Checked(name, path, report, judgements, placed, base.words if budget.is_relative else "")
+
+
+def _names(path: str) -> tuple[str, str, str]:
+    """A path as it is given, with the links before its last part followed, and with all of them followed."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(folder, name), os.path.join(os.path.realpath(folder), name), os.path.realpath(path)
 
 
 def exit_code(checked: Sequence[Checked]) -> int:
