@@ -10,7 +10,6 @@ from archcalc.branch_point import BranchPoint
 from archcalc.check import Base
 from archcalc.engine import analyze
 from archcalc.errors import ArchcalcError, SettingError
-from archcalc.layers.base import fmt_shape
 from archcalc.report import Report
 from archcalc.revisions import Repository, absolute
 from archcalc.spec.files import read_file
@@ -46,9 +45,8 @@ class SavedBases:
         owner = self._owners.setdefault(name, (path, variant))
         if owner != (path, variant):
             return Base(None, f"{self.file} has one {name!r}, which is the base of {owner[0] or name}")
-        theirs, ours = fmt_shape(saved.settings.input), fmt_shape(report.settings.input)
-        if theirs != ours:
-            return Base(None, f"{self.file} was taken at input {theirs}, this at {ours}: take both at the same")
+        for words in saved.settings.differences(report.settings).values():
+            return Base(None, f"{self.file} was taken at {words}: take both at the same")
         return Base(saved, self.file)
 
 
