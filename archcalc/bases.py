@@ -34,7 +34,7 @@ class SavedBases:
     def __init__(self, file: str) -> None:
         self.file = file
         self.reports = _reports(file)
-        self._owners: dict[str, tuple[str | None, str | None]] = {}
+        self._owners: dict[str, tuple[tuple[str | None, str | None], str]] = {}
 
     def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
         """The saved report of the architecture of this name, if that is the only one of the name, on the same input."""
@@ -42,9 +42,10 @@ class SavedBases:
         saved = self.reports.get(name)
         if saved is None:
             return Base(None, f"{self.file} has no {name!r}")
-        owner = self._owners.setdefault(name, (path, variant))
-        if owner != (path, variant):
-            return Base(None, f"{self.file} has one {name!r}, which is the base of {owner[0] or name}")
+        one = os.path.realpath(path) if path else None, variant
+        owner = self._owners.setdefault(name, (one, path or name))
+        if owner[0] != one:
+            return Base(None, f"{self.file} has one {name!r}, which is the base of {owner[1]}")
         for words in saved.settings.differences(report.settings).values():
             return Base(None, f"{self.file} was taken at {words}: take both at the same")
         return Base(saved, self.file)

@@ -142,6 +142,7 @@ def test_a_saved_report_is_the_base_of_one_spec(folder: Path) -> None:
     (folder / "base.json").write_text(json.dumps(saved), encoding="utf-8")
     command = ("check", "heavy.yaml", "net.yaml", "--max-increase", "params=2%", "--compare-to", "base.json")
     assert piped(*command, cwd=folder).returncode == 0
+    assert piped(*command, "./net.yaml", cwd=folder).returncode == 0
     (folder / "net.yaml").write_text(heavy, encoding="utf-8")
     result = piped(*command, cwd=folder)
     assert result.returncode == 2
