@@ -58,6 +58,10 @@ def test_from_anywhere(tmp_path: Path) -> None:
     assert at_root[0] == 1
     assert judged(sub, "new.yaml") == at_root
     assert judged(sub, "../sub/./new.yaml") == at_root
+    repo.write("archcalc.toml", '[budgets."**/*.yaml"]\nparams = {max-increase = "2%"}\n')
+    for where in (folder, sub):
+        result = piped("check", cwd=where)
+        assert (result.returncode, result.stdout.count("AC301 params-increased: ")) == (1, 1)
     # As in a hook, or in what `git --git-dir` starts: git then takes the folder that it stands in for the root.
     for where, spec in ((folder, "sub/new.yaml"), (sub, "new.yaml")):
         assert judged(where, spec, GIT_DIR=git) == at_root
