@@ -2,18 +2,19 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from archcalc.branch_point import BranchPoint
 from archcalc.check import Base
 from archcalc.engine import analyze
 from archcalc.errors import ArchcalcError, SettingError
-from archcalc.layers.base import fmt_shape
 from archcalc.report import Report
 from archcalc.revisions import Repository, absolute
 from archcalc.spec.files import read_file
 
+T = TypeVar("T")
 HOW_TO_SAVE = "save one by `archcalc table NAME --json -o report.json`"
 
 
@@ -33,7 +34,7 @@ class SavedBases:
     def __init__(self, file: str) -> None:
         self.file = file
         self.reports = _reports(file)
-        self._owners: dict[str, tuple[str | None, str | None]] = {}
+        self._owners: dict[str, tuple[tuple[str | None, str | None], str]] = {}
 
     def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
         """The saved report of the architecture of this name, if that is the only one of the name, on the same input."""
@@ -41,12 +42,12 @@ class SavedBases:
         saved = self.reports.get(name)
         if saved is None:
             return Base(None, f"{self.file} has no {name!r}")
-        owner = self._owners.setdefault(name, (path, variant))
-        if owner != (path, variant):
-            return Base(None, f"{self.file} has one {name!r}, which is the base of {owner[0] or name}")
-        theirs, ours = fmt_shape(saved.settings.input), fmt_shape(report.settings.input)
-        if theirs != ours:
-            return Base(None, f"{self.file} was taken at input {theirs}, this at {ours}: take both at the same")
+        one = os.path.realpath(path) if path else None, variant
+        owner = self._owners.setdefault(name, (one, path or name))
+        if owner[0] != one:
+            return Base(None, f"{self.file} has one {name!r}, which is the base of {owner[1]}")
+        for words in saved.settings.differences(report.settings).values():
+            return Base(None, f"{self.file} was taken at {words}: take both at the same")
         return Base(saved, self.file)
 
 
@@ -59,36 +60,36 @@ class GitBases:
 
     def __init__(self, revision: str | None = None) -> None:
         self.revision = revision
-        self._repositories: dict[str, Repository] = {}
-        self._starts: dict[str, BranchPoint] = {}
+        self._repositories: dict[str, Repository | SettingError] = {}
+        self._points: dict[str, BranchPoint | SettingError] = {}
 
     def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
         """What `analyze` says of the file as it was; what it extends is read as it was, too."""
         if path is None:
             return Base(None, "only a file has a base in git; --compare-to takes a saved report")
         try:
-            start = self._start(self._repository(path))
+            point = self._point(self._repository(path))
         except SettingError as error:
             problem = error.problems[0]
             return Base(None, f"{problem.message}: {problem.hint}" if problem.hint else problem.message)
         try:
-            found = start.before(path, variant)
+            found = point.before(path, variant)
             if found is None:
-                return Base(None, f"{f'{path}:{variant}' if variant else path} is not at {start.words}", is_new=True)
+                return Base(None, f"{f'{path}:{variant}' if variant else path} is not at {point.words}", is_new=True)
             return Base(analyze(found.architecture, **settings), found.words, budget=found.architecture.budget)
         except ArchcalcError as error:
-            return Base(None, f"at {start.words}, {error.problems[0].message}")
+            return Base(None, f"at {point.words}, {error.problems[0].message}")
 
     def _repository(self, path: str) -> Repository:
         """That of this folder where the file lies in it; else the nearest around the file, but never a submodule's."""
+        whole = absolute(path)
         elsewhere: SettingError | None = None
         try:
             here = self._at(os.curdir)
-            if here.inside(path) is not None:
+            if here.inside(whole) is not None:
                 return here
         except SettingError as error:
             elsewhere = error
-        whole = absolute(path)
         for folder in (*Path(whole).parents, *Path(os.path.realpath(whole)).parents):
             if os.path.lexists(folder / ".git"):
                 found = self._at(os.fspath(folder))
@@ -96,14 +97,24 @@ class GitBases:
         raise elsewhere or SettingError(f"{path} is outside of this git repository, and in no other")
 
     def _at(self, folder: str) -> Repository:
-        if folder not in self._repositories:
-            self._repositories[folder] = Repository(Repository(folder).root)
-        return self._repositories[folder]
+        return _kept(self._repositories, folder, lambda: Repository(Repository(folder).root))
 
-    def _start(self, repository: Repository) -> BranchPoint:
-        if repository.root not in self._starts:
-            self._starts[repository.root] = BranchPoint(repository, repository.merge_base(self.revision))
-        return self._starts[repository.root]
+    def _point(self, repository: Repository) -> BranchPoint:
+        start = repository.root
+        return _kept(self._points, start, lambda: BranchPoint(repository, repository.merge_base(self.revision)))
+
+
+def _kept(known: dict[str, T | SettingError], key: str, make: Callable[[], T]) -> T:
+    """What is made once for a key, be it an error."""
+    if key not in known:
+        try:
+            known[key] = make()
+        except SettingError as error:
+            known[key] = error
+    found = known[key]
+    if isinstance(found, SettingError):
+        raise found
+    return found
 
 
 def _reports(file: str) -> dict[str, Report]:

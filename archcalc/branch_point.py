@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from archcalc.errors import Problem, SpecError
-from archcalc.revisions import Repository
+from archcalc.revisions import Repository, absolute
 from archcalc.snapshot import Snapshot
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import ENDINGS, find_all
@@ -15,7 +15,7 @@ from archcalc.spec.files import read_file
 
 _ALIKE = 0.75
 """The share of their words from which a file that is gone and one that came are the same: only siblings share more."""
-_UNWATCHED = "which is ignored, in a repository of its own, or marked as unchanged: git cannot tell whether it is new"
+_UNWATCHED = "git does not watch (ignored, in a repository of its own, or marked to be left alone)"
 
 
 class Before(NamedTuple):
@@ -42,7 +42,7 @@ class BranchPoint:
         A variant that came when one other went is that one. Raises SpecError where nobody can tell, and where the file
         could not be read at this commit.
         """
-        inside = self.repository.inside(path)
+        inside = self.repository.inside(absolute(path))
         file = self._file(path, inside)
         if file is None:
             return None
@@ -69,9 +69,10 @@ class BranchPoint:
             if name in self._renamed:
                 return self._renamed[name]
         if real is None:
-            raise SpecError([Problem(f"{path} is not there, and now leads out of the repository")])
+            raise SpecError([Problem(f"{inside} is not there, and now leads out of the repository")])
         if real not in self.repository.watched:
-            raise SpecError([Problem(f"{path} is not there, and now leads to {real}, {_UNWATCHED}")])
+            leads = "it is a file" if real == inside else f"it leads to {real}"
+            raise SpecError([Problem(f"{inside} is not there, and now {leads} that {_UNWATCHED}")])
         return self._likeliest(path, {_stem(name) for name in names})
 
     def _likeliest(self, path: str, stems: set[str]) -> str | None:

@@ -235,11 +235,9 @@ def _increase(report: Report, limit: Limit, value: int, base: Base, place: Place
         return without(NEW_SPEC, base.words)
     if base.report is None:
         return without(NO_BASE, base.words)
-    theirs, ours = base.report.settings, report.settings
-    for name in ("batch", "dtype", "convention"):
-        before, now = getattr(theirs, name), getattr(ours, name)
-        if before != now:
-            return without(NO_BASE, f"the base was taken at {name} {before}, this at {now}", "take both at the same")
+    for name, words in base.report.settings.differences(report.settings).items():
+        if name != "input":  # which is a spec's own, and may change with it
+            return without(NO_BASE, f"the base was taken at {words}", "take both at the same")
     before = metric.of(base.report)
     if before is None:
         return without(NO_BASE, "the figure is unknown in the base")

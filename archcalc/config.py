@@ -59,17 +59,12 @@ class Config(msgspec.Struct, frozen=True):
         return specs_matching(os.path.relpath(self.path.parent), pattern.glob)
 
     def budgets(self) -> dict[str, list[Pattern]]:
-        """For each file that some pattern matches, by its whole path, the patterns in their order.
-
-        What links point to has those of the links, unless it is matched itself: a link elsewhere loosens no limit.
-        """
-        by_name: dict[str, list[Pattern]] = {}
-        by_target: dict[str, list[Pattern]] = {}
+        """For each file that some pattern matches, by its absolute path, the patterns in their order."""
+        found: dict[str, list[Pattern]] = {}
         for pattern in self.patterns:
             for path in self.files(pattern):
-                by_name.setdefault(os.path.abspath(path), []).append(pattern)
-                by_target.setdefault(os.path.realpath(path), []).append(pattern)
-        return by_target | by_name
+                found.setdefault(os.path.abspath(path), []).append(pattern)
+        return found
 
 
 def find_config(start: Path) -> Path | None:

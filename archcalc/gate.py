@@ -38,7 +38,10 @@ class Gate:
         self.given, self.bases = given, bases
         self.require_budget = require_budget or config.require_budget
         self.compare_budgets = compare_budgets
-        self.configured = config.budgets()
+        self._configured: tuple[dict[str, list[Pattern]], ...] = ({}, {}, {})
+        for path, patterns in config.budgets().items():
+            for known, name in zip(self._configured, _names(path), strict=True):
+                known.setdefault(name, []).extend(patterns)
 
     def check(self, subject: Subject) -> Iterator[Checked]:
         """The subject after its check, each of its variants by itself."""
@@ -72,11 +75,16 @@ class Gate:
             return [(subject.variant, find(f"{subject.path}:{subject.variant}"))]
         return list(find_all(subject.path).items())
 
+    def _patterns(self, path: str) -> list[Pattern]:
+        """The patterns that match a path, or else the file that links make of it."""
+        names = zip(self._configured, _names(path), strict=True)
+        return next((known[name] for known, name in names if name in known), [])
+
     def _checked(
         self, name: str, path: str, subject: Subject, variant: str | None, architecture: Architecture
     ) -> Checked:
         budget = NO_BUDGET
-        for pattern in self._patterns(subject):
+        for pattern in self._patterns(subject.path) if subject.path else ():
             if pattern.variant in (None, variant):
                 budget = budget.overridden_by(pattern.budget)
         budget = budget.overridden_by(architecture.budget).overridden_by(self.given)
@@ -94,11 +102,11 @@ class Gate:
         placed = tuple(_placed(finding, architecture.document) for finding in findings if finding is not None)
         return Checked(name, path, report, judgements, placed, base.words if budget.is_relative else "")
 
-    def _patterns(self, subject: Subject) -> Sequence[Pattern]:
-        if subject.path is None:
-            return ()
-        by_name = self.configured.get(os.path.abspath(subject.path))
-        return by_name or self.configured.get(os.path.realpath(subject.path), [])
+
+def _names(path: str) -> tuple[str, str, str]:
+    """A path as it is given, with the links before its last part followed, and with all of them followed."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(folder, name), os.path.join(os.path.realpath(folder), name), os.path.realpath(path)
 
 
 def exit_code(checked: Sequence[Checked]) -> int:

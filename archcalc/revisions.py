@@ -177,7 +177,11 @@ _DEEPEN = "the clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in
 
 
 def absolute(path: str) -> str:
-    """A path from the root of the file system, without `.` and `..`; of links only those before a `..` are resolved."""
+    """A path from the root of the file system, without `.` and `..`; of links only those before a `..` are resolved.
+
+    >>> absolute("/models/./old/../net.yaml")
+    '/models/net.yaml'
+    """
     whole = os.getcwd() if not os.path.isabs(path) else os.sep
     for part in path.split(os.sep):
         if part == "..":

@@ -48,7 +48,8 @@ def find(what: str, within: tuple[str, ...] = (), reader: Reader = read_file) ->
         family = _read(read_file(shipped), within)
         return _variant(family, what if what in family.variants else None, shipped)
     file = FILE.fullmatch(what)
-    if what == "-" or os.sep in what or file or os.path.exists(what):
+    # What a spec extends must not depend on the folder that the command runs in.
+    if what == "-" or os.sep in what or file or (not within and os.path.exists(what)):
         path, variant = file.groups() if file else (what, None)
         return _variant(_read(reader(path), within, reader), variant, path)
     found = _file_of(what)
