@@ -106,7 +106,8 @@ def _is_architecture(base: str, reader: Reader, most: int) -> bool:
 
 
 def _looks_like_one(text: str) -> bool:
-    """Whether a text that is no YAML has the outermost keys of a spec, and none that are others'."""
+    """Whether a text that is no YAML has the outermost keys of a spec, most of them no others'."""
     found = list(_KEY.finditer(text))
     keys = {match["key"] for match in found if len(match["before"]) == len(found[0]["before"])}
-    return "layers" in keys and bool(keys & {"input", "extends"}) and keys <= TOP_LEVEL.keys()
+    known = keys & TOP_LEVEL.keys()
+    return "layers" in keys and bool(keys & {"input", "extends"}) and len(known) > len(keys - known)
