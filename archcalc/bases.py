@@ -2,26 +2,27 @@
 
 import json
 import os
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
+from archcalc.branch_point import BranchPoint
 from archcalc.check import Base
 from archcalc.engine import analyze
 from archcalc.errors import ArchcalcError, SettingError
-from archcalc.history import reader_at
 from archcalc.report import Report
-from archcalc.revisions import Repository
-from archcalc.spec.catalogue import find_all
+from archcalc.revisions import Repository, absolute
 from archcalc.spec.files import read_file
-from archcalc.spec.source import Document
 
+T = TypeVar("T")
 HOW_TO_SAVE = "save one by `archcalc table NAME --json -o report.json`"
 
 
 class Bases(Protocol):
     """Where bases come from."""
 
-    def of(self, name: str, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
-        """The base of the architecture of this name, in the file at `path` (None: in none), at these settings."""
+    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
+        """The base of an architecture by its report, the file at `path` that it is in (None: in none), and settings."""
 
 
 class SavedBases:
@@ -33,85 +34,87 @@ class SavedBases:
     def __init__(self, file: str) -> None:
         self.file = file
         self.reports = _reports(file)
+        self._owners: dict[str, tuple[tuple[str | None, str | None], str]] = {}
 
-    def of(self, name: str, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
-        """The saved report of this architecture."""
-        report = self.reports.get(name)
-        return Base(report, self.file if report else f"{self.file} has no {name!r}")
+    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
+        """The saved report of the architecture of this name, if that is the only one of the name, on the same input."""
+        name = report.architecture
+        saved = self.reports.get(name)
+        if saved is None:
+            return Base(None, f"{self.file} has no {name!r}")
+        one = os.path.realpath(path) if path else None, variant
+        owner = self._owners.setdefault(name, (one, path or name))
+        if owner[0] != one:
+            return Base(None, f"{self.file} has one {name!r}, which is the base of {owner[1]}")
+        for words in saved.settings.differences(report.settings).values():
+            return Base(None, f"{self.file} was taken at {words}: take both at the same")
+        return Base(saved, self.file)
 
 
 class GitBases:
     """The specs at the commit where HEAD left a revision: by default, the default branch.
 
-    Git is asked when the first base is wanted, and then once: a thousand specs would ask it thousands of times.
+    Wherever the command runs, a file's base is that from the root of its repository. Git is asked when the first base
+    is wanted, and then once: a thousand specs would ask it thousands of times.
     """
 
     def __init__(self, revision: str | None = None) -> None:
         self.revision = revision
-        self._start: _Start | str | None = None
+        self._repositories: dict[str, Repository | SettingError] = {}
+        self._points: dict[str, BranchPoint | SettingError] = {}
 
-    def of(self, name: str, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
+    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
         """What `analyze` says of the file as it was; what it extends is read as it was, too."""
         if path is None:
             return Base(None, "only a file has a base in git; --compare-to takes a saved report")
-        if self._start is None:
-            self._start = _start(self.revision)
-        if isinstance(self._start, str):
-            return Base(None, self._start)
-        start = self._start
-        inside = os.path.normpath(os.path.relpath(path))
-        before = start.renamed.get(inside, path)
         try:
-            if not start.has(before):
-                if not start.repository.holds(path):
-                    return Base(None, f"{path} is outside of this git repository: check it from its own")
-                return Base(None, f"{path} is not at {start.words}", is_new=True)
-            found = find_all(before, start.document)
-            if variant not in found:
-                return Base(None, f"{variant or path} is not at {start.words}", is_new=True)
-            return Base(analyze(found[variant], **settings), start.words)
+            point = self._point(self._repository(path))
+        except SettingError as error:
+            problem = error.problems[0]
+            return Base(None, f"{problem.message}: {problem.hint}" if problem.hint else problem.message)
+        try:
+            found = point.before(path, variant)
+            if found is None:
+                return Base(None, f"{f'{path}:{variant}' if variant else path} is not at {point.words}", is_new=True)
+            return Base(analyze(found.architecture, **settings), found.words, budget=found.architecture.budget)
         except ArchcalcError as error:
-            return Base(None, f"at {start.words}, {error.problems[0].message}")
+            return Base(None, f"at {point.words}, {error.problems[0].message}")
+
+    def _repository(self, path: str) -> Repository:
+        """That of this folder where the file lies in it; else the nearest around the file, but never a submodule's."""
+        whole = absolute(path)
+        elsewhere: SettingError | None = None
+        try:
+            here = self._at(os.curdir)
+            if here.inside(whole) is not None:
+                return here
+        except SettingError as error:
+            elsewhere = error
+        for folder in (*Path(whole).parents, *Path(os.path.realpath(whole)).parents):
+            if os.path.lexists(folder / ".git"):
+                found = self._at(os.fspath(folder))
+                return self._at(found.superproject) if found.superproject else found
+        raise elsewhere or SettingError(f"{path} is outside of this git repository, and in no other")
+
+    def _at(self, folder: str) -> Repository:
+        return _kept(self._repositories, folder, lambda: Repository(Repository(folder).root))
+
+    def _point(self, repository: Repository) -> BranchPoint:
+        start = repository.root
+        return _kept(self._points, start, lambda: BranchPoint(repository, repository.merge_base(self.revision)))
 
 
-class _Start(NamedTuple):
-    """The commit that a branch began at: the files there, and those below this folder that have changed since."""
-
-    repository: Repository
-    commit: str
-    words: str
-    files: frozenset[str]
-    changed: frozenset[str]
-    renamed: dict[str, str]
-
-    def has(self, path: str) -> bool:
-        """Whether a file was there."""
-        inside = os.path.normpath(os.path.relpath(path))
-        return inside in self.files or self.repository.document(path, self.commit) is not None
-
-    def document(self, path: str) -> Document:
-        """A file as it was: one that has not changed since is the one that lies here."""
-        inside = os.path.normpath(os.path.relpath(path))
-        if inside in self.files and inside not in self.changed:
-            return read_file(path)
-        return reader_at(self.repository, self.commit)(path)
-
-
-def _start(revision: str | None) -> _Start | str:
-    """Where HEAD left a revision; or why nobody can tell."""
-    try:
-        repository = Repository()
-        commit = repository.merge_base(revision)
-        changes = repository.changes(commit)
-        files = frozenset(map(os.path.normpath, repository.files(commit)))
-        is_head = commit == repository.commit("HEAD")
-    except SettingError as error:
-        problem = error.problems[0]
-        return f"{problem.message}: {problem.hint}" if problem.hint else problem.message
-    paths = (path for change in changes for path in (change.before, change.after) if path)
-    renamed = {c.after: c.before for c in changes if c.status == "renamed" and c.after and c.before}
-    words = f"base {commit[:10]}" + (", which is HEAD" if is_head else "")
-    return _Start(repository, commit, words, files, frozenset(map(os.path.normpath, paths)), renamed)
+def _kept(known: dict[str, T | SettingError], key: str, make: Callable[[], T]) -> T:
+    """What is made once for a key, be it an error."""
+    if key not in known:
+        try:
+            known[key] = make()
+        except SettingError as error:
+            known[key] = error
+    found = known[key]
+    if isinstance(found, SettingError):
+        raise found
+    return found
 
 
 def _reports(file: str) -> dict[str, Report]:

@@ -12,6 +12,8 @@ from archcalc.rules import (
     BAD_INPUT,
     INTERNAL_ERROR,
     LIMIT_RULES,
+    LIMITS_REMOVED,
+    MISSING_BUDGET,
     NEW_SPEC,
     NO_BASE,
     NOT_JUDGED,
@@ -20,7 +22,7 @@ from archcalc.rules import (
     UNKNOWN_COUNT,
     Rule,
 )
-from archcalc.spec.budget import Budget, Limit
+from archcalc.spec.budget import NO_BUDGET, Budget, Limit
 from archcalc.units import exact, percent
 
 MOST_NAMED = 3
@@ -32,12 +34,14 @@ _ROWS = {**OF_ROW, "weights": OF_ROW["params"]}
 class Base(msgspec.Struct, frozen=True):
     """What an increase is measured from: the report on the spec as it was, or why there is none.
 
-    `words` say what the base is, or what is missing; `is_new` where there is a base and the spec is not in it.
+    `words` say what the base is, or what is missing; `is_new` where there is a base and the spec is not in it. `budget`
+    is what the spec itself allowed then.
     """
 
     report: Report | None = None
     words: str = "no base is given: name one by --base or --compare-to"
     is_new: bool = False
+    budget: Budget = NO_BUDGET
 
 
 class Weight(msgspec.Struct, frozen=True):
@@ -87,6 +91,20 @@ class Judgement(msgspec.Struct, frozen=True):
     finding: Finding | None = None
 
 
+_BY_RULE = {INTERNAL_ERROR: "internal error", NOTHING_MATCHED: "nothing matched", MISSING_BUDGET: "without budget"}
+VERDICTS = (
+    "internal error",
+    "invalid",
+    "nothing matched",
+    "cannot be judged",
+    "without budget",
+    "over budget",
+    "warning",
+    "ok",
+)
+"""What may come of a check, the gravest first."""
+
+
 class Checked(msgspec.Struct, frozen=True):
     """A spec after its check, under the name that the user knows it by; without a report where it is invalid."""
 
@@ -106,8 +124,7 @@ class Checked(msgspec.Struct, frozen=True):
     def verdict(self) -> str:
         """The outcome in a word or two."""
         if self.exit_code == BAD_INPUT:
-            by_rule = {NOTHING_MATCHED: "nothing matched", INTERNAL_ERROR: "internal error"}
-            words = (by_rule[finding.rule] for finding in self.findings if finding.rule in by_rule)
+            words = (_BY_RULE[finding.rule] for finding in self.findings if finding.rule in _BY_RULE)
             return next(words, "cannot be judged" if self.report else "invalid")
         if self.exit_code == OVER_BUDGET:
             return "over budget"
@@ -144,6 +161,31 @@ def unknown_counts(report: Report, place: Place = lambda _: None) -> Finding | N
     named = ", ".join(row.name for row in rows[:MOST_NAMED]) + (" …" if len(rows) > MOST_NAMED else "")
     message = f"the operations of {len(rows):,} of {len(report.layers):,} layers are unknown: {named}"
     return Finding(UNKNOWN_COUNT, message, place(rows[0].name), "--allow-unknown lets it pass")
+
+
+def missing_limits(budget: Budget, base: Base | None, *, required: bool = False) -> list[Finding]:
+    """That there is no limit at all where a budget is `required`, and which limits of the spec's own are gone since.
+
+    >>> from archcalc.spec.budget import make_limit
+    >>> before = Base(is_new=True, budget=Budget({("params", "max"): make_limit("params", "max", "60M")}))
+    >>> [finding.message for finding in missing_limits(NO_BUDGET, before, required=True)]
+    ['no limit holds for this spec', 'limits that the spec had at the base are gone: params max 60M']
+    """
+    found = []
+    if required and not budget.limits:
+        hint = "`archcalc budget init` writes limits from today's figures"
+        found.append(Finding(MISSING_BUDGET, "no limit holds for this spec", hint=hint))
+    if base is None:
+        return found
+    if base.report is None and not base.is_new:
+        found.append(Finding(LIMITS_REMOVED, "whether limits are gone since the base cannot be told", hint=base.words))
+    gone = [limit for key, limit in base.budget.limits.items() if key not in budget.limits]
+    if gone:
+        message = "limits that the spec had at the base are gone: "
+        message += ", ".join(f"{METRICS[limit.metric].title} {limit}" for limit in gone)
+        hint = f"they are in it at {base.words}; --require-budget fails where none is left"
+        found.append(Finding(LIMITS_REMOVED, message, hint=hint))
+    return found
 
 
 def fingerprint(name: str, finding: Finding) -> str:
@@ -193,11 +235,9 @@ def _increase(report: Report, limit: Limit, value: int, base: Base, place: Place
         return without(NEW_SPEC, base.words)
     if base.report is None:
         return without(NO_BASE, base.words)
-    theirs, ours = base.report.settings, report.settings
-    for name in ("batch", "dtype", "convention"):
-        before, now = getattr(theirs, name), getattr(ours, name)
-        if before != now:
-            return without(NO_BASE, f"the base was taken at {name} {before}, this at {now}", "take both at the same")
+    for name, words in base.report.settings.differences(report.settings).items():
+        if name != "input":  # which is a spec's own, and may change with it
+            return without(NO_BASE, f"the base was taken at {words}", "take both at the same")
     before = metric.of(base.report)
     if before is None:
         return without(NO_BASE, "the figure is unknown in the base")

@@ -42,7 +42,7 @@ class Comparison(msgspec.Struct, frozen=True):
                 {
                     "name": report.architecture,
                     "title": report.title,
-                    "settings": {**msgspec.structs.asdict(report.settings), "input": list(report.settings.input)},
+                    "settings": report.settings.to_dict(),
                 }
                 for report in self.reports
             ],

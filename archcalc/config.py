@@ -18,11 +18,15 @@ from archcalc.errors import Problem, SettingError, did_you_mean
 from archcalc.spec.budget import Budget, read_budget
 from archcalc.spec.catalogue import FILE
 from archcalc.spec.files import read_file
+from archcalc.spec.search import specs_matching
 from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, problem_at
 
 FILES = {"archcalc.toml": (), "pyproject.toml": ("tool", "archcalc")}
 """The files that a configuration may stand in, the first before the second, and the table of it there."""
-KEYS = {"budgets": "for each pattern of specs, what they may cost"}
+KEYS = {
+    "budgets": "for each pattern of specs, what they may cost",
+    "require-budget": "whether a spec without any limit fails",
+}
 
 
 class Pattern(msgspec.Struct, frozen=True):
@@ -44,32 +48,39 @@ class Config(msgspec.Struct, frozen=True):
 
     path: Path | None = None
     patterns: tuple[Pattern, ...] = ()
+    require_budget: bool = False
 
-    def files(self, pattern: Pattern) -> list[Path]:
-        """The files that a pattern matches, in order, as the user would name them from where they are."""
+    def files(self, pattern: Pattern) -> list[str]:
+        """The files that a pattern matches, in order, as the user would name them from where they are.
+
+        One that ends in `**` matches all specs below its folder. Links are followed.
+        """
         assert self.path is not None
-        folder = Path(os.path.relpath(self.path.parent))
-        return sorted(path for path in folder.glob(pattern.glob) if path.is_file())
+        return specs_matching(os.path.relpath(self.path.parent), pattern.glob)
 
     def budgets(self) -> dict[str, list[Pattern]]:
-        """For each file that some pattern matches, by its real path, the patterns in their order."""
+        """For each file that some pattern matches, by its absolute path, the patterns in their order."""
         found: dict[str, list[Pattern]] = {}
         for pattern in self.patterns:
             for path in self.files(pattern):
-                found.setdefault(os.path.realpath(path), []).append(pattern)
+                found.setdefault(os.path.abspath(path), []).append(pattern)
         return found
 
 
 def find_config(start: Path) -> Path | None:
     """The configuration file in a folder, or the nearest one above it.
 
-    A `pyproject.toml` without a `[tool.archcalc]` table is none.
+    A `pyproject.toml` without a `[tool.archcalc]` table is none. Raises SettingError where a folder has two, for one of
+    them would be passed over.
     """
     for folder in (start, *start.parents):
-        for name, table in FILES.items():
-            path = folder / name
-            if path.is_file() and (not table or _has_table(path, table)):
-                return path
+        found = [folder / name for name, table in FILES.items() if _configures(folder / name, table)]
+        if len(found) > 1:
+            names = " and ".join(map(os.path.relpath, found))
+            hint = "move all of it into one of them, or name one by --config"
+            raise SettingError(f"{names} both configure archcalc", hint=hint)
+        if found:
+            return found[0]
     return None
 
 
@@ -88,9 +99,12 @@ def read_config(path: Path | None) -> Config:
     for name in prefix:
         tree = tree.items.get(name, Mapping(document, 1, 1)) if isinstance(tree, Mapping) else tree
     patterns = list(_patterns(tree, note))
+    required = tree.items.get("require-budget") if isinstance(tree, Mapping) else None
+    if required is not None and not (isinstance(required, Scalar) and isinstance(required.value, bool)):
+        note(required, "require-budget must be true or false")
     if problems:
         raise SettingError(problems=problems)
-    return Config(path, tuple(patterns))
+    return Config(path, tuple(patterns), isinstance(required, Scalar) and required.value is True)
 
 
 def _patterns(tree: Tree, note: Any) -> Iterator[Pattern]:
@@ -127,7 +141,10 @@ def _toml(path: Path) -> tuple[Document, dict[str, Any]]:
         raise SettingError(problems=[Problem(message, document.locate(line, column))]) from None
 
 
-def _has_table(path: Path, table: tuple[str, ...]) -> bool:
+def _configures(path: Path, table: tuple[str, ...]) -> bool:
+    """Whether a file is there and has the table, where it is to have one."""
+    if not path.is_file() or not table:
+        return path.is_file()
     try:
         value: Any = _toml(path)[1]
     except SettingError:

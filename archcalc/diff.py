@@ -143,10 +143,7 @@ class ReportDiff(msgspec.Struct, frozen=True):
         return {
             "name": self.name,
             "change": self.kind,
-            "settings": [
-                None if report is None else {**msgspec.structs.asdict(report.settings)}
-                for report in (self.before, self.after)
-            ],
+            "settings": [report and report.settings.to_dict() for report in (self.before, self.after)],
             "metrics": {name: delta.to_dict() for name, delta in self.metrics.items()},
             "layers": [change.to_dict() for change in self.layers],
         }

@@ -64,7 +64,7 @@ def analyze_graph(
     shape = _check_settings(input, batch, dtype)
     graph, problems = expand(architecture, input=shape, vars=vars)
     rows, shape_problems = propagate(graph, architecture, batch, dtype, counted_by)
-    settings = Settings(graph.input, batch, dtype, convention)
+    settings = Settings(graph.input, batch, dtype, convention, msgspec.to_builtins(dict(vars or {}), enc_hook=str))
     further = tuple(graph.nodes[i].name for i in outputs(graph)[1:] if not graph.nodes[i].train_only)
     report = Report(architecture.name, architecture.title, settings, rows, Totals.of(rows), further)
     if problems or shape_problems:

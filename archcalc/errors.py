@@ -112,12 +112,19 @@ def _rebuilt(cls: type[ArchcalcError], args: tuple[Any, ...]) -> ArchcalcError:
 def printable(text: str) -> str:
     r"""`text` with control characters spelled out, so that no spec can send commands to a terminal.
 
-    >>> printable("a\x1b[31mb")
-    'a\\x1b[31mb'
+    So are the bytes of a file's name that are no UTF-8, which Python holds as halves of surrogate pairs.
+
+    >>> printable("a\x1b[31mb"), printable("n\udce9t.yaml")
+    ('a\\x1b[31mb', 'n\\xe9t.yaml')
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(c if c.isprintable() else _spelled_out(c) for c in text)
+
+
+def _spelled_out(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else ascii(character)[1:-1]
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) -> str | None:

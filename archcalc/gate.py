@@ -2,82 +2,46 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import msgspec
 
 from archcalc.bases import Bases
-from archcalc.check import Base, Checked, Finding, Place, check, unknown_counts
-from archcalc.config import Config
+from archcalc.check import Base, Checked, Finding, Place, check, missing_limits, unknown_counts
+from archcalc.config import Config, Pattern
 from archcalc.engine import analyze_graph
-from archcalc.errors import ArchcalcError, Location, Problem, SettingError, SpecError
-from archcalc.rules import INTERNAL_ERROR, INVALID_SPEC, NOTHING_MATCHED
+from archcalc.errors import ArchcalcError, Location, Problem, SpecError
+from archcalc.rules import INTERNAL_ERROR, INVALID_SPEC
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.budget import NO_BUDGET, Budget
-from archcalc.spec.catalogue import FILE, find, find_all
+from archcalc.spec.catalogue import find, find_all
 from archcalc.spec.graph import Graph
 from archcalc.spec.source import Document
-
-STANDARD_INPUT = "<stdin>"
-
-
-class Subject(NamedTuple):
-    """What is to be checked, under the name that the user gave it: a shipped name, a file, or one variant in it."""
-
-    name: str
-    path: str | None
-    variant: str | None = None
-
-    @classmethod
-    def of(cls, what: str) -> "Subject":
-        """What an argument of the command line names."""
-        file = FILE.fullmatch(what)
-        if what == "-":
-            return cls(STANDARD_INPUT, "-")
-        if file:
-            return cls(what, *file.groups())
-        return cls(what, what if os.sep in what or os.path.exists(what) else None)
+from archcalc.subjects import STANDARD_INPUT, Subject
 
 
 class Gate:
     """Checks subjects by the budgets of the configuration, the specs and the command line, each before those after it.
 
-    `given` is what the command line says.
+    `given` is what the command line says, with `require_budget` that every spec must have a limit, as the configuration
+    may say, too. `compare_budgets` looks for limits that the spec had at its base.
     """
 
-    def __init__(self, config: Config, given: Budget, bases: Bases) -> None:
-        self.config, self.given, self.bases = config, given, bases
-        self.configured = config.budgets()
-
-    def subjects(self) -> tuple[list[Subject], list[Checked]]:
-        """All that the configuration matches, and the patterns that match nothing, each as a failed check.
-
-        Raises SettingError where there is no pattern at all.
-        """
-        config = self.config
-        if config.path is None:
-            hint = 'name specs, or write [budgets."models/*.yaml"] in archcalc.toml'
-            raise SettingError("no specs are named, and there is no configuration", hint=hint)
-        name = os.path.relpath(config.path)
-        if not config.patterns:
-            raise SettingError(
-                f"no specs are named, and {name} has no budgets", hint='such as [budgets."models/*.yaml"]'
-            )
-        found: dict[tuple[str, str | None], Subject] = {}
-        stale = []
-        for pattern in config.patterns:
-            files = config.files(pattern)
-            for path in map(str, files):
-                label = f"{path}:{pattern.variant}" if pattern.variant else path
-                found.setdefault((os.path.realpath(path), pattern.variant), Subject(label, path, pattern.variant))
-            if not files:
-                place = pattern.place.document.locate(pattern.place.line, pattern.place.column)
-                message = f"the pattern {pattern.text!r} matches no file"
-                finding = Finding(NOTHING_MATCHED, message, place, f"it is relative to the folder of {name}")
-                stale.append(Checked(pattern.text, name, findings=(finding,)))
-        # A file as a whole has its variants in it.
-        whole = {path for path, variant in found if variant is None}
-        return [s for (path, variant), s in found.items() if variant is None or path not in whole], stale
+    def __init__(
+        self,
+        config: Config,
+        given: Budget,
+        bases: Bases,
+        *,
+        require_budget: bool = False,
+        compare_budgets: bool = False,
+    ) -> None:
+        self.given, self.bases = given, bases
+        self.require_budget = require_budget or config.require_budget
+        self.compare_budgets = compare_budgets
+        self._configured: tuple[dict[str, list[Pattern]], ...] = ({}, {}, {})
+        for path, patterns in config.budgets().items():
+            for known, name in zip(self._configured, _names(path), strict=True):
+                known.setdefault(name, []).extend(patterns)
 
     def check(self, subject: Subject) -> Iterator[Checked]:
         """The subject after its check, each of its variants by itself."""
@@ -111,24 +75,38 @@ class Gate:
             return [(subject.variant, find(f"{subject.path}:{subject.variant}"))]
         return list(find_all(subject.path).items())
 
+    def _patterns(self, path: str) -> list[Pattern]:
+        """The patterns that match a path, or else the file that links make of it."""
+        names = zip(self._configured, _names(path), strict=True)
+        return next((known[name] for known, name in names if name in known), [])
+
     def _checked(
         self, name: str, path: str, subject: Subject, variant: str | None, architecture: Architecture
     ) -> Checked:
         budget = NO_BUDGET
-        for pattern in self.configured.get(os.path.realpath(subject.path), ()) if subject.path else ():
+        for pattern in self._patterns(subject.path) if subject.path else ():
             if pattern.variant in (None, variant):
                 budget = budget.overridden_by(pattern.budget)
         budget = budget.overridden_by(architecture.budget).overridden_by(self.given)
         settings = dict(budget.settings)
         graph, report = analyze_graph(architecture, **settings)
         file = None if subject.path == "-" else subject.path
-        base = self.bases.of(architecture.name, file, variant, settings) if budget.is_relative else Base()
+        needs_base = budget.is_relative or (self.compare_budgets and file is not None)
+        base = self.bases.of(report, file, variant, settings) if needs_base else Base()
         place = _places(graph, architecture.document)
         judgements = check(report, budget, base, place)
         unknown = None if budget.allow_unknown else unknown_counts(report, place)
-        findings = [unknown, *(judgement.finding for judgement in judgements)]
+        compared = needs_base and (self.compare_budgets or base.report is not None)
+        missing = missing_limits(budget, base if compared else None, required=self.require_budget)
+        findings = [unknown, *missing, *(judgement.finding for judgement in judgements)]
         placed = tuple(_placed(finding, architecture.document) for finding in findings if finding is not None)
         return Checked(name, path, report, judgements, placed, base.words if budget.is_relative else "")
+
+
+def _names(path: str) -> tuple[str, str, str]:
+    """A path as it is given, with the links before its last part followed, and with all of them followed."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(folder, name), os.path.join(os.path.realpath(folder), name), os.path.realpath(path)
 
 
 def exit_code(checked: Sequence[Checked]) -> int:

@@ -1,7 +1,6 @@
 """The specs of a repository before and after: which changed between two revisions, and what their reports say."""
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,12 +9,11 @@ from archcalc.engine import analyze
 from archcalc.errors import ArchcalcError, Problem, SpecError
 from archcalc.report import Report
 from archcalc.revisions import Change, Repository
-from archcalc.spec.catalogue import ENDINGS, FILE, Reader, find_all
+from archcalc.snapshot import Snapshot
+from archcalc.spec.catalogue import Reader, find_all, has_ending
 from archcalc.spec.files import read_file
+from archcalc.spec.recognition import file_extended_by, is_spec
 from archcalc.spec.source import Document
-
-_SPEC = re.compile(r"^\s*\"?(?:layers|extends)\"?\s*:", flags=re.MULTILINE)
-_EXTENDS = re.compile(r"^\s*\"?extends\"?\s*:\s*[\"']?([^\"'#\n,}]+)", flags=re.MULTILINE)
 
 
 class History(NamedTuple):
@@ -31,19 +29,25 @@ def compared(
 ) -> History:
     """The specs that differ between two commits, or a commit and the work tree (no head), with their reports at each.
 
-    A file is a spec by its ending and its keys `layers` or `extends`; one that extends a changed file changes with it.
-    `settings` are those of `analyze`. Those that differ most come first.
+    A file is a spec if `paths` name it, or by its ending and what `is_spec` finds in it; one that extends a changed
+    file changes with it. `settings` are those of `analyze`. Those that differ most come first.
     """
     before, after = reader_at(repository, base), read_file if head is None else reader_at(repository, head)
     diffs: list[ReportDiff] = []
     problems: list[Problem] = []
     notes: list[str] = []
-    changes = [change for change in repository.changes(base, head) if _path(change).endswith(ENDINGS)]
+    named = set(map(os.path.normpath, paths))
+    changes = [
+        change
+        for change in repository.changes(base, head)
+        if any(map(has_ending, _paths(change))) or named & _paths(change)
+    ]
     changes += _dependants(repository, head, after, changes)
     for change in changes:
         if paths and not any(_is_within(path, change) for path in paths):
             continue
-        if not any(path is not None and _is_spec(path, reader) for path, reader in _places(change, before, after)):
+        found_in = (path is not None and _is_spec(path, reader) for path, reader in _places(change, before, after))
+        if not named & _paths(change) and not any(found_in):
             continue
         olds = _reports(change.before, before, settings)
         news = _reports(change.after, after, settings)
@@ -66,12 +70,13 @@ def compared(
 
 def reader_at(repository: Repository, revision: str) -> Reader:
     """What gives the document at a path as it was at a revision; raises SpecError where it was not there."""
+    snapshot = Snapshot(repository, revision)
 
     def read(path: str) -> Document:
-        found = repository.document(path, revision)
-        if found is None:
-            raise SpecError([Problem(f"{path} is not there at {revision[:10]}")])
-        return found
+        inside = repository.inside(path)
+        if inside is None:
+            raise SpecError([Problem(f"{path} is outside of this git repository")])
+        return Document(f"{path}@{revision[:10]}", snapshot.document(inside).text)
 
     return read
 
@@ -95,18 +100,17 @@ def _reports(path: str | None, reader: Reader, settings: dict[str, Any]) -> dict
 
 def _dependants(repository: Repository, head: str | None, reader: Reader, changes: Iterable[Change]) -> list[Change]:
     """The files that have not changed themselves, but extend one that has."""
-    changed = {os.path.normpath(path) for change in changes for path in (change.before, change.after) if path}
+    changed = {path for change in changes for path in _paths(change)}
     extends: dict[str, str] = {}
     for path in repository.files(head):
-        if not path.endswith(ENDINGS) or os.path.normpath(path) in changed:
+        if not has_ending(path) or os.path.normpath(path) in changed:
             continue
         try:
-            found = _EXTENDS.search(reader(path).text)
+            base = file_extended_by(reader(path))
         except SpecError:
             continue  # deleted in the work tree, or no text
-        if found:
-            file = FILE.fullmatch(found[1].strip())
-            extends[path] = os.path.normpath(os.path.join(os.path.dirname(path), file[1] if file else found[1].strip()))
+        if base:
+            extends[path] = os.path.normpath(base)
     affected: list[Change] = []
     while more := [path for path, base in extends.items() if base in changed]:
         for path in more:
@@ -118,7 +122,7 @@ def _dependants(repository: Repository, head: str | None, reader: Reader, change
 
 def _is_spec(path: str, reader: Reader) -> bool:
     try:
-        return _SPEC.search(reader(path).text) is not None
+        return is_spec(reader(path), reader)
     except SpecError:
         return False
 
@@ -129,8 +133,11 @@ def _places(change: Change, before: Reader, after: Reader) -> tuple[tuple[str | 
 
 def _is_within(path: str, change: Change) -> bool:
     wanted = os.path.normpath(path)
-    places = [os.path.normpath(place) for place in (change.before, change.after) if place]
-    return wanted == "." or any(place == wanted or place.startswith(wanted + os.sep) for place in places)
+    return wanted == "." or any(place == wanted or place.startswith(wanted + os.sep) for place in _paths(change))
+
+
+def _paths(change: Change) -> set[str]:
+    return {os.path.normpath(path) for path in (change.before, change.after) if path}
 
 
 def _path(change: Change) -> str:

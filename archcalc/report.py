@@ -9,18 +9,39 @@ from archcalc._version import __version__
 from archcalc.errors import SettingError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import elements
+from archcalc.layers.base import elements, fmt_shape
 
 SCHEMA_VERSION = 1
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What a report was made at: the input's shape without the batch, the batch, the dtype and the convention."""
+    """What a report was made at: the input's shape without the batch, the batch, the dtype and the convention.
+
+    `vars` are those of the spec that the run set, as JSON has them.
+    """
 
     input: Shape
     batch: int
     dtype: str
     convention: str
+    vars: dict[str, Any] = {}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON has them, without `vars` where none was set."""
+        settings = {**msgspec.structs.asdict(self), "input": list(self.input)}
+        return settings if self.vars else {name: value for name, value in settings.items() if name != "vars"}
+
+    def differences(self, other: "Settings") -> dict[str, str]:
+        """For each setting in which these and others differ, both values in words.
+
+        >>> Settings((3, 8, 8), 2, "float32", "lecture").differences(Settings((3, 8, 8), 1, "float32", "lecture"))
+        {'batch': 'batch 2, this at 1'}
+        """
+        return {
+            name: f"{name} {_words(getattr(self, name))}, this at {_words(getattr(other, name))}"
+            for name in self.__struct_fields__
+            if getattr(self, name) != getattr(other, name)
+        }
 
 
 class LayerReport(msgspec.Struct, frozen=True, gc=False):
@@ -160,12 +181,11 @@ class Report(msgspec.Struct, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         """The report as `archcalc table --json` prints it: plain lists, dicts and exact integers."""
-        settings = {**msgspec.structs.asdict(self.settings), "input": list(self.settings.input)}
         return {
             "schema_version": SCHEMA_VERSION,
             "archcalc": __version__,
             "architecture": self.architecture,
-            "settings": settings,
+            "settings": self.settings.to_dict(),
             "layers": [row.to_dict() for row in self.layers],
             "totals": self.totals.to_dict(),
             "further_outputs": list(self.further_outputs),
@@ -193,6 +213,12 @@ class Report(msgspec.Struct, frozen=True):
         except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
             words = f"no report of archcalc: {type(error).__name__}: {error}"
             raise SettingError(words, hint="`archcalc table NAME --json` writes one") from error
+
+
+def _words(setting: Any) -> str:
+    if isinstance(setting, dict):
+        return ", ".join(f"{name}={value}" for name, value in setting.items()) or "none"
+    return fmt_shape(setting) if isinstance(setting, tuple) else str(setting)
 
 
 def _row(data: dict[str, Any]) -> LayerReport:

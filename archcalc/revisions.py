@@ -1,17 +1,19 @@
-"""Specs as they were: files at a git revision, read by git itself; the work tree is never touched."""
+"""What git says of a repository: its revisions, what changed between them, and their files; nothing is ever written."""
 
 import os
 import subprocess
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from archcalc.errors import SettingError, printable
-from archcalc.spec.files import text_of
-from archcalc.spec.source import Document
 
 Status: TypeAlias = Literal["added", "deleted", "changed", "renamed"]
 _STATUSES: dict[str, Status] = {"A": "added", "D": "deleted", "M": "changed", "T": "changed", "R": "renamed"}
 DEFAULT_BRANCHES = ("main", "master")
+_ELSEWHERE = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX"})
+"""What a hook of git or a script may have set: git then takes the folder that it works in for the root."""
 
 
 class Change(NamedTuple):
@@ -25,12 +27,23 @@ class Change(NamedTuple):
 class Repository:
     """The git repository that a folder lies in; raises SettingError where it is in none, or git is not installed.
 
-    Paths are relative to that folder, as they are on its command line.
+    Paths are relative to that folder, as they are on its command line. `root` is the folder that the repository's own
+    paths begin at.
     """
 
     def __init__(self, folder: str | os.PathLike[str] = ".") -> None:
         self.folder = folder
-        self._git("rev-parse", "--show-toplevel", failure="this folder is in no git repository")
+        self._environment: Mapping[str, str] = {k: v for k, v in os.environ.items() if k not in _ELSEWHERE}
+        if self._try("rev-parse", "--show-toplevel") is None and {"GIT_DIR", "GIT_WORK_TREE"} <= os.environ.keys():
+            self._environment = os.environ  # a work tree whose repository lies elsewhere, which nothing in it tells
+        top = self._git("rev-parse", "--show-toplevel", failure="this folder is in no git repository")
+        self.root = os.path.realpath(os.fsdecode(top).removesuffix("\n"))
+
+    @property
+    def superproject(self) -> str | None:
+        """The root of the repository that this one is a submodule of, None where it is none."""
+        found = os.fsdecode(self._git("rev-parse", "--show-superproject-working-tree")).removesuffix("\n")
+        return found or None
 
     def commit(self, revision: str) -> str:
         """The full hash of a revision; raises SettingError where there is none."""
@@ -68,16 +81,11 @@ class Repository:
         hint = _DEEPEN if self._is_shallow() else "name the base, such as `archcalc diff origin/develop`"
         raise SettingError("git knows no default branch here, neither main nor master", hint=hint)
 
-    def document(self, path: str, revision: str) -> Document | None:
-        """The text of a file at a revision, None where it was not there; raises SpecError where it is no text."""
-        found = self._try("cat-file", "blob", f"{revision}:{self._from_root(path)}")
-        return None if found is None else text_of(found, f"{path}@{revision[:10]}")
-
-    def changes(self, base: str, head: str | None = None, paths: tuple[str, ...] = ()) -> list[Change]:
+    def changes(self, base: str, head: str | None = None) -> list[Change]:
         """The files that differ between two commits, or a commit and the work tree with what git does not track yet."""
         revisions = [base] if head is None else [base, head]
-        out = self._git("diff", "--name-status", "-z", "-M", "--relative", *revisions, "--", *paths)
-        words = iter(out.decode("utf-8", "surrogateescape").split("\0"))
+        out = self._git("diff", "--name-status", "-z", "-M", f"-l{_MOST_RENAMES}", "--relative", *revisions, "--")
+        words = iter(os.fsdecode(out).split("\0"))
         found = []
         for letter in words:
             if not letter:
@@ -89,8 +97,7 @@ class Repository:
                 status, before = "added", after
             found.append(Change(status, None if status == "added" else before, None if status == "deleted" else after))
         if head is None:
-            new = self._git("ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
-            found += [Change("added", None, path) for path in _split(new)]
+            found += [Change("added", None, path) for path in self._untracked()]
         return found
 
     def files(self, revision: str | None = None) -> list[str]:
@@ -99,15 +106,43 @@ class Repository:
             return _split(self._git("ls-files", "--cached", "--others", "--exclude-standard", "-z"))
         return _split(self._git("ls-tree", "-r", "-z", "--name-only", revision))
 
-    def holds(self, path: str) -> bool:
-        """Whether a path lies in the repository, be there a file or not."""
-        return not self._from_root(path).startswith("../")
+    def inside(self, path: str) -> str | None:
+        """A path from the root of the repository, whatever links lead to its root; None for one outside of it.
 
-    def _from_root(self, path: str) -> str:
-        """A path as git names it at a revision: from the root of the repository."""
-        root = self._git("rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n")
-        whole = os.path.realpath(os.path.join(self.folder, path))
-        return os.path.relpath(whole, os.path.realpath(root)).replace(os.sep, "/")
+        Links in the repository stay as they are: the path is the one that git knows a file or a link by.
+        """
+        whole = absolute(os.path.join(self.folder, path))
+        within = os.path.join(self.root, "")
+        for folder in (*reversed(Path(whole).parents), Path(whole)):
+            real = os.path.join(os.path.realpath(folder), "")
+            if real.startswith(within):
+                return os.path.normpath(f"{real[len(within) :]}{whole[len(os.fspath(folder)) :].lstrip(os.sep)}")
+        return None
+
+    def tree(self, commit: str) -> list[str]:
+        """All files of a commit from the root, each as `mode type hash<tab>path`."""
+        return _split(self._git("ls-tree", "-r", "-z", "--full-tree", commit))
+
+    def blob(self, hash_: str) -> bytes:
+        """The bytes of a file by the hash that git names them by."""
+        return self._git("cat-file", "blob", hash_)
+
+    @cached_property
+    def watched(self) -> frozenset[str]:
+        """The files below the folder that git would tell a change of: neither ignored nor left alone."""
+        return frozenset([path for path, tag in self._tracked.items() if tag in "HM"] + self._untracked())
+
+    @cached_property
+    def left_alone(self) -> frozenset[str]:
+        """The files below the folder that git is told not to look at, as those outside of a sparse checkout."""
+        return frozenset(path for path, tag in self._tracked.items() if tag not in "HM")
+
+    @cached_property
+    def _tracked(self) -> dict[str, str]:
+        return {line[2:]: line[0] for line in _split(self._git("ls-files", "--cached", "-v", "-z"))}
+
+    def _untracked(self) -> list[str]:
+        return _split(self._git("ls-files", "--others", "--exclude-standard", "-z"))
 
     def _is_shallow(self) -> bool:
         return (self._try("rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
@@ -131,24 +166,30 @@ class Repository:
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+                env={**self._environment, "GIT_OPTIONAL_LOCKS": "0"},
             )
         except FileNotFoundError:
             raise SettingError("git is not installed", hint="install git, or compare two files") from None
 
 
+_MOST_RENAMES = 5000  # beyond it git finds only those that were not changed
 _DEEPEN = "the clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in GitHub's checkout action"
 
 
-def merge_base(revision: str | None = None) -> str:
-    """The commit that HEAD and a revision (by default the default branch) both descend from, in this folder."""
-    return Repository().merge_base(revision)
+def absolute(path: str) -> str:
+    """A path from the root of the file system, without `.` and `..`; of links only those before a `..` are resolved.
 
-
-def spec_at(path: str | Path, revision: str) -> Document | None:
-    """The text of a file at a revision, in this folder; None where it was not there."""
-    return Repository().document(os.fspath(path), revision)
+    >>> absolute("/models/./old/../net.yaml")
+    '/models/net.yaml'
+    """
+    whole = os.getcwd() if not os.path.isabs(path) else os.sep
+    for part in path.split(os.sep):
+        if part == "..":
+            whole = os.path.dirname(os.path.realpath(whole) if os.path.islink(whole) else whole)
+        elif part not in ("", "."):
+            whole = os.path.join(whole, part)
+    return whole
 
 
 def _split(out: bytes) -> list[str]:
-    return [path for path in out.decode("utf-8", "surrogateescape").split("\0") if path]
+    return [path for path in os.fsdecode(out).split("\0") if path]

@@ -65,7 +65,11 @@ UNKNOWN_COUNT = Rule(
 NO_BASE = Rule("AC903", "no-base", "error", BAD_INPUT, "a max-increase has no base to compare with")
 NEW_SPEC = Rule("AC904", "new-spec", "note", 0, "a max-increase does not apply: the spec is not in the base")
 NOT_JUDGED = Rule("AC905", "not-judged", "warning", 0, "a limit is on a figure that is unknown, and unknown is allowed")
-NOTHING_MATCHED = Rule("AC906", "nothing-matched", "error", BAD_INPUT, "a pattern of the configuration matches no file")
+NOTHING_MATCHED = Rule(
+    "AC906", "nothing-matched", "error", BAD_INPUT, "a pattern of the configuration, or a folder, matches nothing"
+)
+MISSING_BUDGET = Rule("AC907", "no-budget", "error", BAD_INPUT, "a budget is required, and no limit holds for the spec")
+LIMITS_REMOVED = Rule("AC908", "limits-removed", "warning", 0, "limits that the spec had at the base are gone")
 INTERNAL_ERROR = Rule("AC999", "internal-error", "error", BAD_INPUT, "a bug in archcalc")
 
 RULES = (
@@ -76,5 +80,7 @@ RULES = (
     NEW_SPEC,
     NOT_JUDGED,
     NOTHING_MATCHED,
+    MISSING_BUDGET,
+    LIMITS_REMOVED,
     INTERNAL_ERROR,
 )

@@ -13,17 +13,26 @@ base="${BASE:-${GITHUB_BASE_REF:+origin/$GITHUB_BASE_REF}}"
 add_errors() {
   [ -s "$report.errors" ] || return 0
   local fence
-  fence="$(grep -o '`*' "$report.errors" | sort | tail -n 1)\`\`\`"
-  printf '\n%s\n' "$fence" >>"$report"
-  cat "$report.errors" >>"$report"
-  printf '%s\n' "$fence" >>"$report"
+  fence="$(LC_ALL=C grep -ao '`*' "$report.errors" | LC_ALL=C sort | tail -n 1)\`\`\`"
+  { printf '\n%s\n' "$fence"; cat "$report.errors"; printf '\n%s\n' "$fence"; } >>"$report"
+}
+
+# Says it in the log, too, where nothing in it is a command to the runner: specs and names of files may hold anything.
+say_errors() {
+  [ -s "$report.errors" ] || return 0
+  local token
+  token="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
+  echo "::stop-commands::$token"
+  cat "$report.errors"
+  printf "\n::%s::\n" "$token"
 }
 
 against=()
 [ -n "$base" ] && against=(--base "$base")
 
-archcalc check "${against[@]}" "${arguments[@]}" --output-format github -- "${specs[@]}"
+archcalc check "${against[@]}" "${arguments[@]}" --output-format github -- "${specs[@]}" 2>"$report.errors"
 code=$?
+say_errors
 
 # The report is there before the gate shuts, whatever goes wrong with it.
 archcalc check "${against[@]}" "${arguments[@]}" --output-format markdown -- "${specs[@]}" >"$report" 2>"$report.errors"
@@ -31,7 +40,7 @@ add_errors
 if [ -n "$base" ]; then
   echo >>"$report"
   if ! archcalc diff "${against[@]}" --format markdown >>"$report" 2>"$report.errors"; then
-    cat "$report.errors" >&2
+    say_errors
     add_errors
     code=2
   fi

@@ -176,6 +176,15 @@ def test_what_is_refused_leaves_the_files_alone(tmp_path: Path, arguments: list[
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.yaml", "net.yaml"]
 
 
+@pytest.mark.parametrize("name", ["net[1].yaml", "a*b?.yaml", "x 'y' \"z\".yaml"])
+def test_a_pattern_matches_its_file_alone(tmp_path: Path, name: str) -> None:
+    for file in (name, "net1.yaml", "acby.yaml"):
+        (tmp_path / file).write_text(NET, encoding="utf-8")
+    assert piped("budget", "init", name, "--into", "archcalc.toml", cwd=tmp_path).returncode == 0
+    result = piped("check", cwd=tmp_path)
+    assert (result.returncode, "1 spec checked: 1 ok" in result.stdout) == (0, True)
+
+
 def test_a_round_trip_at_stated_settings(tmp_path: Path) -> None:
     spec = tmp_path / "net.yaml"
     spec.write_bytes(b"\xef\xbb\xbf" + NET.encode())

@@ -8,6 +8,7 @@ import pytest
 
 from archcalc import analyze, load
 from archcalc.check import Base, check
+from archcalc.report import Report
 from archcalc.spec.budget import Budget, make_limit
 from tests.git_repository import Repo
 from tests.running import piped
@@ -101,6 +102,51 @@ def test_a_report_of_others_is_no_base(folder: Path) -> None:
     result = piped("check", "net.yaml", "--max-increase", "params=2%", "--compare-to", "base.json", cwd=folder)
     assert result.returncode == 2
     assert "AC903 no-base: params: max-increase 2% is not judged: base.json has no 'net'" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("saved_from", "settings", "said"),
+    [
+        (NET, {"input": (3, 16, 16)}, "base.json was taken at input 3×16×16, this at 3×8×8: take both at the same"),
+        (NET, {"batch": 2}, "base.json was taken at batch 2, this at 1"),
+        (NET.replace("[3, 8, 8]", "[3, 9, 9]"), {}, "base.json was taken at input 3×9×9, this at 3×8×8"),
+        (
+            NET.replace("layers:", "vars: {classes: 10}\nlayers:").replace("features: 10", "features: classes"),
+            {"vars": {"classes": 99}},
+            "base.json was taken at vars classes=99, this at none",
+        ),
+    ],
+)
+def test_a_report_at_other_settings_is_no_base(
+    saved_from: str, settings: dict[str, Any], said: str, folder: Path
+) -> None:
+    """Each of these is heavier than the spec that is checked, and would let it pass."""
+    (folder / "saved.yaml").write_text(saved_from, encoding="utf-8")
+    saved = analyze(folder / "saved.yaml", **settings)
+    assert Report.from_dict(saved.to_dict()).settings == saved.settings
+    (folder / "base.json").write_text(json.dumps(saved.to_dict()), encoding="utf-8")
+    limits = ("--max-increase", "flops=2%", "--max-increase", "memory=2%", "--max-increase", "params=2%")
+    result = piped("check", "net.yaml", *limits, "--compare-to", "base.json", cwd=folder)
+    assert result.returncode == 2
+    assert result.stdout.count(f"is not judged: {said}") == 3
+    given = ["--input", "3x16x16"] if "input" in settings else []
+    result = piped("check", "net.yaml", *limits, *given, "--compare-to", "base.json", cwd=folder)
+    assert result.returncode == (0 if given else 2)
+
+
+def test_a_saved_report_is_the_base_of_one_spec(folder: Path) -> None:
+    """A spec that takes another's name would be measured from that."""
+    heavy = NET.replace("name: net", "name: heavy").replace("features: 10", "features: 999")
+    (folder / "heavy.yaml").write_text(heavy, encoding="utf-8")
+    saved = [analyze(folder / name).to_dict() for name in ("net.yaml", "heavy.yaml")]
+    (folder / "base.json").write_text(json.dumps(saved), encoding="utf-8")
+    command = ("check", "heavy.yaml", "net.yaml", "--max-increase", "params=2%", "--compare-to", "base.json")
+    assert piped(*command, cwd=folder).returncode == 0
+    assert piped(*command, "./net.yaml", cwd=folder).returncode == 0
+    (folder / "net.yaml").write_text(heavy, encoding="utf-8")
+    result = piped(*command, cwd=folder)
+    assert result.returncode == 2
+    assert "base.json has one 'heavy', which is the base of heavy.yaml" in result.stdout
 
 
 def test_without_a_base_an_increase_is_an_error(folder: Path) -> None:

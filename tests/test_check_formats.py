@@ -19,12 +19,13 @@ from archcalc.bases import GitBases
 from archcalc.check import Checked, Finding, fingerprint
 from archcalc.config import Config
 from archcalc.errors import Location, printable
-from archcalc.gate import Gate, Subject
+from archcalc.gate import Gate
 from archcalc.render import findings
 from archcalc.render.check import markdown
 from archcalc.render.junit import junit
 from archcalc.rules import INVALID_SPEC, RULES
 from archcalc.spec.budget import Budget, LimitKind, make_limit
+from archcalc.subjects import Subject
 from tests.running import ROOT
 
 SCHEMAS = ROOT / "tests" / "schemas"

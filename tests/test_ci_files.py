@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -46,6 +47,7 @@ def test_the_hook_needs_no_torch() -> None:
     assert {"id", "name", "entry", "language"} <= hook.keys()
     assert (hook["id"], hook["language"]) == ("archcalc-check", "python")
     assert "additional_dependencies" not in hook
+    assert all(re.search(hook["files"], f"models/{name}") for name in ("a.yml", "A.YAML", "a.json", "pyproject.toml"))
 
 
 def test_the_gitlab_example_reads() -> None:

@@ -121,7 +121,9 @@ def test_a_report_kept_as_json_is_compared_with(tmp_path: pytest.TempPathFactory
     assert (same.returncode, same.stderr) == (0, "")
     assert "no spec changed what it costs" in same.stdout
     changed = piped("diff", "lenet5", "--compare-to", path, "--set", "classes=20", "--json")
-    (spec,) = json.loads(changed.stdout)["specs"]
+    found = json.loads(changed.stdout)
+    (spec,) = found["specs"]
+    assert found["notes"] == [f"{path} was taken at vars none, this at classes=20"]
     assert spec["metrics"]["params"]["change"] == 10 * 85
     assert [layer["after"] for layer in spec["layers"]] == ["output"]
 

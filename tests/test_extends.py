@@ -78,6 +78,14 @@ def test_a_shipped_one_can_be_extended(tmp_path: Path) -> None:
     assert archcalc.analyze(archcalc.load(path)).totals.params == full - 990 * 513
 
 
+def test_the_folder_that_the_command_runs_in_is_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plain").write_text(BASE)
+    (tmp_path / "mine.yaml").write_text("extends: plain\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match="no architecture or file is called 'plain'"):
+        archcalc.load("mine.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -95,6 +95,16 @@ def test_a_spec_changes_with_what_it_extends(repo: Repo) -> None:
     assert found == dict.fromkeys(["models/mine.yaml", "models/net.yaml", "models/sub/yours.yaml"], ("changed", 20))
 
 
+def test_a_spec_that_a_link_replaces_is_compared_with_what_it_was(repo: Repo) -> None:
+    repo.write("models/mine.yaml", "extends: net.yaml\nlayers: [relu]\n")
+    repo.commit("mine")
+    repo.write("large.yaml", LARGE)
+    (repo.folder / "models/net.yaml").unlink()
+    (repo.folder / "models/net.yaml").symlink_to("../large.yaml")
+    found = changes(diffed(repo, "HEAD"))
+    assert found["models/net.yaml"] == found["models/mine.yaml"] == ("changed", 20)
+
+
 def test_every_variant_of_a_family(repo: Repo) -> None:
     repo.write("family.yaml", FAMILY)
     repo.commit("family")

@@ -290,7 +290,13 @@ def test_bad_usage_exits_with_2_and_says_why(arguments: list[str], message: str)
 def test_options_work_together() -> None:
     arguments = ["--input", "3,224,224", "--batch", "2", "--set", "classes=2*5", "--dtype", "int8"]
     report = json.loads(piped("table", "alexnet", *arguments, "--json").stdout)
-    assert report["settings"] == {"input": [3, 224, 224], "batch": 2, "dtype": "int8", "convention": "lecture"}
+    assert report["settings"] == {
+        "input": [3, 224, 224],
+        "batch": 2,
+        "dtype": "int8",
+        "convention": "lecture",
+        "vars": {"classes": 10},
+    }
     assert report["layers"][-1]["memory_bytes"] == 2 * 10
 
 

@@ -1,5 +1,6 @@
 """`archcalc budget init`."""
 
+import glob
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ import click
 from archcalc.cli.base import HELP_OPTIONS, Command, LazyGroup
 from archcalc.cli.options import input_option
 from archcalc.conventions import CONVENTIONS
-from archcalc.errors import ArchcalcError, SettingError
+from archcalc.errors import ArchcalcError, SettingError, printable
 from archcalc.metrics import metric_named
 from archcalc.units import BYTES_PER_ELEMENT
 
@@ -85,7 +86,10 @@ def _into_config(path: str, files: Any, metrics: list[str], share: Any, stated: 
     folder = os.path.dirname(os.path.abspath(path))
     budgets = {}
     for file in files:
-        pattern = os.path.relpath(os.path.abspath(file), folder).replace(os.sep, "/")
+        pattern = glob.escape(os.path.relpath(os.path.abspath(file), folder).replace(os.sep, "/"))
+        if not pattern.isprintable():
+            hint = "write a budget for a pattern that matches it, such as *.yaml"
+            raise SettingError(f"the name of {printable(file)} cannot stand in {path}", hint=hint)
         for variant, architecture in find_all(file).items():
             name = f"{pattern}:{variant}" if variant else pattern
             budgets[name] = maxima([analyze(architecture, **there.get(name, {} if update else stated))], metrics, share)

@@ -69,6 +69,7 @@ def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function
     help="What a FLOP is.  [default: the budget's, else lecture]",
 )
 @click.option("--allow-unknown", is_flag=True, help="Let pass what cannot be counted.")
+@click.option("--require-budget", is_flag=True, help="Fail for a spec without any limit.")
 @click.option(
     "--base", metavar="REVISION", help="Increases are measured from where HEAD left it.  [default: the default branch]"
 )
@@ -83,6 +84,7 @@ def check(
     /,
     specs: tuple[str, ...],
     allow_unknown: bool,
+    require_budget: bool,
     base: str | None,
     compare_to: str | None,
     config: str | None,
@@ -93,12 +95,14 @@ def check(
 ) -> None:
     """Check that specs are valid, fully counted, and within their budgets.
 
-    SPECS are files, shipped names, or - for standard input; of a family all variants, or one as file.yaml:variant.
-    With none named, all that the configuration matches are checked.
+    SPECS are files, folders with all specs in them but those in hidden folders, shipped names, or - for standard input;
+    of a family all variants, or one as file.yaml:variant. With none named, all that the configuration matches are
+    checked.
 
     Budgets stand in the spec (budget: {params: 60M, flops: {max: 1.5G, warn: 1.2G}}), in archcalc.toml under
     [budgets."models/*.yaml"], in pyproject.toml under [tool.archcalc.budgets."models/*.yaml"], or in the options here.
-    Of two limits of the same kind, the spec's goes before the configuration's, and the option's before both.
+    Of two limits of the same kind, the spec's goes before the configuration's, and the option's before both. With
+    --base, limits are told that the spec had there and that are gone.
 
     \b
     Metrics: params macs flops memory peak saved weights layers depth
@@ -112,13 +116,21 @@ def check(
     """  # noqa: D301  # click takes the character \b for "keep these lines"
     from archcalc.cli.progress import bar
     from archcalc.config import find_config, read_config
-    from archcalc.gate import Gate, Subject, exit_code
+    from archcalc.gate import Gate, exit_code
+    from archcalc.subjects import configured, named
 
     if specs.count("-") > 1:
         raise SettingError("standard input is named twice", hint="name - once")
     path = Path(config) if config else find_config(Path.cwd())
-    gate = Gate(read_config(path), _given(allow_unknown, given), _bases(base, compare_to))
-    subjects, checked = ([Subject.of(what) for what in specs], []) if specs else gate.subjects()
+    settings = read_config(path)
+    gate = Gate(
+        settings,
+        _given(allow_unknown, given),
+        _bases(base, compare_to),
+        require_budget=require_budget,
+        compare_budgets=base is not None,
+    )
+    subjects, checked = named(specs, settings) if specs else configured(settings)
     for subject in bar(subjects, lambda subject: printable(subject.name)):
         checked += gate.check(subject)
     _write(checked, output_format, output_file)

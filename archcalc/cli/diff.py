@@ -54,7 +54,8 @@ def diff(
     form = format_ or ("json" if json_ else "markdown" if (output or "").endswith(".md") else "table")
     settings["vars"] = dict(assignments)
     if compare_to is not None:
-        found, against = History((_with_report(arguments, compare_to, settings),), (), ()), compare_to
+        one, notes = _with_report(arguments, compare_to, settings)
+        found, against = History((one,), (), notes), compare_to
     elif base is None and len(arguments) == 2 and all(map(_is_spec, arguments)):
         found, against = History((_two(*arguments, settings),), (), ()), ""
     else:
@@ -92,7 +93,8 @@ def _two(old: str, new: str, settings: dict[str, Any]) -> "ReportDiff":
     return diff(f"{old} → {new}", *reports)
 
 
-def _with_report(specs: tuple[str, ...], path: str, settings: dict[str, Any]) -> "ReportDiff":
+def _with_report(specs: tuple[str, ...], path: str, settings: dict[str, Any]) -> tuple["ReportDiff", tuple[str, ...]]:
+    """What changed since a report was kept, and what it was taken at otherwise."""
     import json
 
     from archcalc.diff import diff
@@ -112,7 +114,9 @@ def _with_report(specs: tuple[str, ...], path: str, settings: dict[str, Any]) ->
         raise SettingError(f"{path}:{error.lineno}:{error.colno}: no JSON: {error.msg}") from None
     except SettingError as error:
         raise SettingError(f"{path}: {error.problems[0].message}", hint=error.problems[0].hint) from None
-    return diff(specs[0], before, analyze(find(specs[0]), **settings))
+    after = analyze(find(specs[0]), **settings)
+    differences = before.settings.differences(after.settings).values()
+    return diff(specs[0], before, after), tuple(f"{path} was taken at {words}" for words in differences)
 
 
 def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any]) -> tuple[Any, str]:

@@ -23,8 +23,8 @@ def show(spec: str, flat: bool, output: str | None) -> None:
     if not flat:
         text = find_text(spec)
         if output is None:  # a file may hold what a terminal would obey
-            text = "\n".join(re.sub(r"[^\t]+", lambda run: printable(run.group()), line) for line in text.splitlines())
-            text += "\n"
+            lines = re.sub(r"[^\t\n]+", lambda run: printable(run.group()), text.replace("\r\n", "\n")).rstrip("\n")
+            text = f"{lines}\n"
         write(text, output)
         return
     from archcalc.spec.expand import expand

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from archcalc.errors import Problem, SpecError, did_you_mean
-from archcalc.spec.catalogue import ENDINGS, specs_directory
+from archcalc.spec.catalogue import has_ending, specs_directory
 from archcalc.spec.files import read_file
 from archcalc.spec.source import Mapping, Sequence, Tree, parse, problem_at
 
@@ -135,11 +135,11 @@ def find_claims(what: str | None) -> list[ClaimFile]:
     if what in source_names():
         return [_read(os.path.join(published_directory(), f"{what}.yaml"))]
     if os.path.isdir(what):
-        files = sorted(os.path.join(what, name) for name in os.listdir(what) if name.endswith(ENDINGS))
+        files = sorted(os.path.join(what, name) for name in os.listdir(what) if has_ending(name))
         if not files:
             raise SpecError([Problem(f"no claim file in {what}", hint="claim files end in .yaml, .yml or .json")])
         return [_read(file) for file in files]
-    if what == "-" or os.sep in what or what.endswith(ENDINGS) or os.path.exists(what):
+    if what == "-" or os.sep in what or has_ending(what) or os.path.exists(what):
         return [_read(what)]
     hint = did_you_mean(what, source_names(), f"sources: {', '.join(source_names())}; or name a file of your own")
     raise SpecError([Problem(f"no source of published figures is called {what!r}", hint=hint)])

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from archcalc.check import Checked, Finding, Judgement
+from archcalc.check import VERDICTS, Checked, Finding, Judgement
 from archcalc.errors import Problem, printable
 from archcalc.layers.base import fmt_shape
 from archcalc.metrics import METRICS
@@ -88,8 +88,7 @@ def finding_text(finding: Finding) -> str:
 def summary(checked: Sequence[Checked]) -> str:
     """How many were checked, and what came of them."""
     verdicts = Counter(one.verdict for one in checked)
-    order = ("internal error", "invalid", "nothing matched", "cannot be judged", "over budget", "warning", "ok")
-    counted = ", ".join(f"{verdicts[verdict]:,} {verdict}" for verdict in order if verdicts[verdict])
+    counted = ", ".join(f"{verdicts[verdict]:,} {verdict}" for verdict in VERDICTS if verdicts[verdict])
     bare = sum(1 for one in checked if one.report and not one.judgements)
     more = f"; {bare:,} without limits" if bare else ""
     return f"{len(checked):,} {'spec' if len(checked) == 1 else 'specs'} checked: {counted}{more}"

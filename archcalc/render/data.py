@@ -7,11 +7,15 @@ from io import StringIO
 from typing import Any
 
 from archcalc._version import __version__
+from archcalc.errors import printable
 from archcalc.render.columns import BYTES, COSTS, FACTS, SHARES
 from archcalc.render.summary import total
 from archcalc.report import LayerReport, Report
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+_DIRECTING = re.compile("[\x7f-\x9f\xad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]")
 
 
 def as_json(value: Any) -> str:
@@ -20,8 +24,13 @@ def as_json(value: Any) -> str:
 
 
 def _dumped(value: Any, indent: int | None = None) -> str:
-    r"""JSON that is UTF-8: a byte of a file's name that is none is spelled out, as `\xe9`."""
+    r"""JSON that is UTF-8, and that no terminal obeys.
+
+    A byte of a file's name that is no UTF-8 is spelled out, as `\xe9`; what directs a terminal, or turns the direction
+    of a text, is escaped as JSON has it, and means the same.
+    """
     text = json.dumps(value, indent=indent, ensure_ascii=False)
+    text = _DIRECTING.sub(lambda character: json.dumps(character.group())[1:-1], text)
     return re.sub("[\udc80-\udcff]", lambda byte: f"\\\\x{ord(byte.group()) - 0xDC00:02x}", text)
 
 
@@ -46,7 +55,7 @@ def as_json_lines(values: Iterable[Any]) -> str:
 
 
 def as_separated(header: Iterable[str], rows: Iterable[Iterable[object]], delimiter: str) -> str:
-    """Comma- or tab-separated values; what a spreadsheet would take for a formula is kept from being one."""
+    """Comma- or tab-separated values; what a spreadsheet would compute, or a terminal obey, is kept from it."""
     import csv
 
     out = StringIO()
@@ -89,4 +98,6 @@ def _value(report: Report, name: str, row: LayerReport) -> object:
 
 
 def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else printable(value)

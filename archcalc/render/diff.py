@@ -11,7 +11,7 @@ from archcalc.layers.base import fmt_shape
 from archcalc.metrics import METRICS
 from archcalc.render.compare import figure
 from archcalc.render.grid import Cell, Column, Grid
-from archcalc.render.markup import escaped, markdown
+from archcalc.render.markup import escaped, escaped_in_html, markdown
 from archcalc.units import in_unit
 
 MOST_LAYERS = 20
@@ -112,7 +112,7 @@ def _details(found: ReportDiff) -> str:
     layers = markdown(layers_grid(found)) if found.layers else ""
     count = len(found.layers)
     what = f"{count:,} layer{'s' * (count != 1)} changed" if found.kind == "changed" else found.kind
-    head = f"<summary>{escaped(found.name)}: {what}</summary>"
+    head = f"<summary>{escaped_in_html(found.name)}: {what}</summary>"
     return f"\n<details>\n{head}\n\n{totals}\n{layers}\n</details>\n"
 
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
 from archcalc._version import __version__
 from archcalc.check import Checked, Finding, Judgement, fingerprint
 from archcalc.errors import Location, printable
@@ -41,9 +39,7 @@ def _spec(one: Checked) -> dict[str, Any]:
         "file": one.path,
         "architecture": report.architecture if report else None,
         "verdict": one.verdict,
-        "settings": {**msgspec.structs.asdict(report.settings), "input": list(report.settings.input)}
-        if report
-        else None,
+        "settings": report.settings.to_dict() if report else None,
         "base": one.base or None,
         "figures": {name: metric.of(report) for name, metric in METRICS.items()} if report else None,
         "limits": [_judged(judgement) for judgement in one.judgements],

@@ -25,14 +25,30 @@ def markdown(grid: Grid) -> str:
 def escaped(text: str) -> str:
     r"""Text that neither HTML nor Markdown takes for anything else: no tag, link, mention or column begins in it.
 
-    >>> print(escaped("<b> @me [x](http://y) a|b"))
-    &lt;b&gt; &#64;me \[x\](http&#58;//y) a\|b
+    >>> print(escaped("<b> @me [x](http://y) a|b #1"))
+    &lt;b&gt; @&#8203;me \[x\](http:&#8203;//y) a\|b \#&#8203;1
     """
-    text = escape(printable(text), quote=False)
-    text = re.sub(r"[\\`*_\[\]|~]", r"\\\g<0>", text)
-    text = text.replace("@", "&#64;").replace("://", "&#58;//")  # a backslash would leave them live
-    text = re.sub(r"(?<!&)#", "&#35;", text)  # a number after it would refer to an issue
-    return re.sub(r"(?i)\bwww\.", "www&#46;", text)
+    text = re.sub(r"[\\`*_\[\]|~#]", r"\\\g<0>", escape(printable(text).strip(" "), quote=False))
+    text = _parted(text).replace("$", "&#36;")  # which begins a formula
+    # At the beginning of a line: an item of a list, or a line below a heading.
+    return re.sub(r"^(\d*)([-+=.)])(?=[\s=-]|$)", r"\1\\\2", text)
+
+
+def escaped_in_html(text: str) -> str:
+    """The same for text within a tag, where a backslash would be seen.
+
+    >>> print(escaped_in_html("<b> @me a_b"))
+    &lt;b&gt; @&#8203;me a_b
+    """
+    return _parted(escape(printable(text), quote=False))
+
+
+def _parted(text: str) -> str:
+    """Text whose mentions, references and links are none any more, for there is a space without width in them.
+
+    An escape would not do: platforms look for these in what has been rendered.
+    """
+    return re.sub(r"(?i)@|#(?=\d)|(?<![a-z\d])gh-(?=\d)|:(?=//)|(?<![a-z\d])www\.", r"\g<0>&#8203;", text)
 
 
 def latex(grid: Grid) -> str:

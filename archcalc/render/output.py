@@ -61,7 +61,8 @@ def write(content: str | bytes, path: str | None = None) -> None:
     """Write text or bytes to standard output or a file.
 
     A plain file is replaced in one step, so that none is ever half-written, and keeps its mode and owner; a link stays,
-    and what it points to is written. A device, a pipe or a socket is written into.
+    and what it points to is written. A device, a pipe, a socket or an open file (`/dev/fd/3`) is written into. Raises
+    ArchcalcError where it cannot be written.
     """
     if path is None:
         if isinstance(content, str):
@@ -73,13 +74,11 @@ def write(content: str | bytes, path: str | None = None) -> None:
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     try:
         there = _status(path)
-        if there is None or (stat.S_ISREG(there.st_mode) and not _is_open_here(path)):
-            _replace(os.path.realpath(path), data, there)
+        entry = _entry(path)
+        if there is None or _is_replaceable(entry, there):
+            _replace(entry, data, there)
         else:
-            with open(path, "wb", buffering=0) as file:  # no device takes a position, nor a name beside it
-                view = memoryview(data)
-                while view:
-                    view = view[file.write(view) :]
+            _write_into(entry, data)
     except BrokenPipeError:
         return  # who reads has seen enough
     except (OSError, ValueError) as error:
@@ -95,9 +94,49 @@ def _status(path: str) -> os.stat_result | None:
         return None
 
 
-def _is_open_here(path: str) -> bool:
-    """Whether a path names an open file of this process, such as /dev/fd/3, which must stay the same file."""
-    return os.path.abspath(path).startswith(("/dev/", "/proc/"))
+def _entry(path: str) -> str:
+    """The entry of a folder that a path leads to by its links.
+
+    Those by which a process names its open files, such as /dev/fd/3, are not followed: what is open has an entry maybe,
+    but whoever opened it goes on with the file itself, not with what stands there next.
+    """
+    while True:
+        folder, name = os.path.split(path)
+        entry = os.path.join(os.path.realpath(folder or os.curdir), name)
+        if not os.path.islink(entry) or _is_of_process(entry):
+            return entry
+        path = os.path.join(os.path.dirname(entry), os.readlink(entry))
+
+
+def _is_replaceable(entry: str, there: os.stat_result) -> bool:
+    """Whether an entry is a plain file's own.
+
+    That of a link to an open file is not, nor one on another device than its folder: a file that is mounted there, and
+    on macOS an open one.
+    """
+    if os.path.islink(entry) or not stat.S_ISREG(there.st_mode):
+        return False
+    return os.stat(os.path.dirname(entry)).st_dev == there.st_dev
+
+
+def _is_of_process(entry: str) -> bool:
+    """Whether a link lies in the file system of processes."""
+    try:
+        return os.lstat(entry).st_dev == os.lstat("/proc/self").st_dev
+    except OSError:
+        return False  # there is no such file system
+
+
+def _write_into(entry: str, data: bytes) -> None:
+    folder, name = os.path.split(entry)
+    if folder == f"/proc/{os.getpid()}/fd":  # opened anew, a file would be cut, and a socket cannot be
+        file = os.fdopen(os.dup(int(name)), "wb", buffering=0)
+    else:
+        file = open(entry, "wb", buffering=0)  # noqa: SIM115  # closed below; no device takes a position
+    with file:
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) :]
 
 
 def _replace(path: str, data: bytes, there: os.stat_result | None) -> None:

@@ -4,7 +4,7 @@ import os
 
 import msgspec
 
-from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
+from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean, printable
 from archcalc.layers import kinds
 from archcalc.spec.budget import NO_BUDGET, Budget, read_budget
 from archcalc.spec.entry import STRUCTURES, Entry, Note, read_entries
@@ -101,6 +101,9 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
 def read(document: Document) -> Architecture:
     """The architecture that a document's text describes; raises SpecError where the text is no YAML at all."""
     tree, problems = parse(document)
+    if is_report(tree):
+        hint = "archcalc show NAME prints the spec; --compare-to takes a report"
+        raise SpecError([problem_at(tree, "this is a report that archcalc wrote, not a spec", hint)])
     if not isinstance(tree, Mapping):
         hint = "a spec begins with keys such as `input:` and `layers:`"
         raise SpecError([*problems, problem_at(tree, "a spec must be a mapping, not a single value or list", hint)])
@@ -119,7 +122,8 @@ def read(document: Document) -> Architecture:
         if key not in tree.items and base is None:
             problems.append(document.problem(f"{key!r} is missing", f"add `{key}:`, {TOP_LEVEL[key]}"))
     words = {key: _text(tree, key, note) for key in ("name", "title", "source")}
-    name = words["name"] or os.path.splitext(os.path.basename(document.name.strip("<>")))[0]
+    # A file's name may hold bytes that no text can.
+    name = words["name"] or printable(os.path.splitext(os.path.basename(document.name.strip("<>")))[0])
     variables = _mapping(tree, "vars", "such as `vars: {width: 64}`", note)
     entries = () if "layers" not in tree.items else read_entries(tree.items["layers"], "layers", note)
     blocks = _blocks(tree, note)
@@ -139,6 +143,11 @@ def read(document: Document) -> Architecture:
         budget=read_budget(tree.items.get("budget"), note),
         problems=tuple(problems),
     )
+
+
+def is_report(tree: Tree) -> bool:
+    """Whether a tree is what a command of archcalc wrote as JSON."""
+    return isinstance(tree, Mapping) and {"schema_version", "archcalc"} <= tree.items.keys()
 
 
 BLOCK_KEYS = {

@@ -14,8 +14,8 @@ from archcalc.spec.source import Document, problem_at
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENDINGS = (".yaml", ".yml", ".json")
-FILE = re.compile(r"(.*\.(?:yaml|yml|json))(?::(.*))?", flags=re.DOTALL)
-"""A file by its ending, and the variant in it."""
+FILE = re.compile(r"(.*\.(?:yaml|yml|json))(?::(.*))?", flags=re.DOTALL | re.IGNORECASE)
+"""A file by its ending, in capitals or not, and the variant in it."""
 MAX_EXTENDS = 16
 Reader: TypeAlias = Callable[[str], Document]
 
@@ -48,7 +48,8 @@ def find(what: str, within: tuple[str, ...] = (), reader: Reader = read_file) ->
         family = _read(read_file(shipped), within)
         return _variant(family, what if what in family.variants else None, shipped)
     file = FILE.fullmatch(what)
-    if what == "-" or os.sep in what or file or os.path.exists(what):
+    # What a spec extends must not depend on the folder that the command runs in.
+    if what == "-" or os.sep in what or file or (not within and os.path.exists(what)):
         path, variant = file.groups() if file else (what, None)
         return _variant(_read(reader(path), within, reader), variant, path)
     found = _file_of(what)
@@ -68,6 +69,21 @@ def find_all(path: str, reader: Reader = read_file) -> dict[str | None, Architec
     """
     family = _read(reader(path), (), reader)
     return {name: family.variant(name) for name in family.variants} or {None: family}
+
+
+def has_ending(path: str) -> bool:
+    """Whether a file's name ends as those of specs do.
+
+    >>> has_ending("net.YAML"), has_ending("net.toml")
+    (True, False)
+    """
+    return path.lower().endswith(ENDINGS)
+
+
+def base_of(document: Document, base: str) -> str:
+    """What a spec extends, as `find` takes it: a file lies relative to the spec, and has an ending or a slash."""
+    is_file = FILE.fullmatch(base) or os.sep in base
+    return os.path.join(os.path.dirname(document.name), base) if is_file else base
 
 
 def find_text(what: str) -> str:
@@ -93,12 +109,10 @@ def _read(document: Document, within: tuple[str, ...], reader: Reader = read_fil
     own = read(document)
     if own.extends is None:
         return own
-    base, tree = own.extends.text, own.extends
+    base, tree = base_of(document, own.extends.text), own.extends
     chain = (*within, document.name)
-    if len(chain) > MAX_EXTENDS or os.path.realpath(document.name) in map(os.path.realpath, within):
+    if len(chain) > MAX_EXTENDS or os.path.normpath(document.name) in map(os.path.normpath, within):
         raise SpecError([problem_at(tree, f"extends itself: {' → '.join(chain)}", "a spec must come to an end")])
-    if FILE.fullmatch(base) or os.sep in base:
-        base = os.path.join(os.path.dirname(document.name), base)
     try:
         return extended(own, find(base, chain, reader))
     except SpecError as error:

@@ -50,7 +50,7 @@ def _unreadable(name: str, what: str, hint: str | None = None) -> SpecError:
 
 def _specs_inside(path: str) -> str:
     try:
-        inside = sorted(f for f in os.listdir(path) if f.endswith((".yaml", ".yml", ".json")))
+        inside = sorted(f for f in os.listdir(path) if f.lower().endswith((".yaml", ".yml", ".json")))
     except OSError:
         inside = []
     return f"name a file in it, such as {os.path.join(path, inside[0])}" if inside else "name a YAML or JSON file"

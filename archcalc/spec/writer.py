@@ -63,5 +63,7 @@ def _value(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Text as YAML and JSON write it: plain where it is a word that means itself."""
-    return text if _PLAIN.fullmatch(text) and resolve(text) == text else json.dumps(text, ensure_ascii=False)
+    """Text as YAML writes it: plain where it is a word that means itself, else in quotes, with escapes."""
+    if _PLAIN.fullmatch(text) and resolve(text) == text:
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in json.dumps(text, ensure_ascii=False))

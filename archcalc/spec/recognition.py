@@ -1,0 +1,113 @@
+"""Which documents are specs, be they right or broken, in folders where YAML and JSON of others lie beside them.
+
+The names of files say nothing, and `layers` and `extends` are keys of others, too: container manifests, styles of maps
+and archcalc's own reports have layers, `tsconfig.json` and `.gitlab-ci.yml` extend. So the reader's tree decides.
+"""
+
+import os
+import re
+
+from archcalc.errors import SpecError
+from archcalc.layers import kinds
+from archcalc.spec.architecture import TOP_LEVEL, is_report
+from archcalc.spec.catalogue import FILE, MAX_EXTENDS, Reader, base_of, names
+from archcalc.spec.entry import STRUCTURES
+from archcalc.spec.files import read_file
+from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, parse
+
+_CONTENT = {"input", "vars", "variants", "budget", "blocks", "replace", "layers"}
+"""The keys of a spec that say more than how it is called."""
+_KEY = re.compile(r"^(?P<before>[{ ]*[\"']?)(?P<key>\w+)[\"']?[ \t]*:", flags=re.MULTILINE)
+
+
+def is_spec(document: Document, reader: Reader = read_file) -> bool:
+    """Whether a document is meant as a spec.
+
+    It is where its `layers` are those of a network, or where it extends an architecture; `reader` gives what it
+    extends. Mistakes take nothing away as long as the rest speaks for a spec: an unknown key beside an input and
+    layers, an unknown kind beside known ones, a text that is no YAML.
+
+    >>> is_spec(Document("net.json", '{"input": [3], "layers": ["relu", {"linaer": 4}]}'))
+    True
+    >>> is_spec(Document("tsconfig.json", '{"extends": "./base.json", "compilerOptions": {}}'))
+    False
+    """
+    return _is_spec(document, reader, MAX_EXTENDS)
+
+
+def file_extended_by(document: Document) -> str | None:
+    """The path of the file that a document extends, None where it extends a shipped architecture, or nothing."""
+    if "extends" not in document.text and "\\" not in document.text:  # keys in quotes may be spelled by escapes
+        return None
+    try:
+        tree, _ = parse(document)
+    except SpecError:
+        return None
+    base = tree.items.get("extends") if isinstance(tree, Mapping) else None
+    return _file(base_of(document, base.text)) if isinstance(base, Scalar) and base.text else None
+
+
+def _is_spec(document: Document, reader: Reader, most: int) -> bool:
+    try:
+        tree, _ = parse(document)
+    except SpecError:
+        return _looks_like_one(document.text)
+    if not isinstance(tree, Mapping) or is_report(tree):
+        return False
+    keys = tree.items.keys()
+    is_plain = keys <= TOP_LEVEL.keys()
+    base = tree.items.get("extends")
+    extends = isinstance(base, Scalar) and bool(base.text)
+    if _has_layers(tree, is_plain=is_plain, has_beginning="input" in keys or extends):
+        return True
+    if not extends:
+        return False
+    assert isinstance(base, Scalar)
+    return (is_plain and bool(keys & _CONTENT)) or _is_architecture(base_of(document, base.text), reader, most - 1)
+
+
+def _has_layers(tree: Mapping, *, is_plain: bool, has_beginning: bool) -> bool:
+    """Whether the `layers` of a mapping are those of a network. Without an input, words alone are none: a list of them
+    may be anything.
+    """
+    if "layers" not in tree.items:
+        return False
+    layers = tree.items["layers"]
+    entries = layers.items if isinstance(layers, Sequence) else []
+    blocks = tree.items.get("blocks")
+    known = {*kinds(), *STRUCTURES, *(blocks.items if isinstance(blocks, Mapping) else ())}
+    if has_beginning:
+        has_known = any(_kind(entry) in known for entry in entries)
+        return has_known or (is_plain and (not entries or any(_kind(entry) for entry in entries)))
+    return is_plain and any(isinstance(entry, Mapping) and _kind(entry) in known for entry in entries)
+
+
+def _kind(entry: Tree) -> str | None:
+    """The kind of a layer, known or not; None for what cannot be one."""
+    if isinstance(entry, Scalar):
+        return entry.value if isinstance(entry.value, str) else None
+    return next(iter(entry.items)) if isinstance(entry, Mapping) and len(entry.items) == 1 else None
+
+
+def _file(base: str) -> str | None:
+    """The path in what a spec extends; None for a name."""
+    file = FILE.fullmatch(base)
+    return file[1] if file else base if os.sep in base else None
+
+
+def _is_architecture(base: str, reader: Reader, most: int) -> bool:
+    path = _file(base)
+    if path is None:
+        return base in names()
+    try:
+        return most > 0 and _is_spec(reader(path), reader, most)
+    except SpecError:
+        return False
+
+
+def _looks_like_one(text: str) -> bool:
+    """Whether a text that is no YAML has the outermost keys of a spec, most of them no others'."""
+    found = list(_KEY.finditer(text))
+    keys = {match["key"] for match in found if len(match["before"]) == len(found[0]["before"])}
+    known = keys & TOP_LEVEL.keys()
+    return "layers" in keys and bool(keys & {"input", "extends"}) and len(known) > len(keys - known)
