@@ -210,6 +210,7 @@ class _Run:
                 y,
                 elements=elements(y),
                 workspace=layer.workspace(x, y, *others),
+                workspace_of_batch=layer.workspace_of_batch(x, y, *others),
                 kept=layer.kept(x, y, *others),
                 trains=layer.params(x).total > 0,
             ),

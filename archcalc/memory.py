@@ -31,6 +31,7 @@ class Footprint(msgspec.Struct, frozen=True, gc=False):
     output: Shape
     elements: int
     workspace: int
+    workspace_of_batch: int
     kept: Kept | None
     trains: bool
 
@@ -117,21 +118,21 @@ def _alive(graph: Graph, footprints: Sequence[Footprint], batch: int, width: int
         if owner[position] == position and not node.train_only:
             held += sizes[position]
             freed[until[position]] += sizes[position]
-        alive.append(held + (0 if node.train_only else _within(tensors, node, footprints[position], batch * width)))
+        alive.append(held + (0 if node.train_only else _within(tensors, node, footprints[position], batch, width)))
         held -= freed[position]
     return alive
 
 
-def _within(tensors: _Tensors, node: Node, footprint: Footprint, width: int) -> int:
+def _within(tensors: _Tensors, node: Node, footprint: Footprint, batch: int, width: int) -> int:
     """The bytes that a layer takes besides inputs and output: of what its operations pass on, and of copies."""
-    kept, total = footprint.kept, width * footprint.workspace
+    kept, total = footprint.kept, width * (batch * footprint.workspace + footprint.workspace_of_batch)
     if kept is not None and kept.apart is not None:
         for x, i in zip(footprint.inputs, node.inputs, strict=True):
             if not tensors.is_copied(i, x, kept.apart):
                 continue
             # Where each row lies whole, PyTorch multiplies in another order, and puts the product in order afterwards.
             rows_are_whole = kept.apart == 1 and (tensors.strides[i] or (1,))[-1] == 1
-            total += width * footprint.elements if rows_are_whole else tensors.bytes[i]
+            total += batch * width * footprint.elements if rows_are_whole else tensors.bytes[i]
     return total
 
 

@@ -241,6 +241,10 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         """How many numbers are alive at most, for each sample, besides the inputs and the output, while it runs."""
         return 0
 
+    def workspace_of_batch(self, x: Shape, y: Shape, *others: Shape) -> Dim:
+        """How many further numbers are then alive once, however many samples there are."""
+        return 0
+
 
 def kinds() -> dict[str, type[Layer]]:
     """Every registered layer kind by its name in a spec.
