@@ -15,8 +15,10 @@ from archcalc.layers.base import (
     Flag,
     Layer,
     NonNegative,
+    NonNegativeReal,
     Ops,
     Positive,
+    Real,
     Sight,
     Size2d,
     elements,
@@ -39,16 +41,19 @@ class Attention(Layer, kind="attention"):
         heads: parts of the width that attend each for itself
         kv_heads: heads of keys and values, each shared by as many heads of queries; heads where left out
         causal: whether a token sees only those before it and itself
+        sliding_window: how many of these it sees at the most, itself included; all where left out
+        scale: what the products q · k are multiplied by; 1/√d where left out
+        softcap: a bound that scores approach instead of passing it: a score s becomes softcap · tanh(s / softcap)
     Shape: queries (T, C), keys (S, C · kv_heads / heads), values (S, V) → (T, V · heads / kv_heads); axes before these
         are groups that do not see one another
     Params: none
     Ops: T · S · (C + V · heads / kv_heads) multiply-adds, whole even where a mask hides part of them; per score (of
-        T · S · heads) one multiplication by 1/√d, softmax (one comparison, one exp, two additions, one division), and
-        one addition of the mask if causal
+        T · S · heads) one multiplication by the scale, softmax (one comparison, one exp, two additions, one division),
+        one addition of the mask if causal, and one tanh and one multiplication with softcap
     Raises: inputs without tokens; keys and values of different length; groups that differ; heads that do not divide the
-        widths
+        widths; sliding_window without causal; softcap of 0
     Source: torch.nn.functional.scaled_dot_product_attention; Vaswani et al., arXiv:1706.03762; kv_heads: Ainslie et
-        al., arXiv:2305.13245
+        al., arXiv:2305.13245; sliding_window: Beltagy et al., arXiv:2004.05150; softcap: Gemma team, arXiv:2408.00118
 
     >>> attention = Attention(heads=12)
     >>> x = (197, 768)
@@ -60,10 +65,19 @@ class Attention(Layer, kind="attention"):
     heads: Positive
     kv_heads: Positive | None = None
     causal: Flag = False
+    sliding_window: Positive | None = None
+    scale: Real | None = None
+    softcap: NonNegativeReal | None = None
 
     arity = (3, 3)
     torch = TorchTwin(
-        "archcalc.torch_backend.twins.attention.Attention", heads="heads", kv_heads="kv_heads", causal="causal"
+        "archcalc.torch_backend.twins.attention.Attention",
+        heads="heads",
+        kv_heads="kv_heads",
+        causal="causal",
+        sliding_window="sliding_window",
+        scale="scale",
+        softcap="softcap",
     )
 
     def output(self, x: Shape, *others: Shape) -> Shape:
@@ -81,7 +95,7 @@ class Attention(Layer, kind="attention"):
         for a, b, c in zip(x[:-2], keys[:-2], values[:-2], strict=True):
             require(equal(a, b) & equal(a, c), lambda: error("the same groups of tokens in all three", hint=order))
         require(equal(keys[-2], values[-2]), lambda: error("as many keys as values", hint=order))
-        self._require_heads(x[-1])
+        self._require_fields(x[-1])
         require(
             equal(keys[-1] * self.heads, x[-1] * self.key_heads),
             lambda: error("keys as wide as queries, times kv_heads / heads", hint=order),
@@ -92,7 +106,16 @@ class Attention(Layer, kind="attention"):
         )
         return (*x[:-1], values[-1] // self.key_heads * self.heads)
 
-    def _require_heads(self, width: Dim) -> None:
+    def _require_fields(self, width: Dim) -> None:
+        require(
+            self.sliding_window is None or self.causal,
+            lambda: LayerError(
+                "sliding_window is for tokens that see those before them",
+                field="sliding_window",
+                hint="add `causal: true`",
+            ),
+        )
+        require(self.softcap != 0, lambda: LayerError("attention divides by softcap, which is 0", field="softcap"))
         require(
             divides(self.heads, width),
             lambda: LayerError(f"{self.heads} heads do not divide the width {width}", field="heads"),
@@ -108,13 +131,13 @@ class Attention(Layer, kind="attention"):
         return self.heads if self.kv_heads is None else self.kv_heads
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
-        pairs = product(x[:-1]) * others[0][-2]
-        scores = self.heads * pairs
+        pairs, scores = product(x[:-1]) * others[0][-2], self._scores(x, others[0])
+        capped = 1 if self.softcap is None else 2
         return Ops(
             macs=pairs * (x[-1] + y[-1]),
-            multiplications=scores,
+            multiplications=capped * scores,
             comparisons=scores,
-            special=scores,
+            special=capped * scores,
             additions=(3 if self.causal else 2) * scores,
             divisions=scores,
         )
@@ -124,13 +147,40 @@ class Attention(Layer, kind="attention"):
 
     def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept | None:
         keys, values = others
+        if self.softcap is not None:
+            if self.heads == 1 or x[-2] == 1 or keys[-2] == 1:
+                return None  # what is then laid out anew, and what is kept as it is, is another matter
+            tokens = product(keys[:-1])
+            return Kept(elements=elements(x) + tokens * (x[-1] + y[-1]) + 2 * self._scores(x, keys))
         width = x[-1] // self.heads
         if len(x) > 2 or values[-1] != self.key_heads * width:
             return None  # PyTorch then takes other operations than the fused one
         logarithms = self.heads * x[0]
+        mask = self.workspace_of_batch(x, y, *others)
         if self.key_heads == self.heads:
-            return Kept(inputs=3, output=True, statistics=logarithms)
-        return Kept(inputs=1, output=True, elements=2 * keys[0] * x[-1], statistics=logarithms)
+            return Kept(inputs=3, output=True, statistics=logarithms, batch_elements=mask)
+        return Kept(inputs=1, output=True, elements=2 * keys[0] * x[-1], statistics=logarithms, batch_elements=mask)
+
+    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
+        if self.softcap is None:
+            return super().workspace(x, y, *others)
+        keys, is_one = others[0], self.heads == 1
+        # A single head, or token, lies as the input does; all else is laid out anew.
+        queries = 0 if is_one or x[-2] == 1 else elements(x)
+        held = 0 if is_one or (self.key_heads == self.heads and keys[-2] == 1) else product(keys[:-1])
+        scores, numbers = self._scores(x, keys), elements(y)
+        # Scores beside queries and keys, and before and after a step, where the output is not there yet; then beside
+        # values, and beside what becomes the output in another order.
+        before = maximum(queries + held * x[-1], scores) - numbers
+        return scores + maximum(before, maximum(held * y[-1], numbers if queries else 0))
+
+    def workspace_of_batch(self, x: Shape, y: Shape, *others: Shape) -> Dim:
+        has_mask = self.sliding_window is not None or (self.softcap is not None and self.causal)
+        return x[-2] * others[0][-2] if has_mask else 0
+
+    def _scores(self, x: Shape, keys: Shape) -> Dim:
+        """How many scores there are: one for each head, query and key of a group."""
+        return product(x[:-1]) * self.heads * keys[-2]
 
 
 class OfWindows(Layer):

@@ -73,9 +73,7 @@ class Tile(Rearrangement, kind="tile"):
     axis: AxisIndex
     times: Positive
 
-    torch = TorchTwin(
-        "archcalc.torch_backend.twins.slicing.tile", call="function", axis=Axis("axis"), times="times"
-    )
+    torch = TorchTwin("archcalc.torch_backend.twins.slicing.tile", call="function", axis=Axis("axis"), times="times")
 
     def output(self, x: Shape) -> Shape:
         axis = axis_of(self.axis, x)
