@@ -191,7 +191,7 @@ def rope(layer: RotaryEmbedding, shape: Shape, x: Values, held: Held) -> Values:
 
 def speed(layer: RotaryEmbedding, pair: int, turned: int) -> float:
     """The angle from one place to the next: whole, or stretched, or in between where a pair turns 1 to 32 times."""
-    whole = 1 / layer.theta ** (2 * pair / turned)
+    whole = float(1 / layer.theta ** (2 * pair / turned))
     if layer.stretch == 1:
         return whole
 

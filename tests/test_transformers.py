@@ -19,6 +19,8 @@ transformers = pytest.importorskip("transformers", reason="the witness of the la
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 TOKENS = 2048
+ROUNDING = 5e-6
+"""Of float32. The least of the planted faults, a GELU without its approximation, is six times as far off."""
 SMALL = {"length": 11, "depth": 2, "width": 64, "heads": 4}
 
 
@@ -270,6 +272,11 @@ def scramble(model: Any) -> None:
             parameter.normal_(std=0.4)
 
 
+def unlikeness(a: Any, b: Any) -> float:
+    """How far apart two tensors are at the most, as a share of their largest number."""
+    return float((a - b).abs().max() / b.abs().max())
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_the_same_weights_make_the_same_outputs(name: str) -> None:
     released = MODELS[name]
@@ -280,8 +287,7 @@ def test_the_same_weights_make_the_same_outputs(name: str) -> None:
     move(of_a_decoder(theirs, name.startswith("gemma")), own)
     ids = torch.randint(100, (3, SMALL["length"]))
     with torch.no_grad():
-        expected = logits(theirs, ids)
-        assert torch.allclose(own(ids), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+        assert unlikeness(own(ids), logits(theirs, ids)) < ROUNDING
 
 
 def test_the_same_weights_attend_alike_by_latent_vectors() -> None:
@@ -307,5 +313,4 @@ def test_the_same_weights_attend_alike_by_latent_vectors() -> None:
     )
     x = torch.randn(3, SMALL["length"], 64)
     with torch.no_grad():
-        expected = attend(theirs, x)
-        assert torch.allclose(own(x), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+        assert unlikeness(own(x), attend(theirs, x)) < ROUNDING

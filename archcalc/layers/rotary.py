@@ -84,7 +84,9 @@ class RotaryEmbedding(Layer, kind="rope"):
         )
         require(
             self.stretch == 1 or self.theta > 1,
-            lambda: LayerError("stretch needs angles that differ, and with theta 1 all pairs turn alike", "stretch"),
+            lambda: LayerError(
+                "stretch needs pairs that turn unlike, and with a theta of 1 all turn alike", field="stretch", assume=x
+            ),
         )
         return x
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 FAST, SLOW = 32, 1
 """Pairs that turn more often than FAST times within the context of training are not stretched, below SLOW all are."""
 
+TURNS = (torch.cos_, torch.sin_)
+
 
 class RotaryEmbedding(nn.Module):
     """Turns pairs of each head's features by angles that grow with the token's place."""
@@ -21,25 +23,23 @@ class RotaryEmbedding(nn.Module):
         """(…, T, C) → the same shape; a pair (a, b) becomes (a · cos - b · sin, b · cos + a · sin)."""
         if x.dim() < 3:
             raise ValueError("no tokens")
-        heads = x.unflatten(-1, (self.heads, -1))
+        heads = x.view(*x.shape[:-1], self.heads, x.shape[-1] // self.heads)
         axis, split = (-2, (2, -1)) if self.pairs == "halves" else (-1, (-1, 2))
-        cos, sin = (table[:, None].unsqueeze(axis) for table in self._tables(x, heads.shape[-1] - self.skip))
+        turned = heads.shape[-1] - self.skip
+        cos, sin = (turn(self._angles(x, turned)).to(x.dtype)[:, None].unsqueeze(axis) for turn in TURNS)
         y = torch.empty(heads.shape, dtype=x.dtype, device=x.device)
         y[..., : self.skip] = heads[..., : self.skip]
-        old, new = (part[..., self.skip :].unflatten(-1, split) for part in (heads, y))
+        old, new = (part[..., self.skip :].reshape(*part.shape[:-1], *split) for part in (heads, y))
         new.select(axis, 0).copy_(old.select(axis, 1)).neg_()
         new.select(axis, 1).copy_(old.select(axis, 0))
         new.mul_(sin).addcmul_(old, cos)
         return y.flatten(-2)
 
-    def _tables(self, x: Tensor, turned: int) -> tuple[Tensor, Tensor]:
-        """The cosines and the sines of each place and pair."""
+    def _angles(self, x: Tensor, turned: int) -> Tensor:
+        """The angle of each place and pair."""
         number = torch.promote_types(x.dtype, torch.float32)  # half precision has too few digits for an angle
         speeds = torch.tensor([self._speed(i, turned) for i in range(turned // 2)], dtype=number, device=x.device)
-        angles = torch.outer(torch.arange(x.shape[-2], dtype=number, device=x.device), speeds)
-        del speeds
-        cosines = angles.cos().to(x.dtype)
-        return cosines, angles.sin_().to(x.dtype)
+        return torch.outer(torch.arange(x.shape[-2], dtype=number, device=x.device), speeds)
 
     def _speed(self, pair: int, turned: int) -> float:
         """By which angle a pair turns from one place to the next."""
