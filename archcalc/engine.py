@@ -9,14 +9,14 @@ from archcalc.conventions import Convention, convention_named
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem, SettingError, SpecError, did_you_mean
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.base import NO_OPS, Params, elements, fmt_shape, is_bias
-from archcalc.memory import Footprint, memory
+from archcalc.memory import memory
 from archcalc.receptive_field import Field, Lens, after, joined, lens, start
 from archcalc.report import LayerReport, Report, Settings, Totals
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
 from archcalc.spec.expression import Value
-from archcalc.spec.graph import Graph, Node, call_words
+from archcalc.spec.graph import Graph, Node, call_words, outputs
 from archcalc.spec.source import problem_at
 from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
 
@@ -65,7 +65,8 @@ def analyze_graph(
     graph, problems = expand(architecture, input=shape, vars=vars)
     rows, shape_problems = propagate(graph, architecture, batch, dtype, counted_by)
     settings = Settings(graph.input, batch, dtype, convention)
-    report = Report(architecture.name, architecture.title, settings, rows, Totals.of(rows))
+    further = tuple(graph.nodes[i].name for i in outputs(graph)[1:] if not graph.nodes[i].train_only)
+    report = Report(architecture.name, architecture.title, settings, rows, Totals.of(rows), further)
     if problems or shape_problems:
         raise SpecError([*problems, *shape_problems], partial=report)
     return graph, report
@@ -94,7 +95,6 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
     macs: int | None
     flops: int | None
     lens: Lens | None
-    footprint: Footprint
 
 
 class _Run:
@@ -151,8 +151,7 @@ class _Run:
     def _reports(self, costs: list[_Cost]) -> tuple[LayerReport, ...]:
         """The rows of the first nodes, which have these costs."""
         document = self.architecture.document
-        footprints = [cost.footprint for cost in costs]
-        held = memory(self.graph, footprints, self.batch, self.bytes_per_element)
+        held = memory(self.graph, [cost.output for cost in costs], self.batch, self.bytes_per_element)
         kept = held.kept if self.trains else [None] * len(costs)
         return tuple(
             [
@@ -204,16 +203,6 @@ class _Run:
             macs=None if ops is None else self.batch * ops.macs,
             flops=None if ops is None else self.batch * self.convention.flops(ops, layer.family),
             lens=lens(layer.window(x), layer.covers),
-            footprint=Footprint(
-                layer,
-                inputs,
-                y,
-                elements=elements(y),
-                workspace=layer.workspace(x, y, *others),
-                workspace_of_batch=layer.workspace_of_batch(x, y, *others),
-                kept=layer.kept(x, y, *others),
-                trains=layer.params(x).total > 0,
-            ),
         )
 
     def _own_params(self, node: Node, tied: int, x: Shape) -> Params:

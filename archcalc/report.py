@@ -26,7 +26,8 @@ class Settings(msgspec.Struct, frozen=True):
 class LayerReport(msgspec.Struct, frozen=True, gc=False):
     """One row: `memory_bytes`, `macs` and `flops` are for the whole batch, `macs` and `flops` None where unknown.
 
-    `live_bytes` is what is alive in memory while the row runs in eval mode, the network's input included.
+    `live_bytes` is what is alive in memory while the row runs in eval mode, the network's input included; None where
+    unknown.
     `saved_for_backward_bytes` is what training keeps of it beyond what earlier rows keep, as PyTorch does on the CPU:
     None where unknown, and at a dtype that does not train. `line` is that of the spec, `inputs` and `output` are shapes
     of one sample. `receptive_field` gives, for each spatial dimension of the spec's input, how many of its elements one
@@ -45,7 +46,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     weights: int
     buffers: int
     memory_bytes: int
-    live_bytes: int
+    live_bytes: int | None
     saved_for_backward_bytes: int | None
     macs: int | None
     flops: int | None
@@ -97,13 +98,14 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
 class Totals(msgspec.Struct, frozen=True):
     """Sums over rows. `complete` is False where some row's operations are unknown: the sums then leave them out.
 
-    `peak_memory_bytes` is the most that is alive at once. `saved_for_backward_bytes` is None where a row's is unknown.
+    `peak_memory_bytes` is the most that is alive at once. It and `saved_for_backward_bytes` are None where a row's is
+    unknown.
     """
 
     params: int
     buffers: int
     memory_bytes: int
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     saved_for_backward_bytes: int | None
     macs: int
     flops: int
@@ -114,12 +116,12 @@ class Totals(msgspec.Struct, frozen=True):
     def of(cls, rows: Iterable[LayerReport]) -> "Totals":
         """The sums over these rows."""
         rows = tuple(rows)
-        saved = [row.saved_for_backward_bytes for row in rows]
+        alive, saved = [row.live_bytes for row in rows], [row.saved_for_backward_bytes for row in rows]
         return cls(
             params=sum(row.params for row in rows),
             buffers=sum(row.buffers for row in rows),
             memory_bytes=sum(row.memory_bytes for row in rows),
-            peak_memory_bytes=max((row.live_bytes for row in rows), default=0),
+            peak_memory_bytes=None if None in alive else max(filter(None, alive), default=0),
             saved_for_backward_bytes=None if None in saved else sum(filter(None, saved)),
             macs=sum(row.macs or 0 for row in rows),
             flops=sum(row.flops or 0 for row in rows),
@@ -146,6 +148,8 @@ class Report(msgspec.Struct, frozen=True):
     settings: Settings
     layers: tuple[LayerReport, ...]
     totals: Totals
+    further_outputs: tuple[str, ...] = ()
+    """The layers besides the last that no layer reads, in eval mode: what they give is alive to the end."""
 
     def layer(self, name: str) -> LayerReport:
         """The row of this name; raises KeyError where there is none."""
@@ -164,6 +168,7 @@ class Report(msgspec.Struct, frozen=True):
             "settings": settings,
             "layers": [row.to_dict() for row in self.layers],
             "totals": self.totals.to_dict(),
+            "further_outputs": list(self.further_outputs),
         }
 
     @classmethod
@@ -183,7 +188,8 @@ class Report(msgspec.Struct, frozen=True):
                 )
             rows = tuple(map(_row, data["layers"]))
             settings = msgspec.convert(data["settings"], Settings)
-            return cls(str(data["architecture"]), str(data["architecture"]), settings, rows, Totals.of(rows))
+            name, further = str(data["architecture"]), tuple(map(str, data.get("further_outputs", ())))
+            return cls(name, name, settings, rows, Totals.of(rows), further)
         except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
             words = f"no report of archcalc: {type(error).__name__}: {error}"
             raise SettingError(words, hint="`archcalc table NAME --json` writes one") from error

@@ -209,10 +209,14 @@ def compare(
 def compare_memory(report: Report, measured: MemoryMeasurement, device: str = "cpu") -> MemoryVerdict:
     """The peak of a report against that of a measurement."""
     computed, found = report.totals.peak_memory_bytes, measured.peak_memory_bytes
-    peak = Comparison(PEAK, computed, found, "agrees")
-    if abs(computed - found) > PEAK_TOLERANCE * found:
-        other = _takes_other_steps(report, device)
-        peak = Comparison(PEAK, computed, found, "not checkable" if other else "differs", OTHER_STEPS if other else "")
+    if computed is None:
+        peak = Comparison(PEAK, computed, found, "not checkable", RULES_UNKNOWN)
+    elif abs(computed - found) <= PEAK_TOLERANCE * found:
+        peak = Comparison(PEAK, computed, found, "agrees")
+    elif _takes_other_steps(report, device):
+        peak = Comparison(PEAK, computed, found, "not checkable", OTHER_STEPS)
+    else:
+        peak = Comparison(PEAK, computed, found, "differs")
     return MemoryVerdict(peak, sum(measured.saved_for_backward_bytes), measured.allocated_bytes)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, equal, maximum, product, require
+from archcalc.layers.arithmetic import Dim, Shape, divides, equal, product, require
 from archcalc.layers.base import (
     STRUCTURAL,
     Flag,
@@ -24,7 +24,7 @@ from archcalc.layers.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.storage import Kept
+from archcalc.layers.execution import BOOL_BYTES, FULL_PRECISION_BYTES, INDEX_BYTES, Execution, Keeps, Tensor
 from archcalc.layers.twin import TorchTwin
 from archcalc.layers.window import spread
 
@@ -131,7 +131,8 @@ class Attention(Layer, kind="attention"):
         return self.heads if self.kv_heads is None else self.kv_heads
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
-        pairs, scores = product(x[:-1]) * others[0][-2], self._scores(x, others[0])
+        pairs = product(x[:-1]) * others[0][-2]
+        scores = self.heads * pairs
         capped = 1 if self.softcap is None else 2
         return Ops(
             macs=pairs * (x[-1] + y[-1]),
@@ -145,42 +146,96 @@ class Attention(Layer, kind="attention"):
     def window(self, x: Shape) -> Sight:
         return Sight.WHOLE if len(x) == 2 and not self.causal else Sight.UNKNOWN
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept | None:
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         keys, values = others
+        q = split_heads(run, x, self.heads)
         if self.softcap is not None:
-            if self.heads == 1 or x[-2] == 1 or keys[-2] == 1:
-                return None  # what is then laid out anew, and what is kept as it is, is another matter
-            tokens = product(keys[:-1])
-            return Kept(elements=elements(x) + tokens * (x[-1] + y[-1]) + 2 * self._scores(x, keys))
-        width = x[-1] // self.heads
-        if len(x) > 2 or values[-1] != self.key_heads * width:
-            return None  # PyTorch then takes other operations than the fused one
-        logarithms = self.heads * x[0]
-        mask = self.workspace_of_batch(x, y, *others)
-        if self.key_heads == self.heads:
-            return Kept(inputs=3, output=True, statistics=logarithms, batch_elements=mask)
-        return Kept(inputs=1, output=True, elements=2 * keys[0] * x[-1], statistics=logarithms, batch_elements=mask)
+            return self._in_steps(run, q, keys, values)
+        k, v = self._shared(run, keys), self._shared(run, values)
+        mask = [run.new((q.shape[-2], k.shape[-2]))] if self.sliding_window is not None else []
+        if _is_fused(q, k, v):
+            y = run.new((x.shape[0], x.shape[1], v.shape[-1] * self.heads), q, k, v)
+            run.keep(y, q, k, v, y, run.new(q.shape[:-1], width=run.statistics_width), *mask)
+            return y
+        return join_heads(run, self._attended(run, q, k, v))
 
-    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        if self.softcap is None:
-            return super().workspace(x, y, *others)
-        keys, is_one = others[0], self.heads == 1
-        # A single head, or token, lies as the input does; all else is laid out anew.
-        queries = 0 if is_one or x[-2] == 1 else elements(x)
-        held = 0 if is_one or (self.key_heads == self.heads and keys[-2] == 1) else product(keys[:-1])
-        scores, numbers = self._scores(x, keys), elements(y)
-        # Scores beside queries and keys, and before and after a step, where the output is not there yet; then beside
-        # values, and beside what becomes the output in another order.
-        before = maximum(queries + held * x[-1], scores) - numbers
-        return scores + maximum(before, maximum(held * y[-1], numbers if queries else 0))
+    def _shared(self, run: Execution, x: Tensor) -> Tensor:
+        """The heads of keys or values, each as often as queries share it: a copy where that is more than once."""
+        x = split_heads(run, x, self.key_heads)
+        *groups, _, tokens, d = x.shape
+        return x if self.key_heads == self.heads else run.new((*groups, self.heads, tokens, d), x)
 
-    def workspace_of_batch(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        has_mask = self.sliding_window is not None or (self.softcap is not None and self.causal)
-        return x[-2] * others[0][-2] if has_mask else 0
+    def _in_steps(self, run: Execution, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """What the operations give that bounded scores take."""
+        mask = [run.new((q.shape[-2], keys.shape[-2]))] if self.causal else []
+        k = self._shared(run, keys)
+        in_order = run.contiguous(q), run.contiguous(k)
+        scores = run.matmul(in_order[0], turned(run, in_order[1]))
+        run.free(*_copies(q, in_order[0]), *_copies(keys, in_order[1]))
+        for keeps in (Keeps.NOTHING, Keeps.OUTPUT, Keeps.NOTHING):  # of its factor, the tanh, and the bound
+            scores, last = run.elementwise(scores, keeps=keeps), scores
+            run.free(last)
+        for seen in mask:
+            scores, last = run.elementwise(scores, seen), scores
+            run.free(last)
+        weights = run.elementwise(scores, keeps=Keeps.OUTPUT)
+        run.free(scores)
+        v = run.contiguous(self._shared(run, values))
+        y = run.matmul(weights, v)
+        run.free(*_copies(values, v))
+        return join_heads(run, y)
 
-    def _scores(self, x: Shape, keys: Shape) -> Dim:
-        """How many scores there are: one for each head, query and key of a group."""
-        return product(x[:-1]) * self.heads * keys[-2]
+    def _attended(self, run: Execution, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What the operations give that PyTorch takes where the fused one does not fit."""
+        scaled = run.elementwise(q)
+        held = [scaled]
+        if self.causal and self.sliding_window is None:
+            pairs = (q.shape[-2], k.shape[-2])
+            made = [run.new(pairs, width=BOOL_BYTES), run.new(pairs, width=BOOL_BYTES), run.new(()), run.new(())]
+            held.append(run.new(pairs))
+            run.free(*made)
+        keys = run.elementwise(turned(run, k))
+        scores = run.matmul(scaled, keys)
+        run.free(keys)
+        weights = run.new(scores.shape, scores)
+        run.keep(weights, weights)
+        run.free(scores)
+        y = run.matmul(weights, v)
+        run.free(weights, *held)
+        return y
+
+
+def split_heads(run: Execution, x: Tensor, heads: int) -> Tensor:
+    """(…, tokens, heads · d) → (…, heads, tokens, d), a view."""
+    *groups, tokens, width = x.shape
+    *steps, of_token, step = x.strides
+    d = width // heads
+    return run.view(x, (*groups, heads, tokens, d), (*steps, d * step, of_token, step))
+
+
+def join_heads(run: Execution, x: Tensor) -> Tensor:
+    """(…, heads, tokens, d) → (…, tokens, heads · d)."""
+    last = len(x.shape) - 1
+    turned = run.permuted(x, (*range(last - 2), last - 1, last - 2, last))
+    return run.reshaped(turned, (*turned.shape[:-2], turned.shape[-2] * turned.shape[-1]))
+
+
+def turned(run: Execution, x: Tensor) -> Tensor:
+    """The last two axes swapped, a view."""
+    last = len(x.shape) - 1
+    return run.permuted(x, (*range(last - 1), last, last - 1))
+
+
+def _copies(x: Tensor, y: Tensor) -> list[Tensor]:
+    """`y`, unless it is in the memory of `x`."""
+    return [y] if y.storage is not x.storage else []
+
+
+def _is_fused(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Whether PyTorch computes attention in one operation: ungrouped, heads of one width whose numbers are together."""
+    if len(q.shape) != 4 or v.shape[-1] != q.shape[-1]:
+        return False
+    return all(tensor.strides[-1] == 1 for tensor in (q, k, v))
 
 
 class OfWindows(Layer):
@@ -241,10 +296,33 @@ class OfWindows(Layer):
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
 
-    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        # The scores before and after a step, and the values laid out anew; before that, queries and keys laid out anew.
-        scores, numbers = self.scores(x), elements(x)
-        return maximum(2 * scores + numbers, scores + 2 * numbers)
+    def attend(self, run: Execution, scores: Tensor, table: Tensor, v: Tensor, *, held: bool = False) -> Tensor:
+        """The softmax of the scores with biases of a table (offsets, heads) and mask, times the values.
+
+        `held` tells that the caller still holds the scores.
+        """
+        _, rows, columns, tokens, _ = v.shape
+        biases = run.new((tokens, tokens, self.heads), table)
+        biased = run.elementwise(scores, run.permuted(biases, (2, 0, 1)))
+        run.free(biases, *[] if held else [scores])
+        if self.is_shifted:
+            pairs = (rows, columns, 1, tokens, tokens)
+            sides = zip((rows, columns), spread(self.size, 2), strict=True)
+            small = [run.new((side, size), width=INDEX_BYTES) for side, size in sides]
+            pieces = run.new((rows, columns, tokens), width=INDEX_BYTES)
+            unlike = run.new(pairs, width=BOOL_BYTES)
+            mask = run.new(pairs, width=FULL_PRECISION_BYTES)
+            run.free(*small, pieces, unlike)
+            if run.width != FULL_PRECISION_BYTES:
+                mask, precise = run.new(pairs), mask
+                run.free(precise)
+            unmasked, biased = biased, run.elementwise(biased, mask)
+            run.free(unmasked, mask)
+        weights = run.new(biased.shape, biased)
+        run.keep(weights, weights)
+        joined = run.matmul(weights, split_heads(run, v, self.heads))
+        run.free(weights)
+        return join_heads(run, joined)
 
 
 class WindowAttention(OfWindows, kind="window_attention"):
@@ -285,10 +363,13 @@ class WindowAttention(OfWindows, kind="window_attention"):
             divisions=scores,
         )
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept | None:
-        if self.heads == 1 or x[2] == 1:
-            return None  # what is then laid out anew, and what is kept as it is, is another matter
-        return Kept(elements=self.scores(x) + 3 * elements(x))  # each head's queries, keys and values lie together
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        q, k = split_heads(run, x, self.heads), split_heads(run, others[0], self.heads)
+        scaled = run.elementwise(q)
+        scores = run.matmul(scaled, run.permuted(k, (0, 1, 2, 3, 5, 4)))
+        run.free(scaled)
+        table = run.parameter((self.offsets, self.heads))
+        return self.attend(run, scores, table, others[1])
 
 
 class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
@@ -351,5 +432,39 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
             divisions=inputs + scores + biases,
         )
 
-    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        return 3 * (self.scores(x) + elements(x))  # the unit queries and keys stay, and the scores before their biases
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        q, k = (_normalised(run, split_heads(run, tensor, self.heads)) for tensor in (x, others[0]))
+        product = run.matmul(q, run.permuted(k, (0, 1, 2, 3, 5, 4)))
+        limit = run.elementwise(run.parameter((self.heads, 1, 1)))
+        scale = run.elementwise(limit, keeps=Keeps.OUTPUT)
+        run.free(limit)
+        scores = run.product(product, scale)
+        run.free(product, scale)
+        batch = x.shape[0]
+        offsets = run.expanded(run.parameter((self.offsets, 2)), batch)
+        flat = run.reshaped(offsets, (batch * self.offsets, 2))
+        hidden = run.new((batch, self.offsets, self.hidden), flat, trains=True)
+        run.keep(hidden, flat)
+        if flat.storage is not offsets.storage:
+            run.free(flat)
+        rectified = run.elementwise(hidden, keeps=Keeps.OUTPUT)
+        run.free(hidden)
+        logits = run.new((batch, self.offsets, self.heads), rectified, trains=True)
+        run.free(rectified)
+        shares = run.elementwise(logits, keeps=Keeps.OUTPUT)
+        run.free(logits)
+        tables = run.elementwise(shares)
+        run.free(shares)
+        table = run.view(tables, (self.offsets, self.heads), (self.heads, 1))
+        return self.attend(run, scores, table, others[1], held=True)
+
+
+def _normalised(run: Execution, x: Tensor) -> Tensor:
+    """Each vector along the last axis divided by its length."""
+    length = run.new((*x.shape[:-1], 1), x)
+    run.keep(length, x, length)
+    divisor = run.elementwise(length, keeps=Keeps.INPUT)
+    run.free(length)
+    unit = run.elementwise(x, divisor, keeps=Keeps.INPUT)
+    run.free(divisor)
+    return unit

@@ -17,7 +17,7 @@ from archcalc.layers.base import (
     Window,
     elements,
 )
-from archcalc.layers.storage import INPUTS, Kept
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import CHANNELS, FromInput, TorchTwin
 from archcalc.layers.window import Extent, receptive_window, require_map, slide, spread
 
@@ -91,14 +91,19 @@ class Convolution(Layer):
     def _taps(self, x: Shape) -> Dim:
         return (x[0] // self.groups) * product(spread(self.kernel, self.dimensions))
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        if self.pad != "same":
-            return INPUTS
-        # PyTorch pads one side more than the other by a copy, where what is to be added is odd.
-        sides = zip(spread(self.kernel, self.dimensions), spread(self.dilation, self.dimensions), strict=True)
-        odd = [dilation * (kernel - 1) % 2 for kernel, dilation in sides]
-        padded = (size + more for size, more in zip(x[1:], odd, strict=True))
-        return Kept(elements=x[0] * product(padded)) if any(odd) else INPUTS
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        read = x
+        if self.pad == "same":
+            # PyTorch pads one side more than the other by a copy, where what is to be added is odd.
+            sides = zip(spread(self.kernel, self.dimensions), spread(self.dilation, self.dimensions), strict=True)
+            odd = [dilation * (kernel - 1) % 2 for kernel, dilation in sides]
+            if any(odd):
+                sizes = (size + more for size, more in zip(x.shape[2:], odd, strict=True))
+                read = run.new_map((*x.shape[:2], *sizes), x)
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        y = run.new(shape, read, trains=True) if self.dimensions == 1 else run.new_map(shape, read, trains=True)
+        run.keep(y, read)
+        return y
 
 
 def require_groups(groups: Dim, channels: Dim, filters: Dim, y: Shape) -> None:
@@ -250,5 +255,5 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
             x[0] * self.multiplier, self.kernel, self.stride, self.pad, self.dilation, groups=x[0], bias=self.bias
         )
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return self._grouped(x).kept(x, y)
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return self._grouped(x.shape[1:]).execute(run, x)

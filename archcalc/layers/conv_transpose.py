@@ -18,7 +18,7 @@ from archcalc.layers.base import (
     elements,
 )
 from archcalc.layers.conv import require_groups
-from archcalc.layers.storage import INPUTS
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import CHANNELS, TorchTwin
 from archcalc.layers.window import Extent, per_dimension, require_map, span, spread
 
@@ -65,7 +65,6 @@ class TransposedConvolution(Layer):
     dilation: Extent = 1
     groups: Positive = 1
     bias: Flag = True
-    keeps = INPUTS
 
     counted = True
     label = "conv_transpose"
@@ -116,6 +115,12 @@ class TransposedConvolution(Layer):
 
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        y = run.new(shape, x, trains=True) if self.dimensions == 1 else run.new_map(shape, x, trains=True)
+        run.keep(y, x)
+        return y
 
 
 class ConvTranspose1d(TransposedConvolution, kind="conv_transpose1d"):

@@ -10,7 +10,6 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, require
 from archcalc.layers.base import STRUCTURAL, Flag, Layer, Ops, Positive, Sight, fmt_shape
-from archcalc.layers.storage import Strides
 from archcalc.layers.twin import FEATURES, Constant, TorchTwin
 
 Count = Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000", extra=STRUCTURAL)]
@@ -84,11 +83,6 @@ class Recurrent(Layer):
 
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
-
-    def lies(self, whole: Shape, strides: Strides | None) -> Strides:
-        """Of a batch, step after step, as PyTorch computes it."""
-        width = self.directions * self.hidden
-        return (width, whole[0] * width, 1)
 
 
 def _twin(path: str, **more: Any) -> TorchTwin:

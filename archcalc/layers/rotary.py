@@ -7,7 +7,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, divides, product, require
 from archcalc.layers.base import Layer, NonNegative, Ops, Positive, Sight, fmt_shape
-from archcalc.layers.storage import Kept
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import TorchTwin
 
 AtLeastOne = Annotated[float, Meta(ge=1, description="a number ≥ 1")]
@@ -102,12 +102,21 @@ class RotaryEmbedding(Layer, kind="rope"):
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(batch_elements=self._tables(x))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        tables = [self._table(run, x) for _ in range(2)]  # the cosines and the sines
+        y = run.new(x.shape, x)
+        run.keep(y, *tables)
+        run.free(*tables)
+        return y
 
-    def workspace_of_batch(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        return self._tables(x)
-
-    def _tables(self, x: Shape) -> Dim:
-        """How many sines and cosines there are."""
-        return x[-2] * self.turned(x)
+    def _table(self, run: Execution, x: Tensor) -> Tensor:
+        """The cosines or sines of the angles of each place and pair: these in at least float32, so that they differ."""
+        tokens, pairs, precise = x.shape[-2], self.turned(x.shape[1:]) // 2, run.statistics_width
+        speeds, places = run.new((pairs,), width=precise), run.new((tokens,), width=precise)
+        angles = run.new((tokens, pairs), width=precise)
+        run.free(speeds, places)
+        if run.width == precise:
+            return angles
+        table = run.new((tokens, pairs))
+        run.free(angles)
+        return table

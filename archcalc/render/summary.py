@@ -67,6 +67,8 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
     train_only = [row.name for row in report.layers if row.train_only]
     if train_only:
         yield f"in training alone: {_first(train_only)} (they hold parameters, but do not run in eval mode)"
+    if report.further_outputs:
+        yield f"read by no layer: {_first(report.further_outputs)} (further outputs, alive to the end)"
     unknown = [row.name for row in report.layers if row.flops is None]
     if unknown:
         yield f"totals are incomplete: the operations of {_first(unknown)} are unknown"
@@ -75,8 +77,11 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
 def _memory_words(report: Report) -> str:
     """The most that is alive at once and where, and what training keeps."""
     peak, saved = report.totals.peak_memory_bytes, report.totals.saved_for_backward_bytes
-    where = printable(next((row.name for row in report.layers if row.live_bytes == peak), "the input"))
-    words = f"alive at once: at most {human(peak, MEMORY_UNITS)}, at {where}"
+    if peak is None:
+        words = f"alive at once: unknown, of {_first([row.name for row in report.layers if row.live_bytes is None])}"
+    else:
+        where = printable(next((row.name for row in report.layers if row.live_bytes == peak), "the input"))
+        words = f"alive at once: at most {human(peak, MEMORY_UNITS)}, at {where}"
     if saved is not None:
         return f"{words}; training keeps {human(saved, MEMORY_UNITS)} for the backward pass"
     if report.settings.dtype in INTEGERS:

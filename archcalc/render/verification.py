@@ -103,7 +103,9 @@ def memory_grid(verifications: Sequence[Verification]) -> Grid:
         computed, measured = v.report.totals.peak_memory_bytes, v.memory.peak.measured
         assert isinstance(measured, int)
         saved = (v.report.totals.saved_for_backward_bytes, v.memory.measured_saved_bytes)
-        apart = in_unit(abs(10_000 * (computed - measured)), 100 * max(measured, 1), 2)
+        apart = "–"
+        if computed is not None:
+            apart = in_unit(abs(10_000 * (computed - measured)), 100 * max(measured, 1), 2)
         figures = (*saved, computed, measured, v.memory.allocated_bytes)
         *shown, allocated = ("–" if figure is None else human(figure, MEMORY_UNITS) for figure in figures)
         rows.append((printable(v.name), *shown, apart, allocated))

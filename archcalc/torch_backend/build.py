@@ -59,8 +59,8 @@ class Group(nn.Module):
 class Network(nn.Module):
     """An architecture as a module: its layers are submodules by their names in the spec, `layer1.0.conv1`.
 
-    It gives what its last layer gives. In training mode, where layers run that do so only then, those of them that no
-    layer reads give further outputs: a tuple of all, the last layer's first.
+    It gives what its last layer gives. Where other layers are read by none as well, such as those that run in training
+    alone, it gives a tuple of all their outputs, the last layer's first.
     """
 
     def __init__(self, graph: Graph, modules: Sequence[nn.Module]) -> None:
@@ -76,7 +76,7 @@ class Network(nn.Module):
             _place(self, path, module)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """What the last layer makes of `x`, the batch first; in training mode of several outputs, all of them."""
+        """What the last layer makes of `x`, the batch first; of several outputs, all of them."""
         values = {INPUT: x}
         for position, step in enumerate(self.steps):
             if self.training or not step.train_only:

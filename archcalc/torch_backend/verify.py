@@ -102,10 +102,12 @@ def memory_needed(report: Report, *, training: bool = False, spare: int = SPARE)
     """
     # PyTorch makes parameters as float32, whatever they become.
     params = report.totals.params * max(4, BYTES_PER_ELEMENT[report.settings.dtype])
-    kept = report.totals.saved_for_backward_bytes
-    if kept is None:  # of some layer it is unknown
+    peak, kept = report.totals.peak_memory_bytes, report.totals.saved_for_backward_bytes
+    if peak is None:  # of some layer it is unknown: then as if nothing were freed
+        peak = report.totals.memory_bytes
+    if kept is None:
         kept = KEPT_OUTPUTS * report.totals.memory_bytes
-    return params + spare * report.totals.peak_memory_bytes + (kept if training else 0)
+    return params + spare * peak + (kept if training else 0)
 
 
 def _affordable_device(report: Report, wanted: str, training: bool) -> tuple[str, str]:

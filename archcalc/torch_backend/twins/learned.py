@@ -5,15 +5,15 @@ from torch import Tensor
 
 
 class Learned(torch.nn.Module):
-    """A learned tensor, once for every sample of a batch."""
+    """A learned tensor, the same for every sample of a batch."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(shape))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The tensor, for as many samples as `x` has."""
-        return self.weight.repeat(x.shape[0], *[1] * self.weight.dim())
+        """The tensor, for as many samples as `x` has, all of which share its memory."""
+        return self.weight.expand(x.shape[0], *self.weight.shape)
 
 
 class ClassToken(torch.nn.Module):
