@@ -212,6 +212,25 @@ NETWORKS = {
         "window_reverse: 4",
         "flatten",
     ),
+    "turned and bounded": layers(
+        "embedding: {vocabulary: 11, features: 12}",
+        "scale: {name: scaled, factor: 3}",
+        "linear: {name: q, features: 16}",
+        "rope: {name: a, heads: 4}",
+        "linear: {name: k, features: 8, from: scaled}",
+        "rope: {name: b, heads: 2, skip: 2, pairs: neighbours}",
+        "linear: {name: v, features: 6, from: scaled}",
+        "attention: {heads: 4, kv_heads: 2, causal: true, sliding_window: 3, softcap: 5, from: [a, b, v]}",
+        "tile: {axis: -1, times: 2}",
+        "linear: 3",
+        head="input: [9]",
+    ),
+    "a sliding window": layers(
+        "linear: {name: q, features: 8}",
+        "attention: {heads: 2, causal: true, sliding_window: 3, from: [q, q, q]}",
+        "linear: 3",
+        head="input: [9, 4]",
+    ),
     "indices": layers(
         "embedding: {vocabulary: 11, features: 4}", "position_embedding", "rmsnorm", "linear: 3", head="input: [5]"
     ),

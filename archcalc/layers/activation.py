@@ -246,6 +246,25 @@ class Softsign(Activation, kind="softsign"):
         return run.elementwise(x, divisor, keeps=Keeps.INPUT)
 
 
+class Scale(Activation, kind="scale"):
+    """Multiplies every element by a constant.
+
+    Fields:
+        factor: the constant
+    Ops: one multiplication per element
+    Source: torch.mul; Vaswani et al., arXiv:1706.03762, section 3.4 (embeddings)
+
+    >>> Scale(factor=48).ops((10,), (10,)).multiplications
+    10
+    """
+
+    factor: Real
+
+    per_element = Ops(multiplications=1)
+    torch = TorchTwin("torch.mul", call="function", other="factor")
+    keeps = Keeps.NOTHING
+
+
 class Identity(Activation, kind="identity"):
     """Passes its input on: the place of a layer that a variant leaves out.
 

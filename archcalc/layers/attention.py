@@ -15,8 +15,10 @@ from archcalc.layers.base import (
     Flag,
     Layer,
     NonNegative,
+    NonNegativeReal,
     Ops,
     Positive,
+    Real,
     Sight,
     Size2d,
     elements,
@@ -39,16 +41,19 @@ class Attention(Layer, kind="attention"):
         heads: parts of the width that attend each for itself
         kv_heads: heads of keys and values, each shared by as many heads of queries; heads where left out
         causal: whether a token sees only those before it and itself
+        sliding_window: how many of these it sees at the most, itself included; all where left out
+        scale: what the products q · k are multiplied by; 1/√d where left out
+        softcap: a bound that scores approach instead of passing it: a score s becomes softcap · tanh(s / softcap)
     Shape: queries (T, C), keys (S, C · kv_heads / heads), values (S, V) → (T, V · heads / kv_heads); axes before these
         are groups that do not see one another
     Params: none
     Ops: T · S · (C + V · heads / kv_heads) multiply-adds, whole even where a mask hides part of them; per score (of
-        T · S · heads) one multiplication by 1/√d, softmax (one comparison, one exp, two additions, one division), and
-        one addition of the mask if causal
+        T · S · heads) one multiplication by the scale, softmax (one comparison, one exp, two additions, one division),
+        one addition of the mask if causal, and one tanh and one multiplication with softcap
     Raises: inputs without tokens; keys and values of different length; groups that differ; heads that do not divide the
-        widths
+        widths; sliding_window without causal; softcap of 0
     Source: torch.nn.functional.scaled_dot_product_attention; Vaswani et al., arXiv:1706.03762; kv_heads: Ainslie et
-        al., arXiv:2305.13245
+        al., arXiv:2305.13245; sliding_window: Beltagy et al., arXiv:2004.05150; softcap: Gemma team, arXiv:2408.00118
 
     >>> attention = Attention(heads=12)
     >>> x = (197, 768)
@@ -60,10 +65,19 @@ class Attention(Layer, kind="attention"):
     heads: Positive
     kv_heads: Positive | None = None
     causal: Flag = False
+    sliding_window: Positive | None = None
+    scale: Real | None = None
+    softcap: NonNegativeReal | None = None
 
     arity = (3, 3)
     torch = TorchTwin(
-        "archcalc.torch_backend.twins.attention.Attention", heads="heads", kv_heads="kv_heads", causal="causal"
+        "archcalc.torch_backend.twins.attention.Attention",
+        heads="heads",
+        kv_heads="kv_heads",
+        causal="causal",
+        sliding_window="sliding_window",
+        scale="scale",
+        softcap="softcap",
     )
 
     def output(self, x: Shape, *others: Shape) -> Shape:
@@ -81,7 +95,7 @@ class Attention(Layer, kind="attention"):
         for a, b, c in zip(x[:-2], keys[:-2], values[:-2], strict=True):
             require(equal(a, b) & equal(a, c), lambda: error("the same groups of tokens in all three", hint=order))
         require(equal(keys[-2], values[-2]), lambda: error("as many keys as values", hint=order))
-        self._require_heads(x[-1])
+        self._require_fields(x[-1])
         require(
             equal(keys[-1] * self.heads, x[-1] * self.key_heads),
             lambda: error("keys as wide as queries, times kv_heads / heads", hint=order),
@@ -92,7 +106,16 @@ class Attention(Layer, kind="attention"):
         )
         return (*x[:-1], values[-1] // self.key_heads * self.heads)
 
-    def _require_heads(self, width: Dim) -> None:
+    def _require_fields(self, width: Dim) -> None:
+        require(
+            self.sliding_window is None or self.causal,
+            lambda: LayerError(
+                "sliding_window is for tokens that see those before them",
+                field="sliding_window",
+                hint="add `causal: true`",
+            ),
+        )
+        require(self.softcap != 0, lambda: LayerError("attention divides by softcap, which is 0", field="softcap"))
         require(
             divides(self.heads, width),
             lambda: LayerError(f"{self.heads} heads do not divide the width {width}", field="heads"),
@@ -110,11 +133,12 @@ class Attention(Layer, kind="attention"):
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         pairs = product(x[:-1]) * others[0][-2]
         scores = self.heads * pairs
+        capped = 1 if self.softcap is None else 2
         return Ops(
             macs=pairs * (x[-1] + y[-1]),
-            multiplications=scores,
+            multiplications=capped * scores,
             comparisons=scores,
-            special=scores,
+            special=capped * scores,
             additions=(3 if self.causal else 2) * scores,
             divisions=scores,
         )
@@ -123,14 +147,43 @@ class Attention(Layer, kind="attention"):
         return Sight.WHOLE if len(x) == 2 and not self.causal else Sight.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        q, k, v = split_heads(run, x, self.heads), *(split_heads(run, other, self.key_heads) for other in others)
-        if self.key_heads != self.heads:
-            k, v = (_shared(run, tensor, self.heads // self.key_heads) for tensor in (k, v))
+        keys, values = others
+        q = split_heads(run, x, self.heads)
+        if self.softcap is not None:
+            return self._in_steps(run, q, keys, values)
+        k, v = self._shared(run, keys), self._shared(run, values)
+        mask = [run.new((q.shape[-2], k.shape[-2]))] if self.sliding_window is not None else []
         if _is_fused(q, k, v):
             y = run.new((x.shape[0], x.shape[1], v.shape[-1] * self.heads), q, k, v)
-            run.keep(y, q, k, v, y, run.new(q.shape[:-1], width=run.statistics_width))
+            run.keep(y, q, k, v, y, run.new(q.shape[:-1], width=run.statistics_width), *mask)
             return y
         return join_heads(run, self._attended(run, q, k, v))
+
+    def _shared(self, run: Execution, x: Tensor) -> Tensor:
+        """The heads of keys or values, each as often as queries share it: a copy where that is more than once."""
+        x = split_heads(run, x, self.key_heads)
+        *groups, _, tokens, d = x.shape
+        return x if self.key_heads == self.heads else run.new((*groups, self.heads, tokens, d), x)
+
+    def _in_steps(self, run: Execution, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """What the operations give that bounded scores take."""
+        mask = [run.new((q.shape[-2], keys.shape[-2]))] if self.causal else []
+        k = self._shared(run, keys)
+        in_order = run.contiguous(q), run.contiguous(k)
+        scores = run.matmul(in_order[0], turned(run, in_order[1]))
+        run.free(*_copies(q, in_order[0]), *_copies(keys, in_order[1]))
+        for keeps in (Keeps.NOTHING, Keeps.OUTPUT, Keeps.NOTHING):  # of its factor, the tanh, and the bound
+            scores, last = run.elementwise(scores, keeps=keeps), scores
+            run.free(last)
+        for seen in mask:
+            scores, last = run.elementwise(scores, seen), scores
+            run.free(last)
+        weights = run.elementwise(scores, keeps=Keeps.OUTPUT)
+        run.free(scores)
+        v = run.contiguous(self._shared(run, values))
+        y = run.matmul(weights, v)
+        run.free(*_copies(values, v))
+        return join_heads(run, y)
 
     def _attended(self, run: Execution, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """What the operations give that PyTorch takes where the fused one does not fit."""
@@ -140,15 +193,13 @@ class Attention(Layer, kind="attention"):
             q, k, v = held = [run.elementwise(tensor, width=precise) for tensor in (q, k, v)]
         scaled = run.elementwise(q)
         held.append(scaled)
-        if self.causal:
+        if self.causal and self.sliding_window is None:
             pairs = (q.shape[-2], k.shape[-2])
             made = [run.new(pairs, width=BOOL_BYTES) for _ in range(2)]
             made += [run.new((), width=precise) for _ in range(2)]
             held.append(run.new(pairs, width=precise))
             run.free(*made)
-        last = len(k.shape) - 1
-        turned = run.permuted(k, (*range(last - 1), last, last - 1))
-        keys = run.elementwise(turned)
+        keys = run.elementwise(turned(run, k))
         scores = run.matmul(scaled, keys)
         run.free(keys)
         weights = run.new(scores.shape, scores)
@@ -180,10 +231,15 @@ def join_heads(run: Execution, x: Tensor) -> Tensor:
     return run.reshaped(turned, (*turned.shape[:-2], turned.shape[-2] * turned.shape[-1]))
 
 
-def _shared(run: Execution, x: Tensor, times: int) -> Tensor:
-    """Each head as many times, one after the other: a copy."""
-    *groups, heads, tokens, d = x.shape
-    return run.new((*groups, heads * times, tokens, d), x)
+def turned(run: Execution, x: Tensor) -> Tensor:
+    """The last two axes swapped, a view."""
+    last = len(x.shape) - 1
+    return run.permuted(x, (*range(last - 1), last, last - 1))
+
+
+def _copies(x: Tensor, y: Tensor) -> list[Tensor]:
+    """`y`, unless it is in the memory of `x`."""
+    return [y] if y.storage is not x.storage else []
 
 
 def _is_fused(q: Tensor, k: Tensor, v: Tensor) -> bool:

@@ -83,6 +83,10 @@ class Tensor(msgspec.Struct, frozen=True, eq=False):
         return is_channels_last(self.shape, self.strides)
 
 
+NUMBER = Tensor((), (), 0, PARAMETERS, needs_grad=False)
+"""What a tensor is multiplied by, or added to, that is no tensor itself."""
+
+
 class Keeps(enum.Enum):
     """What an operation keeps for the backward pass of what it reads and of what it makes."""
 

@@ -1,4 +1,4 @@
-"""Layers that move numbers to other places: rolls, shuffles of channels and pixels, windows."""
+"""Layers that move numbers to other places: rolls, repetitions, shuffles of channels and pixels, windows."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, divides, equal, require
 from archcalc.layers.axes import AxisList, axis_of, resized
-from archcalc.layers.base import MAX_RANK, Flag, Positive, Sight, Size2d, Window, fmt_shape
+from archcalc.layers.base import MAX_RANK, AxisIndex, Flag, Positive, Sight, Size2d, Window, fmt_shape
 from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.reshape import Rearrangement
 from archcalc.layers.twin import Axis, TorchTwin
@@ -64,6 +64,37 @@ class Roll(Rearrangement, kind="roll"):
                 run.free(y)  # within the one operation, whose results alone count
             y = run.concatenated(pieces, at)
         return y
+
+
+class Tile(Rearrangement, kind="tile"):
+    """Repeats a tensor along an axis, whole after whole.
+
+    Fields:
+        axis: the axis
+        times: how often it then is there
+    Shape: (C, H, W) with axis 0 → (C · times, H, W)
+    Ops: none
+    Raises: an input without the axis
+    Source: torch.Tensor.repeat
+
+    >>> Tile(axis=1, times=16).output((2048, 1, 64))
+    (2048, 16, 64)
+    """
+
+    axis: AxisIndex
+    times: Positive
+
+    torch = TorchTwin("archcalc.torch_backend.twins.slicing.tile", call="function", axis=Axis("axis"), times="times")
+
+    def output(self, x: Shape) -> Shape:
+        axis = axis_of(self.axis, x)
+        return resized(x, axis, x[axis] * self.times)
+
+    def window(self, x: Shape) -> Sight:
+        return Sight.SCATTERED
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.new((x.shape[0], *self.output(x.shape[1:])), x, width=x.width)
 
 
 class PixelShuffle(Rearrangement, kind="pixel_shuffle"):
