@@ -26,6 +26,12 @@ class Found(NamedTuple):
     kept_bytes: int | None
     peak_bytes: int | None
 
+    def of_known(self, other: "Found") -> "Found":
+        """What was found by another way, without what is not known here."""
+        if self.kept_bytes is None:
+            other = other._replace(kept_inputs=self.kept_inputs, keeps_output=self.keeps_output, kept_bytes=None)
+        return other if self.peak_bytes is not None else other._replace(peak_bytes=None)
+
 
 def laid_out(shape: Shape, layout: str, dtype: torch.dtype) -> Tensor:
     """Random numbers in a tensor of this shape, batch included, whose elements are laid out in a certain way."""

@@ -11,7 +11,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
 from archcalc.layers.base import Layer, Ops, Real, elements
-from archcalc.layers.execution import Execution, Keeps, Tensor
+from archcalc.layers.execution import NUMBER, Execution, Keeps, Tensor
 from archcalc.layers.twin import TorchTwin
 
 
@@ -262,7 +262,9 @@ class Scale(Activation, kind="scale"):
 
     per_element = Ops(multiplications=1)
     torch = TorchTwin("torch.mul", call="function", other="factor")
-    keeps = Keeps.NOTHING
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.elementwise(x, NUMBER)
 
 
 class Identity(Activation, kind="identity"):

@@ -190,7 +190,7 @@ class Attention(Layer, kind="attention"):
         precise = run.statistics_width
         held = []
         if run.width < precise:
-            q, k, v = held = [run.elementwise(tensor, width=precise) for tensor in (q, k, v)]
+            q, k, v = held = [run.cast(tensor, precise) for tensor in (q, k, v)]
         scaled = run.elementwise(q)
         held.append(scaled)
         if self.causal and self.sliding_window is None:
@@ -210,7 +210,7 @@ class Attention(Layer, kind="attention"):
             held.append(run.new(weights.shape, width=run.width))  # the weights are a result that nobody asked for
         y = run.matmul(weights, v)
         if run.width < precise:
-            y, sums = run.elementwise(y, width=run.width), y
+            y, sums = run.cast(y, run.width), y
             run.free(sums)
         run.free(*held)
         return y

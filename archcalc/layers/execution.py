@@ -141,12 +141,12 @@ class Execution:
         needs_grad = self.training and (trains or any(x.needs_grad for x in read))
         return Tensor(shape, in_order(shape) if layout == () else layout, width, storage, needs_grad)
 
-    def elementwise(self, *read: Tensor, keeps: Keeps = Keeps.NOTHING, width: int = 0) -> Tensor:
+    def elementwise(self, *read: Tensor, keeps: Keeps = Keeps.NOTHING) -> Tensor:
         """What an operation makes of tensors element by element, each broadcast to the largest shape."""
         shape = broadcast(*[x.shape for x in read])
         unknown = any(x.layout is None for x in read)
         layout = None if unknown else like(shape, *[(x.shape, x.strides) for x in read])
-        y = self.new(shape, *read, layout=layout, width=width or max(x.width for x in read))
+        y = self.new(shape, *read, layout=layout, width=max(x.width for x in read))
         if keeps is Keeps.INPUT:
             self.keep(y, *read)
         elif keeps is Keeps.OUTPUT:
@@ -193,12 +193,16 @@ class Execution:
             layout = channels_last(shape) if is_channels_last(whole, layout) else in_order(shape)
         return self.new(shape, read, layout=layout, trains=trains)
 
-    def new_like(self, x: Tensor, *read: Tensor) -> Tensor:
+    def new_like(self, x: Tensor, *read: Tensor, width: int = 0) -> Tensor:
         """A new tensor with the layout of another, of which it may read something."""
         layout = x.layout
         if layout is not None and not is_dense(x.shape, layout):
             layout = like(x.shape, (x.shape, layout))
-        return self.new(x.shape, *read, layout=layout)
+        return self.new(x.shape, *read, layout=layout, width=width or x.width)
+
+    def cast(self, x: Tensor, width: int) -> Tensor:
+        """The same numbers with another number of bytes each."""
+        return self.new_like(x, x, width=width)
 
     def folded(self, operation: Callable[[Tensor, Tensor], Tensor], x: Tensor, *others: Tensor) -> Tensor:
         """An operation of two tensors applied from left to right."""

@@ -137,7 +137,7 @@ class RMSNorm(LastAxesNorm, kind="rmsnorm"):
         )
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        precise = x if x.width == run.statistics_width else run.elementwise(x, width=run.statistics_width)
+        precise = x if x.width == run.statistics_width else run.cast(x, run.statistics_width)
         squares = run.elementwise(precise, keeps=Keeps.INPUT)
         mean = run.new((*x.shape[: -(self.axes or 1)], *[1] * (self.axes or 1)), squares, width=squares.width)
         factor = run.elementwise(mean, keeps=Keeps.OUTPUT)
@@ -147,4 +147,10 @@ class RMSNorm(LastAxesNorm, kind="rmsnorm"):
             weight = run.parameter(self.normalised(x.shape[1:]))
             y, normal = run.product(y, weight), y
             run.free(normal)
-        return run.contiguous_as(x, y if y.width == x.width else run.elementwise(y, width=x.width))
+        scaled, y = y, run.contiguous_as(x, y)
+        if y is not scaled:
+            run.free(scaled)
+        if precise is x:
+            return y
+        run.free(factor, precise)
+        return run.cast(y, x.width)

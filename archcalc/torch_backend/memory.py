@@ -105,7 +105,7 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as
         self.most = max(self.most, sum(nbytes for _, nbytes in self._alive.values()))
 
 
-class _Unwatched(TorchFunctionMode):  # type: ignore[no-untyped-call]
+class _Unwatched(TorchFunctionMode):
     """Undoes what PyTorch does in other ways where a mode watches it.
 
     Two functions then add a bias or a mask to a product in a new tensor instead of in place, and a third one computes
