@@ -91,7 +91,7 @@ GROUPS = "groups must divide both the input channels and filters"
             "put `- flatten` before it (or global_avgpool and flatten); "
             "or give it `channels_last: true` where the last axis holds the features",
         ),
-        ("conv: {filters: 4 * wdth, kernel: 1}", "wdth", "'4 * wdth': unknown variable 'wdth'", "the spec has no vars"),
+        ("conv: {filters: 4 * wdth, kernel: 1}", "wdth", "'4 * wdth': unknown variable 'wdth'", "known here: input"),
         ("linear: 4 +* 2", "* 2", "'4 +* 2': not an arithmetic expression", None),
         ("linear: '4 +* 2'", "'4", "'4 +* 2': not an arithmetic expression", None),
         ("linear: 8 // 0", "8", "'8 // 0': a division by zero", None),
@@ -254,7 +254,7 @@ def test_a_long_line_is_cut_around_the_caret() -> None:
 
 def test_columns_count_characters() -> None:
     complains("conv: {name: größe, filters: 0, kernel: 1}", "0", f"conv: filters {WHOLE}, got 0", None)
-    complains("linear: größe", "größe", "'größe': unknown variable 'größe'", "the spec has no vars")
+    complains("linear: größe", "größe", "'größe': unknown variable 'größe'", "known here: input")
     # Of a JSON text, too, where two escapes are one character.
     text = '{"title": "\\ud83d\\ude00", "input": [3], "layers": ["cnov"]}'
     column = text.index("cnov")  # counted from 1, that of the quote before it

@@ -7,6 +7,7 @@ from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.layers import Layer, kinds
 from archcalc.layers.activation import Identity
 from archcalc.layers.arithmetic import Shape
+from archcalc.layers.base import MAX_RANK
 from archcalc.layers.merge import joins
 from archcalc.spec.architecture import Architecture, Block
 from archcalc.spec.entry import MALFORMED, STRUCTURES, Entry
@@ -60,7 +61,8 @@ class _Expansion:
         shape, more = (self.input, []) if self.input else input_shape(self.architecture, variables, self.evaluate)
         if problems or more or not shape:
             self._broken((*problems, *more))
-        scope = Scope("", variables, self.architecture.entries)
+        # Of an input that is in error nothing is known: an index into it must not be an error as well.
+        scope = Scope("", {"input": shape or (1,) * MAX_RANK, **variables}, self.architecture.entries)
         self._sequence(self.architecture.entries, scope, INPUT)
         if self.architecture.entries and not self.nodes and not self.problems:
             self.problems.append(
