@@ -7,8 +7,9 @@ import msgspec
 
 from archcalc.conventions import Convention, convention_named
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem, SettingError, SpecError, did_you_mean
-from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import NO_OPS, Params, elements, fmt_shape, is_bias
+from archcalc.layers import Layer
+from archcalc.layers.arithmetic import UNKNOWN, Shape, is_known
+from archcalc.layers.base import NO_OPS, Params, Sight, elements, fmt_shape, is_bias
 from archcalc.memory import Footprint, memory
 from archcalc.receptive_field import Field, Lens, after, joined, lens, start
 from archcalc.report import LayerReport, Report, Settings, Totals
@@ -95,6 +96,7 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
     flops: int | None
     lens: Lens | None
     footprint: Footprint
+    misfit: str | None = None
 
 
 class _Run:
@@ -109,6 +111,8 @@ class _Run:
         self.shapes: list[Shape | None] = [*([None] * len(graph.nodes)), graph.input]
         self.fields: list[Field | None] = [*([None] * len(graph.nodes)), start(graph.input)]
         self.problems: list[Problem] = []
+        self.misfits: list[Problem] = []
+        """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
 
     def rows(self) -> tuple[tuple[LayerReport, ...], list[Problem]]:
         """One loop over plain locals: it is what a million layers take their time in."""
@@ -131,9 +135,9 @@ class _Run:
                 if None in xs:
                     continue
                 try:
-                    cost = costs[key] = self._cost(node, xs)  # type: ignore[arg-type]  # none of them is None
+                    cost = costs[key] = self._cost_or_misfit(node, xs)  # type: ignore[arg-type]  # none of them is None
                 except LayerError as error:
-                    self.problems.append(self._problem(node, error))
+                    self.problems += self._problems(node, error, xs)  # type: ignore[arg-type]  # the same
                     shapes[position] = error.assume
                     sound = len(found) if sound is None else sound
                     if len(self.problems) > MAX_PROBLEMS:
@@ -175,6 +179,7 @@ class _Run:
                     node.layer,
                     None if node.tied is None else self.graph.nodes[node.tied].name,
                     node.train_only,
+                    cost.misfit,
                 )
                 for node, cost, field, depth, alive, saved in zip(
                     self.graph.nodes, costs, self.fields, self._depths(), held.alive, kept, strict=False
@@ -189,7 +194,21 @@ class _Run:
             depths[position] = max([depths[i] for i in node.inputs]) + node.layer.counted
         return depths
 
+    def _cost_or_misfit(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+        """What a layer costs; where it is too large for its input but runs in training alone, all that is known."""
+        try:
+            return self._cost(node, inputs)
+        except LayerError as error:
+            if not (node.train_only and error.size_matters and all(map(is_known, inputs))):
+                raise
+            problem = self._problem(node, error)
+            cost = self._cost(node, tuple((x[0], *(UNKNOWN for _ in x[1:])) for x in inputs))
+            self.misfits.append(problem)
+            return msgspec.structs.replace(cost, inputs=inputs, misfit=error.message)
+
     def _cost(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+        if not all(map(is_known, inputs)):
+            return self._cost_where_unknown(node, inputs)
         layer, (x, *others) = node.layer, inputs
         y = layer.output(*inputs)
         params = layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
@@ -212,6 +231,34 @@ class _Run:
                 workspace=layer.workspace(x, y, *others),
                 kept=layer.kept(x, y, *others),
                 trains=layer.params(x).total > 0,
+            ),
+        )
+
+    def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+        """What is known of a layer that runs in training alone, behind one that does not fit its input."""
+        layer, (x, *_) = node.layer, inputs
+        y = layer.output(*inputs)
+        params = layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
+        if not is_known((params.weights, params.biases, params.buffers)):
+            raise LayerError("its parameters depend on a size that is not known")
+        return _Cost(
+            inputs=inputs,
+            output=y,
+            params=params.total,
+            weights=params.weights,
+            buffers=params.buffers,
+            memory_bytes=0,
+            macs=0,
+            flops=0,
+            lens=Lens(sight=Sight.UNKNOWN),
+            footprint=Footprint(
+                Layer(),  # where its output lies is not known either, which matters to no row that is known
+                inputs,
+                y,
+                elements=elements(y) if is_known(y) else 0,
+                workspace=0,
+                kept=None,
+                trains=True,
             ),
         )
 
@@ -244,6 +291,13 @@ class _Run:
     def _joined(self, inputs: tuple[int, ...], how: Lens | None) -> Field | None:
         found = [field for i in inputs if (field := self.fields[i]) is not None]
         return joined(found, how) if len(found) == len(inputs) else None
+
+    def _problems(self, node: Node, error: LayerError, inputs: tuple[Shape, ...]) -> list[Problem]:
+        """What is wrong with a layer; behind one that does not fit, that is the reason."""
+        if all(map(is_known, inputs)):
+            return [self._problem(node, error)]
+        found, self.misfits = self.misfits, []
+        return found
 
     def _problem(self, node: Node, error: LayerError) -> Problem:
         hint = error.hint

@@ -67,6 +67,10 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
     train_only = [row.name for row in report.layers if row.train_only]
     if train_only:
         yield f"in training alone: {_first(train_only)} (they hold parameters, but do not run in eval mode)"
+    for row in report.layers:
+        if row.misfit is not None:
+            why = printable(f"{row.name}: {row.misfit}")
+            yield f"warning: training fails at this input: {why}; eval mode leaves it out"
     unknown = [row.name for row in report.layers if row.flops is None]
     if unknown:
         yield f"totals are incomplete: the operations of {_first(unknown)} are unknown"
