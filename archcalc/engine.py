@@ -59,17 +59,25 @@ def analyze_graph(
     vars: Mapping[str, Value] | None = None,
 ) -> tuple[Graph, Report]:
     """The graph of an architecture with the report on it, one row for each node; as `analyze` otherwise."""
-    counted_by = convention_named(convention)
+    convention_named(convention)
     if not isinstance(architecture, Architecture):
         architecture = load(architecture)
     shape = _check_settings(input, batch, dtype)
     graph, problems = expand(architecture, input=shape, vars=vars)
-    rows, shape_problems = propagate(graph, architecture, batch, dtype, counted_by)
-    settings = Settings(graph.input, batch, dtype, convention)
-    report = Report(architecture.name, architecture.title, settings, rows, Totals.of(rows))
+    report, shape_problems = report_on(graph, architecture, Settings(graph.input, batch, dtype, convention))
     if problems or shape_problems:
         raise SpecError([*problems, *shape_problems], partial=report)
     return graph, report
+
+
+def report_on(graph: Graph, architecture: Architecture, settings: Settings) -> tuple[Report, list[Problem]]:
+    """The report on a graph that was made of an architecture, and what is wrong with its layers.
+
+    The rows end before the first layer with a problem.
+    """
+    convention = convention_named(settings.convention)
+    rows, problems = propagate(graph, architecture, settings.batch, settings.dtype, convention)
+    return Report(architecture.name, architecture.title, settings, rows, Totals.of(rows)), problems
 
 
 def propagate(
