@@ -180,7 +180,7 @@ def test_a_network_of_more_layers_than_a_flat_spec_may_have(tmp_path: Path) -> N
     assert warning == (
         "warning: archcalc reads no spec as large as this one: more than 100,000 values, aliases counted in full"
     )
-    assert shown[4].split() == ["layers", "24,000", "12,000", "-12,000"]
+    assert shown[5].split() == ["layers", "24,000", "12,000", "-12,000"]
     written = (tmp_path / "folded.yaml").read_text().splitlines()
     assert len(written) == 4 + 12_000
     assert written[-1] == "  - conv: {name: conv12000, filters: 3, kernel: 1}"
