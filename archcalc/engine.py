@@ -16,9 +16,9 @@ from archcalc.report import LayerReport, Report, Settings, Totals
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
-from archcalc.spec.expression import Value
 from archcalc.spec.graph import Graph, Node, call_words
 from archcalc.spec.source import problem_at
+from archcalc.spec.values import Value
 from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
 
 MAX_SEARCH = 10_000

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.spec.architecture import Architecture, read
-from archcalc.spec.expression import some
+from archcalc.spec.evaluation import some
 from archcalc.spec.files import read_file
 from archcalc.spec.inheritance import extended
 from archcalc.spec.source import Document, problem_at

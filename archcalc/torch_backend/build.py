@@ -16,8 +16,8 @@ from archcalc.layers.arithmetic import Shape
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
-from archcalc.spec.expression import Value
 from archcalc.spec.graph import INPUT, Graph, Node, holding_indices, outputs
+from archcalc.spec.values import Value
 from archcalc.torch_backend.layer import call, module_of
 from archcalc.units import MEMORY_UNITS, human
 
