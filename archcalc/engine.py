@@ -7,6 +7,7 @@ import msgspec
 
 from archcalc.conventions import Convention, convention_named
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem, SettingError, SpecError, did_you_mean
+from archcalc.layer_problems import layer_problem
 from archcalc.layers import Layer
 from archcalc.layers.arithmetic import UNKNOWN, Shape, is_known
 from archcalc.layers.base import NO_OPS, Params, Sight, elements, fmt_shape, is_bias
@@ -16,13 +17,9 @@ from archcalc.report import LayerReport, Report, Settings, Totals
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
-from archcalc.spec.graph import Graph, Node, call_words
-from archcalc.spec.source import problem_at
+from archcalc.spec.graph import Graph, Node
 from archcalc.spec.values import Value
 from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
-
-MAX_SEARCH = 10_000
-"""How far back the layer that shrank a map is looked for."""
 
 
 def analyze(
@@ -209,7 +206,7 @@ class _Run:
         except LayerError as error:
             if not (node.train_only and error.size_matters and all(map(is_known, inputs))):
                 raise
-            problem = self._problem(node, error)
+            problem = layer_problem(node, error, self.graph, self.shapes, self.architecture.document)
             cost = self._cost(node, tuple((x[0], *(UNKNOWN for _ in x[1:])) for x in inputs))
             self.misfits.append(problem)
             return msgspec.structs.replace(cost, inputs=inputs, misfit=error.message)
@@ -303,40 +300,9 @@ class _Run:
     def _problems(self, node: Node, error: LayerError, inputs: tuple[Shape, ...]) -> list[Problem]:
         """What is wrong with a layer; behind one that does not fit, that is the reason."""
         if all(map(is_known, inputs)):
-            return [self._problem(node, error)]
+            return [layer_problem(node, error, self.graph, self.shapes, self.architecture.document)]
         found, self.misfits = self.misfits, []
         return found
-
-    def _problem(self, node: Node, error: LayerError) -> Problem:
-        hint = error.hint
-        shrunk = self._shrunk_by(node) if error.size_matters else None
-        if shrunk is not None:
-            hint = f"{hint}; the size shrank at {shrunk.name} (line {shrunk.entry.line})"
-        if len(node.inputs) > 1:
-            hint = f"they come from {self._origins(node)}" + (f"; {hint}" if hint else "")
-        place = node.entry.place(error.field)
-        if node.calls:
-            call = call_words(node.calls, self.architecture.document, place.document.name)
-            hint = f"{hint}; {call}" if hint else call
-        return problem_at(place, f"{node.name}: {error.message}", hint)
-
-    def _origins(self, node: Node) -> str:
-        """The layers that a node reads, with their lines."""
-        earlier = (self.graph.nodes[i] if i >= 0 else None for i in node.inputs)
-        return " and ".join(f"{n.name} (line {n.entry.line})" if n else "the input" for n in earlier)
-
-    def _shrunk_by(self, node: Node) -> Node | None:
-        """The nearest layer before this one that made the map smaller."""
-        position = node.inputs[0]
-        for _ in range(MAX_SEARCH):
-            if position < 0:
-                break
-            earlier = self.graph.nodes[position]
-            before, after = self.shapes[earlier.inputs[0]], self.shapes[position]
-            if before and after and before[1:] > after[1:]:
-                return earlier
-            position = earlier.inputs[0]
-        return None
 
 
 def _misfit(name: str | None, own: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> str:
