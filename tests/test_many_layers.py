@@ -7,8 +7,9 @@ import pytest
 
 from archcalc import analyze
 from archcalc.render.table import MOST_ROWS, report_grid
-from tests.running import piped
+from tests.running import measured, piped
 from tests.specs_helper import layers, report
+from tests.test_hostile import PEAK_MIB
 
 
 def test_a_table_shows_the_first_rows_and_sums_up_the_rest() -> None:
@@ -71,6 +72,17 @@ def test_a_page_stays_small(name: str, tmp_path: Path) -> None:
         assert "<p>Not drawn: it has 6,000 boxes, and the page shows up to 500.</p>" in shown.stdout
     if name == "many stages":
         assert "2,400 lighter stages: " in shown.stdout
+
+
+@pytest.mark.parametrize("command", ["table", "report"])
+def test_a_hundred_thousand_layers_take_no_more_than_input_that_means_harm(command: str, tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    file = tmp_path / "net.yaml"
+    file.write_text(layers("linear: {features: 8, repeat: 100000}", head="input: [8]"))
+    usage = measured(tmp_path, command, file)
+    assert (usage.code, usage.stderr) == (0, b"")
+    assert usage.peak_mib < PEAK_MIB
+    assert len(usage.stdout) < 2_500_000
 
 
 def test_stages_side_by_side_are_cut_too(tmp_path: Path) -> None:
