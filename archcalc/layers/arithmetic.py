@@ -32,7 +32,10 @@ class _Unknown:
     def __and__(self, other: object) -> object:
         return other and self
 
-    __rand__ = __and__
+    def __or__(self, other: object) -> object:
+        return other or self
+
+    __rand__, __ror__ = __and__, __or__
 
     def __repr__(self) -> str:
         return "?"
