@@ -13,14 +13,15 @@ from archcalc.spec.evaluation import BINARY, COMPARE, FUNCTIONS, UNARY, Evaluati
 from archcalc.spec.values import ExpressionError, Steps, Value
 
 MAX_LENGTH = 1_000
-_WARNED_OF = re.compile(
-    r"""'[^'\\]*' | "[^"\\]*"  # text that is fine
+_KEYWORDS = ("and", "else", "for", "if", "in", "is", "not", "or")
+_WARNED_OF = r"""'[^'\\]*' | "[^"\\]*"  # text that is fine
     | (?P<bad> \\ | (?<![\w.])(?>  # a backslash, or a number with a word right behind it
         0[xX][\da-fA-F_]+ | 0[oO][0-7_]+ | 0[bB][01_]+ | (?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d[\d_]*)?[jJ]?
-      )(?=[^\W\d]))""",
-    flags=re.VERBOSE,
-)
-"""What Python takes with a warning, which no filter of warnings keeps from other threads: it is no expression here."""
+      )(?=[^\W\d]))"""
+"""What Python takes with a warning, which no filter of warnings keeps from other threads: it is no expression here.
+
+It is compiled where a text may have it, which start-up does not pay for.
+"""
 
 
 class Expression:
@@ -44,9 +45,10 @@ class Expression:
         self._steps = Steps() if steps is None else steps
         if len(text) > MAX_LENGTH:
             raise ExpressionError(f"an expression longer than {MAX_LENGTH:,} characters")
-        for found in _WARNED_OF.finditer(text.strip()):
-            if found["bad"] is not None:
-                raise ExpressionError("not an arithmetic expression", found.end())
+        if "\\" in text or (any(map(str.isdigit, text)) and any(word in text for word in _KEYWORDS)):
+            for found in re.finditer(_WARNED_OF, text.strip(), flags=re.VERBOSE):
+                if found["bad"] is not None:
+                    raise ExpressionError("not an arithmetic expression", found.end())
         try:
             parsed: Any = compile(text.strip(), "<expression>", "eval", _ast.PyCF_ONLY_AST)
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:

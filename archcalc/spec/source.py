@@ -16,7 +16,7 @@ MAX_NODES = 100_000
 MAX_DEPTH = 64
 MAX_NUMBER = 10**18
 
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_BREAK = "\r\n|[\n\r\x85\u2028\u2029]"
 """What ends a line for YAML; `str.splitlines` takes more characters for that."""
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -84,7 +84,7 @@ class Document:
             return Location(self.name, line, column)
         if self._lines is None:
             self._lines = lines_of(self.text)
-        text = _BREAK.sub("", self._lines[line - 1]) if line <= len(self._lines) else ""
+        text = re.sub(_BREAK, "", self._lines[line - 1]) if line <= len(self._lines) else ""
         if self.has_pairs:
             for pair in _SURROGATES.finditer(text):
                 column += 2 * (pair.start() + 1 < column)
@@ -101,7 +101,7 @@ def lines_of(text: str) -> list[str]:
     >>> lines_of("a: 1\r\nb: 2\u2028c: \x1c")
     ['a: 1\r\n', 'b: 2\u2028', 'c: \x1c']
     """
-    ends = [found.end() for found in _BREAK.finditer(text)]
+    ends = [found.end() for found in re.finditer(_BREAK, text)]
     starts = [0, *ends]
     return [text[start:end] for start, end in zip(starts, [*ends, len(text)], strict=True) if start < end]
 
