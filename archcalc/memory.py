@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from archcalc.layers import Layer
-from archcalc.layers.arithmetic import Shape, product
+from archcalc.layers.arithmetic import Shape, is_known, product
 from archcalc.layers.execution import INDEX_BYTES, Execution, MemoryUnknownError
 from archcalc.layers.storage import Strides, in_order
 from archcalc.spec.graph import INPUT, Graph, holding_indices, outputs
@@ -86,7 +86,9 @@ class _Pass:
             else:
                 key = (id(node.layer), *[id(values[i]) for i in read])
             effect = known.get(key)
-            if effect is None:
+            if effect is None and node.train_only and not (training and is_known(shapes[position])):
+                effect = _unknown(values[read[0]], (batch, *shapes[position]), 0)  # it does not run, or does not fit
+            elif effect is None:
                 effect = _effect(node.layer, [values[i] for i in read], (batch, *shapes[position]), width, training)
                 output = interned.setdefault(effect.output, effect.output)
                 effect = known[key] = msgspec.structs.replace(effect, output=output)
@@ -143,14 +145,19 @@ class _Pass:
         return found
 
 
+def _unknown(read: _Value, shape: Shape, output_bytes: int) -> _Effect:
+    """What is known of a layer of which it is not known what it does in memory."""
+    value = _Value(shape, None, read.width, needs_grad=True)
+    return _Effect(value, output_bytes, None, None, None, (), keeps_output=False)
+
+
 def _effect(layer: Layer, read: Sequence[_Value], shape: Shape, width: int, training: bool) -> _Effect:
     run = Execution(width=width, training=training)
     inputs = [run.input(x.shape, x.layout, width=x.width, needs_grad=x.needs_grad) for x in read]
     try:
         y = layer.execute(run, *inputs)
     except MemoryUnknownError:
-        value = _Value(shape, None, read[0].width, needs_grad=training)
-        return _Effect(value, product(shape) * read[0].width, None, None, None, (), keeps_output=False)
+        return _unknown(read[0], shape, product(shape) * read[0].width)
     own = [x.storage for x in inputs]
     is_view = y.storage in own
     kept = [storage for storage in run.kept if storage not in own and storage is not y.storage]

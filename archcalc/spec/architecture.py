@@ -9,7 +9,7 @@ from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean, prin
 from archcalc.layers import kinds
 from archcalc.spec.budget import NO_BUDGET, Budget, read_budget
 from archcalc.spec.entry import STRUCTURES, Entry, Note, read_entries
-from archcalc.spec.expression import some
+from archcalc.spec.evaluation import some
 from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, parse, problem_at
 
 TOP_LEVEL = {

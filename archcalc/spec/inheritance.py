@@ -5,7 +5,7 @@ import msgspec
 from archcalc.errors import Problem, did_you_mean
 from archcalc.spec.architecture import Architecture, Replacement, unknown_variable
 from archcalc.spec.entry import STRUCTURES, Entry
-from archcalc.spec.expression import some
+from archcalc.spec.evaluation import some
 from archcalc.spec.source import Tree, problem_at
 
 

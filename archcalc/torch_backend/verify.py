@@ -8,8 +8,8 @@ import msgspec
 from archcalc.engine import analyze_graph
 from archcalc.report import Report
 from archcalc.spec.architecture import Architecture
-from archcalc.spec.expression import Value
 from archcalc.spec.graph import Graph
+from archcalc.spec.values import Value
 from archcalc.torch_backend.build import SMALLER, PyTorchError, RefusalError
 from archcalc.torch_backend.devices import chosen_device, free_memory
 from archcalc.torch_backend.measure import measure
