@@ -48,6 +48,7 @@ class _Effect(msgspec.Struct, frozen=True, gc=False):
     kept_bytes: int | None
     kept_inputs: tuple[int, ...]
     keeps_output: bool
+    is_unknown: bool = False
 
 
 def memory(graph: Graph, shapes: Sequence[Shape], batch: int, width: int) -> Memory:
@@ -138,7 +139,7 @@ class _Pass:
                 elif not seen[tensor] and total is not None:
                     total += sizes[tensor]
                 seen[tensor] = True
-            if effect.kept_bytes is None:
+            if effect.is_unknown:
                 for tensor in (*[owner[i] for i in node.inputs], owner[position]):
                     seen[tensor] = seen[tensor] or None
             found.append(total)
@@ -148,7 +149,7 @@ class _Pass:
 def _unknown(read: _Value, shape: Shape, output_bytes: int) -> _Effect:
     """What is known of a layer of which it is not known what it does in memory."""
     value = _Value(shape, None, read.width, needs_grad=True)
-    return _Effect(value, output_bytes, None, None, None, (), keeps_output=False)
+    return _Effect(value, output_bytes, None, None, None, (), keeps_output=False, is_unknown=True)
 
 
 def _effect(layer: Layer, read: Sequence[_Value], shape: Shape, width: int, training: bool) -> _Effect:

@@ -164,6 +164,7 @@ class LSTM(Recurrent, kind="lstm"):
             for direction in range(self.directions):
                 before, outputs[direction] = outputs[direction], run.new((steps, batch, self.hidden), x, trains=True)
                 run.new((2, batch, self.hidden))
+                run.keep(outputs[direction], read, outputs[direction])
                 if before is not first:
                     run.free(before)
             last, read = read, outputs[0]

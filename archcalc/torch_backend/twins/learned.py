@@ -13,7 +13,9 @@ class Learned(torch.nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The tensor, for as many samples as `x` has, all of which share its memory."""
-        return self.weight.expand(x.shape[0], *self.weight.shape)
+        # Where no gradients are computed, a view of what needs one is none that PyTorch's counter can follow.
+        weight = self.weight if torch.is_grad_enabled() else self.weight.detach()
+        return weight.expand(x.shape[0], *weight.shape)
 
 
 class ClassToken(torch.nn.Module):
