@@ -18,7 +18,7 @@ from archcalc.layers.base import (
     elements,
 )
 from archcalc.layers.conv import convolved, require_groups
-from archcalc.layers.execution import Execution, Tensor
+from archcalc.layers.execution import Execution, MemoryUnknownError, Tensor
 from archcalc.layers.twin import CHANNELS, TorchTwin
 from archcalc.layers.window import Extent, per_dimension, require_map, span, spread
 
@@ -118,6 +118,8 @@ class TransposedConvolution(Layer):
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         shape = (x.shape[0], *self.output(x.shape[1:]))
+        if self.dimensions == 3 and product(shape) < product(x.shape):
+            raise MemoryUnknownError  # one of PyTorch's kernels then gives its output the memory that the input takes
         y = convolved(run, shape, x)
         run.keep(y, x)
         return y

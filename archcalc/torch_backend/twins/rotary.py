@@ -26,6 +26,8 @@ class RotaryEmbedding(nn.Module):
         heads = x.view(*x.shape[:-1], self.heads, x.shape[-1] // self.heads)
         axis, split = (-2, (2, -1)) if self.pairs == "halves" else (-1, (-1, 2))
         turned = heads.shape[-1] - self.skip
+        if turned < 2:
+            raise ValueError("nothing to turn")
         cos, sin = (turn(self._angles(x, turned)).to(x.dtype)[:, None].unsqueeze(axis) for turn in TURNS)
         y = torch.empty(heads.shape, dtype=x.dtype, device=x.device)
         y[..., : self.skip] = heads[..., : self.skip]
