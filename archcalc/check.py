@@ -270,7 +270,7 @@ def _where(limit: Limit) -> str:
 def _heaviest(report: Report, metric: str, place: Place) -> tuple[Weight, ...]:
     """The layers that hold most of a figure; of a peak, the one that it is at."""
     if metric == "peak":
-        row = max(report.layers, key=lambda row: row.live_bytes)
+        row = max(report.layers, key=lambda row: row.live_bytes or 0)
         return (Weight(row.name, "where the most is alive", place(row.name)),)
     if metric not in _ROWS:
         return ()

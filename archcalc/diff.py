@@ -7,7 +7,7 @@ import msgspec
 
 from archcalc.alignment import matching_runs
 from archcalc.metrics import METRICS, OF_ROW, Metric
-from archcalc.report import LayerReport, Report
+from archcalc.report import LayerReport, Report, plain_shape
 
 SCHEMA_VERSION = 1
 COSTS = {name: OF_ROW[name] for name in ("params", "macs", "flops", "memory")}
@@ -93,7 +93,9 @@ class LayerChange(msgspec.Struct, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         """The change as `archcalc diff --json` prints it."""
-        plain = {key: [list(v) if isinstance(v, tuple) else v for v in values] for key, values in self.fields.items()}
+        plain = {
+            key: [plain_shape(v) if isinstance(v, tuple) else v for v in values] for key, values in self.fields.items()
+        }
         return {
             "change": self.kind,
             "before": None if self.before is None else self.before.name,

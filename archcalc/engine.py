@@ -7,21 +7,18 @@ import msgspec
 
 from archcalc.conventions import Convention, convention_named
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem, SettingError, SpecError, did_you_mean
-from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import NO_OPS, Params, elements, fmt_shape, is_bias
-from archcalc.memory import Footprint, memory
+from archcalc.layer_problems import layer_problem
+from archcalc.layers.arithmetic import UNKNOWN, Shape, is_known
+from archcalc.layers.base import NO_OPS, Params, Sight, elements, fmt_shape, is_bias
+from archcalc.memory import memory
 from archcalc.receptive_field import Field, Lens, after, joined, lens, start
 from archcalc.report import LayerReport, Report, Settings, Totals
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
-from archcalc.spec.expression import Value
-from archcalc.spec.graph import Graph, Node, call_words
-from archcalc.spec.source import problem_at
+from archcalc.spec.graph import Graph, Node, outputs
+from archcalc.spec.values import Value
 from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
-
-MAX_SEARCH = 10_000
-"""How far back the layer that shrank a map is looked for."""
 
 
 def analyze(
@@ -58,17 +55,27 @@ def analyze_graph(
     vars: Mapping[str, Value] | None = None,
 ) -> tuple[Graph, Report]:
     """The graph of an architecture with the report on it, one row for each node; as `analyze` otherwise."""
-    counted_by = convention_named(convention)
+    convention_named(convention)
     if not isinstance(architecture, Architecture):
         architecture = load(architecture)
     shape = _check_settings(input, batch, dtype)
     graph, problems = expand(architecture, input=shape, vars=vars)
-    rows, shape_problems = propagate(graph, architecture, batch, dtype, counted_by)
     settings = Settings(graph.input, batch, dtype, convention, msgspec.to_builtins(dict(vars or {}), enc_hook=str))
-    report = Report(architecture.name, architecture.title, settings, rows, Totals.of(rows))
+    report, shape_problems = report_on(graph, architecture, settings)
     if problems or shape_problems:
         raise SpecError([*problems, *shape_problems], partial=report)
     return graph, report
+
+
+def report_on(graph: Graph, architecture: Architecture, settings: Settings) -> tuple[Report, list[Problem]]:
+    """The report on a graph that was made of an architecture, and what is wrong with its layers.
+
+    The rows end before the first layer with a problem.
+    """
+    convention = convention_named(settings.convention)
+    rows, problems = propagate(graph, architecture, settings.batch, settings.dtype, convention)
+    further = tuple(graph.nodes[i].name for i in outputs(graph)[1:] if not graph.nodes[i].train_only)
+    return Report(architecture.name, architecture.title, settings, rows, Totals.of(rows), further), problems
 
 
 def propagate(
@@ -94,7 +101,7 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
     macs: int | None
     flops: int | None
     lens: Lens | None
-    footprint: Footprint
+    misfit: str | None = None
 
 
 class _Run:
@@ -109,6 +116,8 @@ class _Run:
         self.shapes: list[Shape | None] = [*([None] * len(graph.nodes)), graph.input]
         self.fields: list[Field | None] = [*([None] * len(graph.nodes)), start(graph.input)]
         self.problems: list[Problem] = []
+        self.misfits: list[Problem] = []
+        """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
 
     def rows(self) -> tuple[tuple[LayerReport, ...], list[Problem]]:
         """One loop over plain locals: it is what a million layers take their time in."""
@@ -131,9 +140,9 @@ class _Run:
                 if None in xs:
                     continue
                 try:
-                    cost = costs[key] = self._cost(node, xs)  # type: ignore[arg-type]  # none of them is None
+                    cost = costs[key] = self._cost_or_misfit(node, xs)  # type: ignore[arg-type]  # none of them is None
                 except LayerError as error:
-                    self.problems.append(self._problem(node, error))
+                    self.problems += self._problems(node, error, xs)  # type: ignore[arg-type]  # the same
                     shapes[position] = error.assume
                     sound = len(found) if sound is None else sound
                     if len(self.problems) > MAX_PROBLEMS:
@@ -151,8 +160,7 @@ class _Run:
     def _reports(self, costs: list[_Cost]) -> tuple[LayerReport, ...]:
         """The rows of the first nodes, which have these costs."""
         document = self.architecture.document
-        footprints = [cost.footprint for cost in costs]
-        held = memory(self.graph, footprints, self.batch, self.bytes_per_element)
+        held = memory(self.graph, [cost.output for cost in costs], self.batch, self.bytes_per_element)
         kept = held.kept if self.trains else [None] * len(costs)
         return tuple(
             [
@@ -175,6 +183,7 @@ class _Run:
                     node.layer,
                     None if node.tied is None else self.graph.nodes[node.tied].name,
                     node.train_only,
+                    cost.misfit,
                 )
                 for node, cost, field, depth, alive, saved in zip(
                     self.graph.nodes, costs, self.fields, self._depths(), held.alive, kept, strict=False
@@ -189,7 +198,21 @@ class _Run:
             depths[position] = max([depths[i] for i in node.inputs]) + node.layer.counted
         return depths
 
+    def _cost_or_misfit(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+        """What a layer costs; where it is too large for its input but runs in training alone, all that is known."""
+        try:
+            return self._cost(node, inputs)
+        except LayerError as error:
+            if not (node.train_only and error.size_matters and all(map(is_known, inputs))):
+                raise
+            problem = layer_problem(node, error, self.graph, self.shapes, self.architecture.document)
+            cost = self._cost(node, tuple((x[0], *(UNKNOWN for _ in x[1:])) for x in inputs))
+            self.misfits.append(problem)
+            return msgspec.structs.replace(cost, inputs=inputs, misfit=error.message)
+
     def _cost(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+        if not all(map(is_known, inputs)):
+            return self._cost_where_unknown(node, inputs)
         layer, (x, *others) = node.layer, inputs
         y = layer.output(*inputs)
         params = layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
@@ -204,15 +227,25 @@ class _Run:
             macs=None if ops is None else self.batch * ops.macs,
             flops=None if ops is None else self.batch * self.convention.flops(ops, layer.family),
             lens=lens(layer.window(x), layer.covers),
-            footprint=Footprint(
-                layer,
-                inputs,
-                y,
-                elements=elements(y),
-                workspace=layer.workspace(x, y, *others),
-                kept=layer.kept(x, y, *others),
-                trains=layer.params(x).total > 0,
-            ),
+        )
+
+    def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+        """What is known of a layer that runs in training alone, behind one that does not fit its input."""
+        layer, (x, *_) = node.layer, inputs
+        y = layer.output(*inputs)
+        params = layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
+        if not is_known((params.weights, params.biases, params.buffers)):
+            raise LayerError("its parameters depend on a size that is not known")
+        return _Cost(
+            inputs=inputs,
+            output=y,
+            params=params.total,
+            weights=params.weights,
+            buffers=params.buffers,
+            memory_bytes=0,
+            macs=0,
+            flops=0,
+            lens=Lens(sight=Sight.UNKNOWN),
         )
 
     def _own_params(self, node: Node, tied: int, x: Shape) -> Params:
@@ -245,36 +278,12 @@ class _Run:
         found = [field for i in inputs if (field := self.fields[i]) is not None]
         return joined(found, how) if len(found) == len(inputs) else None
 
-    def _problem(self, node: Node, error: LayerError) -> Problem:
-        hint = error.hint
-        shrunk = self._shrunk_by(node) if error.size_matters else None
-        if shrunk is not None:
-            hint = f"{hint}; the size shrank at {shrunk.name} (line {shrunk.entry.line})"
-        if len(node.inputs) > 1:
-            hint = f"they come from {self._origins(node)}" + (f"; {hint}" if hint else "")
-        place = node.entry.place(error.field)
-        if node.calls:
-            call = call_words(node.calls, self.architecture.document, place.document.name)
-            hint = f"{hint}; {call}" if hint else call
-        return problem_at(place, f"{node.name}: {error.message}", hint)
-
-    def _origins(self, node: Node) -> str:
-        """The layers that a node reads, with their lines."""
-        earlier = (self.graph.nodes[i] if i >= 0 else None for i in node.inputs)
-        return " and ".join(f"{n.name} (line {n.entry.line})" if n else "the input" for n in earlier)
-
-    def _shrunk_by(self, node: Node) -> Node | None:
-        """The nearest layer before this one that made the map smaller."""
-        position = node.inputs[0]
-        for _ in range(MAX_SEARCH):
-            if position < 0:
-                break
-            earlier = self.graph.nodes[position]
-            before, after = self.shapes[earlier.inputs[0]], self.shapes[position]
-            if before and after and before[1:] > after[1:]:
-                return earlier
-            position = earlier.inputs[0]
-        return None
+    def _problems(self, node: Node, error: LayerError, inputs: tuple[Shape, ...]) -> list[Problem]:
+        """What is wrong with a layer; behind one that does not fit, that is the reason."""
+        if all(map(is_known, inputs)):
+            return [layer_problem(node, error, self.graph, self.shapes, self.architecture.document)]
+        found, self.misfits = self.misfits, []
+        return found
 
 
 def _misfit(name: str | None, own: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> str:

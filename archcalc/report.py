@@ -8,7 +8,7 @@ import msgspec
 from archcalc._version import __version__
 from archcalc.errors import SettingError
 from archcalc.layers import Layer, kinds
-from archcalc.layers.arithmetic import Shape
+from archcalc.layers.arithmetic import UNKNOWN, Shape
 from archcalc.layers.base import elements, fmt_shape
 
 SCHEMA_VERSION = 1
@@ -47,14 +47,16 @@ class Settings(msgspec.Struct, frozen=True):
 class LayerReport(msgspec.Struct, frozen=True, gc=False):
     """One row: `memory_bytes`, `macs` and `flops` are for the whole batch, `macs` and `flops` None where unknown.
 
-    `live_bytes` is what is alive in memory while the row runs in eval mode, the network's input included.
+    `live_bytes` is what is alive in memory while the row runs in eval mode, the network's input included; None where
+    unknown.
     `saved_for_backward_bytes` is what training keeps of it beyond what earlier rows keep, as PyTorch does on the CPU:
     None where unknown, and at a dtype that does not train. `line` is that of the spec, `inputs` and `output` are shapes
     of one sample. `receptive_field` gives, for each spatial dimension of the spec's input, how many of its elements one
     output sees; None where it has none. `depth` counts the convolutions and linear layers on the longest way from the
     input to the row's output, as the 50 of ResNet-50 are counted. `tied` is the row whose weights this one uses: what
     it holds besides them is in `params`. A `train_only` row holds parameters, but neither runs nor takes memory in eval
-    mode.
+    mode; `misfit` says why one does not fit its input, in which case training fails, and the sizes that follow from it
+    are UNKNOWN.
     """
 
     name: str
@@ -66,7 +68,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     weights: int
     buffers: int
     memory_bytes: int
-    live_bytes: int
+    live_bytes: int | None
     saved_for_backward_bytes: int | None
     macs: int | None
     flops: int | None
@@ -75,6 +77,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     layer: Layer
     tied: str | None = None
     train_only: bool = False
+    misfit: str | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -97,8 +100,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
             "name": self.name,
             "kind": self.kind,
             "line": self.line,
-            "inputs": [list(shape) for shape in self.inputs],
-            "output": list(self.output),
+            "inputs": [plain_shape(shape) for shape in self.inputs],
+            "output": plain_shape(self.output),
             "params": self.params,
             "weights": self.weights,
             "buffers": self.buffers,
@@ -111,6 +114,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
             "depth": self.depth,
             "tied": self.tied,
             "train_only": self.train_only,
+            "misfit": self.misfit,
             "fields": {name: list(v) if isinstance(v, tuple) else v for name, v in self.fields.items()},
         }
 
@@ -118,13 +122,14 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
 class Totals(msgspec.Struct, frozen=True):
     """Sums over rows. `complete` is False where some row's operations are unknown: the sums then leave them out.
 
-    `peak_memory_bytes` is the most that is alive at once. `saved_for_backward_bytes` is None where a row's is unknown.
+    `peak_memory_bytes` is the most that is alive at once. It and `saved_for_backward_bytes` are None where a row's is
+    unknown.
     """
 
     params: int
     buffers: int
     memory_bytes: int
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     saved_for_backward_bytes: int | None
     macs: int
     flops: int
@@ -135,12 +140,12 @@ class Totals(msgspec.Struct, frozen=True):
     def of(cls, rows: Iterable[LayerReport]) -> "Totals":
         """The sums over these rows."""
         rows = tuple(rows)
-        saved = [row.saved_for_backward_bytes for row in rows]
+        alive, saved = [row.live_bytes for row in rows], [row.saved_for_backward_bytes for row in rows]
         return cls(
             params=sum(row.params for row in rows),
             buffers=sum(row.buffers for row in rows),
             memory_bytes=sum(row.memory_bytes for row in rows),
-            peak_memory_bytes=max((row.live_bytes for row in rows), default=0),
+            peak_memory_bytes=None if None in alive else max(filter(None, alive), default=0),
             saved_for_backward_bytes=None if None in saved else sum(filter(None, saved)),
             macs=sum(row.macs or 0 for row in rows),
             flops=sum(row.flops or 0 for row in rows),
@@ -167,6 +172,8 @@ class Report(msgspec.Struct, frozen=True):
     settings: Settings
     layers: tuple[LayerReport, ...]
     totals: Totals
+    further_outputs: tuple[str, ...] = ()
+    """The layers besides the last that no layer reads, in eval mode: what they give is alive to the end."""
 
     def layer(self, name: str) -> LayerReport:
         """The row of this name; raises KeyError where there is none."""
@@ -181,9 +188,11 @@ class Report(msgspec.Struct, frozen=True):
             "schema_version": SCHEMA_VERSION,
             "archcalc": __version__,
             "architecture": self.architecture,
+            "title": self.title,
             "settings": self.settings.to_dict(),
             "layers": [row.to_dict() for row in self.layers],
             "totals": self.totals.to_dict(),
+            "further_outputs": list(self.further_outputs),
         }
 
     @classmethod
@@ -201,9 +210,14 @@ class Report(msgspec.Struct, frozen=True):
                     f"a report of schema version {data['schema_version']!r}, this archcalc knows {SCHEMA_VERSION}",
                     hint="make it anew with `archcalc table --json`",
                 )
+            if not data["layers"]:
+                raise SettingError("a report without layers", hint="make it anew with `archcalc table --json`")
             rows = tuple(map(_row, data["layers"]))
             settings = msgspec.convert(data["settings"], Settings)
-            return cls(str(data["architecture"]), str(data["architecture"]), settings, rows, Totals.of(rows))
+            name = msgspec.convert(data["architecture"], str)
+            title = msgspec.convert(data.get("title", name), str)
+            further = tuple(map(str, data.get("further_outputs", ())))
+            return cls(name, title, settings, rows, Totals.of(rows), further)
         except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
             words = f"no report of archcalc: {type(error).__name__}: {error}"
             raise SettingError(words, hint="`archcalc table NAME --json` writes one") from error
@@ -215,8 +229,29 @@ def _words(setting: Any) -> str:
     return fmt_shape(setting) if isinstance(setting, tuple) else str(setting)
 
 
+def plain_shape(shape: Shape) -> list[int | None]:
+    """A shape as JSON has it: null for a size that is not known.
+
+    >>> plain_shape((768, UNKNOWN, 8))
+    [768, None, 8]
+    """
+    return [None if size is UNKNOWN else size for size in shape]
+
+
+def _shape(plain: Any) -> Shape:
+    sizes = msgspec.convert(plain, tuple[int | None, ...])
+    return tuple([UNKNOWN if size is None else size for size in sizes])
+
+
 def _row(data: dict[str, Any]) -> LayerReport:
-    """The row that `LayerReport.to_dict` made this of."""
+    """The row that `LayerReport.to_dict` made this of; one of an earlier version has no `misfit`."""
     layer = msgspec.convert(data["fields"], kinds()[data["kind"]])
-    types = {field.name: field.type for field in msgspec.structs.fields(LayerReport) if field.name != "layer"}
-    return LayerReport(layer=layer, **{name: msgspec.convert(data[name], type_) for name, type_ in types.items()})
+    types = {field.name: field.type for field in msgspec.structs.fields(LayerReport)}
+    plain = types.keys() - {"layer", "inputs", "output", "misfit"}
+    return LayerReport(
+        layer=layer,
+        inputs=tuple(map(_shape, data["inputs"])),
+        output=_shape(data["output"]),
+        misfit=msgspec.convert(data.get("misfit"), types["misfit"]),
+        **{name: msgspec.convert(data[name], types[name]) for name in plain},
+    )

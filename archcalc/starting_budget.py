@@ -12,7 +12,7 @@ from archcalc.report import Report
 from archcalc.spec import source
 from archcalc.spec.architecture import read
 from archcalc.spec.budget import make_limit
-from archcalc.spec.source import Document, Scalar, Tree, parse
+from archcalc.spec.source import Document, Scalar, Tree, lines_of, parse
 from archcalc.units import parse_quantity, written_up
 
 DEFAULT_METRICS = ("params", "flops", "memory", "peak")
@@ -52,7 +52,7 @@ def in_spec(document: Document, limits: Mapping[str, str], settings: Mapping[str
     if "budget" in tree.keys:
         line = tree.keys["budget"].line
         raise SettingError(f"{document.name} has a budget already, in line {line}", hint="--update rewrites its maxima")
-    lines = document.text.splitlines(keepends=True)
+    lines = lines_of(document.text)
     newline = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
     at = _insertion(lines, list(tree.keys.values()))
     indent = " " * (next(iter(tree.keys.values())).column - 1)
@@ -71,7 +71,7 @@ def updated_spec(document: Document, limits: Mapping[str, str]) -> str:
     """
     tree, _ = parse(document)
     budget = tree.items.get("budget") if isinstance(tree, source.Mapping) else None
-    lines = document.text.splitlines(keepends=True)
+    lines = lines_of(document.text)
     places = {name: place for name in limits if (place := _maximum(budget, name))}
     if not places:
         raise SettingError(f"{document.name} has no maxima to update", hint="leave out --update")

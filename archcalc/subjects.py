@@ -9,7 +9,7 @@ from archcalc.config import Config, Pattern
 from archcalc.errors import Location, SettingError, SpecError, did_you_mean
 from archcalc.rules import NOTHING_MATCHED
 from archcalc.spec.catalogue import FILE, find_all, names
-from archcalc.spec.expression import some
+from archcalc.spec.evaluation import some
 from archcalc.spec.search import specs_matching
 
 STANDARD_INPUT = "<stdin>"

@@ -1,7 +1,7 @@
 """Two witnesses meet: archcalc's figures of every layer against what PyTorch did, figure by figure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -19,6 +19,7 @@ SCHEMA_VERSION = 1
 DEVICES = ("auto", "cpu", "cuda", "mps", "meta")
 DTYPES = ("float32", "float16", "bfloat16", "float64")
 RULES_UNKNOWN = "archcalc does not know how many there are"
+OTHER_STEPS = "the meta device runs attention step by step, the CPU as one operation"
 NOT_RUN = "the layer runs in training mode alone"
 IN_TRAINING = "archcalc's figures are those of eval mode, where the layer does not run"
 
@@ -121,7 +122,8 @@ class Verification(msgspec.Struct, frozen=True):
     """What came of one architecture: the verdicts of its layers, on which device and in how many seconds.
 
     `failure` says why PyTorch gave no measurement at all; `refused` marks that as PyTorch's own no to a layer that
-    archcalc takes, which is a difference. `note` says what a reader must know of the run.
+    archcalc takes, which is a difference. `note` says what a reader must know of the run. `reduced` are the vars of a
+    smaller copy, where it is of one.
     """
 
     report: Report
@@ -132,6 +134,12 @@ class Verification(msgspec.Struct, frozen=True):
     failure: str = ""
     refused: bool = False
     memory: MemoryVerdict | None = None
+    reduced: dict[str, int] = {}
+
+    @property
+    def name(self) -> str:
+        """The architecture's name, with the vars of a smaller copy."""
+        return ", ".join([self.report.architecture, *(f"{name} {value}" for name, value in self.reduced.items())])
 
     @property
     def verdict(self) -> ModelVerdict:
@@ -147,7 +155,7 @@ class Verification(msgspec.Struct, frozen=True):
         """How many figures there are to compare."""
         if not self.layers:
             return len(FIGURES) * len(self.report.layers)
-        return sum(len(layer.comparisons) for layer in self.layers) + (self.memory is not None)
+        return sum(1 for _ in self.comparisons())
 
     @property
     def checked(self) -> int:
@@ -156,8 +164,14 @@ class Verification(msgspec.Struct, frozen=True):
 
     def count(self, verdict: str) -> int:
         """How many figures have this verdict."""
-        peak = self.memory is not None and self.memory.peak.verdict == verdict
-        return sum(len(layer.of(verdict)) for layer in self.layers) + peak
+        return sum(comparison.verdict == verdict for comparison in self.comparisons())
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Those of all layers, and that of the peaks."""
+        for layer in self.layers:
+            yield from layer.comparisons
+        if self.memory is not None:
+            yield self.memory.peak
 
     def to_dict(self, *, all_layers: bool) -> dict[str, Any]:
         """The architecture as `archcalc verify --json` prints it: all layers, or those with a figure that is open."""
@@ -165,6 +179,7 @@ class Verification(msgspec.Struct, frozen=True):
             "name": self.report.architecture,
             "title": self.report.title,
             "input": list(self.report.settings.input),
+            "reduced": self.reduced,
             "device": self.device,
             "seconds": round(self.seconds, 3),
             "verdict": self.verdict,
@@ -183,31 +198,45 @@ def compare(
 ) -> tuple[LayerVerdict, ...]:
     """Every row of a report against the measurement of its layer, and what training keeps of it, where measured."""
     batch, dtype = report.settings.batch, report.settings.dtype
+    other = _takes_other_steps(report, device)
     kept = [[]] * len(measurements) if memory is None else [[n] for n in memory.saved_for_backward_bytes]
     return tuple(
-        LayerVerdict(row, (*_compared(row, measurement, batch, dtype), *(_saved(row, n, device) for n in saved)))
+        LayerVerdict(row, (*_compared(row, measurement, batch, dtype), *(_saved(row, n, device, other) for n in saved)))
         for row, measurement, saved in zip(report.layers, measurements, kept, strict=True)
     )
 
 
-def compare_memory(report: Report, measured: MemoryMeasurement) -> MemoryVerdict:
+def compare_memory(report: Report, measured: MemoryMeasurement, device: str = "cpu") -> MemoryVerdict:
     """The peak of a report against that of a measurement."""
     computed, found = report.totals.peak_memory_bytes, measured.peak_memory_bytes
-    agrees = abs(computed - found) <= PEAK_TOLERANCE * found
-    peak = Comparison(PEAK, computed, found, "agrees" if agrees else "differs")
+    if computed is None:
+        peak = Comparison(PEAK, computed, found, "not checkable", RULES_UNKNOWN)
+    elif abs(computed - found) <= PEAK_TOLERANCE * found:
+        peak = Comparison(PEAK, computed, found, "agrees")
+    elif _takes_other_steps(report, device):
+        peak = Comparison(PEAK, computed, found, "not checkable", OTHER_STEPS)
+    else:
+        peak = Comparison(PEAK, computed, found, "differs")
     return MemoryVerdict(peak, sum(measured.saved_for_backward_bytes), measured.allocated_bytes)
 
 
-def _saved(row: LayerReport, measured: int, device: str) -> Comparison:
+def _saved(row: LayerReport, measured: int, device: str, takes_other_steps: bool) -> Comparison:
     computed = row.saved_for_backward_bytes
     if computed == measured:
         return Comparison(SAVED, computed, measured, "agrees")
     if computed is None:
         return Comparison(SAVED, computed, measured, "not checkable", RULES_UNKNOWN)
+    if takes_other_steps:
+        return Comparison(SAVED, computed, measured, "not checkable", OTHER_STEPS)
     if device not in ("cpu", "meta"):
         reason = f"archcalc tells what kernels of the CPU keep, those of {device} may keep other things"
         return Comparison(SAVED, computed, measured, "not checkable", reason)
     return Comparison(SAVED, computed, measured, "differs")
+
+
+def _takes_other_steps(report: Report, device: str) -> bool:
+    """Whether PyTorch's meta device runs a network in other steps than its CPU: it has no fused attention."""
+    return device == "meta" and any(row.layer.family == "attention" for row in report.layers)
 
 
 def _compared(row: LayerReport, measured: Measurement, batch: int, dtype: str) -> tuple[Comparison, ...]:
@@ -235,7 +264,8 @@ def _compared(row: LayerReport, measured: Measurement, batch: int, dtype: str) -
 def summary(verifications: Sequence[Verification]) -> dict[str, Any]:
     """How many architectures have which verdict, how many figures there are, were checked, and differ, and why not."""
     return {
-        "architectures": len(verifications),
+        "architectures": sum(not verification.reduced for verification in verifications),
+        "reduced": sum(bool(verification.reduced) for verification in verifications),
         "verdicts": dict(Counter(verification.verdict for verification in verifications)),
         "layers": sum(len(verification.report.layers) for verification in verifications),
         "figures": sum(verification.figures for verification in verifications),
@@ -250,8 +280,8 @@ def reasons(verifications: Iterable[Verification]) -> Counter[str]:
     return Counter(
         f"{comparison.figure}: {comparison.reason}"
         for verification in verifications
-        for layer in verification.layers
-        for comparison in layer.of("not checkable")
+        for comparison in verification.comparisons()
+        if comparison.verdict == "not checkable"
     )
 
 

@@ -30,7 +30,9 @@ def attend(layer: Attention, q: Shape, k: Shape, v: Shape) -> Tally:
                 for _ in range(k[-2]):
                     for _ in columns:
                         tally.do("macs")
-                    tally.do("multiplications")  # by 1 / √d
+                    tally.do("multiplications")  # by the scale
+                    if layer.softcap is not None:
+                        tally.do("special", "multiplications")  # cap · tanh(…)
                     if layer.causal:
                         tally.do("additions")  # the mask
                 softmax_row(tally, k[-2])

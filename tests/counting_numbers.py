@@ -79,6 +79,7 @@ def special(function: Callable[[float], float]) -> Callable[[Number], Number]:
 # Of a branch that is not taken, the power may be beyond all numbers.
 exp = special(lambda x: math.exp(min(x, 700.0)))
 log, tanh, sqrt, erf = map(special, (math.log, math.tanh, math.sqrt, math.erf))
+cos, sin = map(special, (math.cos, math.sin))
 
 
 def where(condition: bool, yes: Any, no: Any) -> Any:

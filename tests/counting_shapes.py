@@ -18,6 +18,7 @@ from archcalc.layers.shuffle import (
     PixelShuffle,
     PixelUnshuffle,
     Roll,
+    Tile,
     WindowPartition,
     WindowReverse,
 )
@@ -152,6 +153,16 @@ def pad(layer: Pad, x: Shape) -> Moves:
     return moves
 
 
+def tile(layer: Tile, x: Shape) -> Moves:
+    moves: Moves = {}
+    for place in every(x):
+        for time in range(layer.times):
+            to = list(place)
+            to[layer.axis] += time * x[layer.axis]
+            moves[tuple(to)] = place
+    return moves
+
+
 def roll(layer: Roll, x: Shape) -> Moves:
     moves: Moves = {}
     for place in every(x):
@@ -245,6 +256,7 @@ MOVES: dict[str, Callable[[Any, Shape], Moves]] = {
     "crop": crop,
     "pad": pad,
     "roll": roll,
+    "tile": tile,
     "pixel_shuffle": pixel_shuffle,
     "pixel_unshuffle": pixel_unshuffle,
     "channel_shuffle": channel_shuffle,

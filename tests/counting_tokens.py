@@ -14,16 +14,19 @@ from archcalc.layers.axiswise import GLU, LogSoftmax, Softmax, Softmin
 from archcalc.layers.embedding import Embedding
 from archcalc.layers.learned import ClassToken, LayerScale, Parameter, PositionEmbedding
 from archcalc.layers.linear import Linear
+from archcalc.layers.rotary import RotaryEmbedding
 from tests.counting import every
 from tests.counting_numbers import (
     Held,
     Number,
     Place,
     Values,
+    cos,
     erf,
     exp,
     larger,
     log,
+    sin,
     tanh,
     where,
 )
@@ -51,6 +54,7 @@ ELEMENTWISE: dict[type, Callable[[Any, Number], Any]] = {
     smooth.Tanhshrink: lambda _, x: x - tanh(x),
     smooth.Softplus: lambda _, x: log(1 + exp(x)),
     smooth.Softsign: lambda _, x: x / (1 + where(x < 0, -x, x)),
+    smooth.Scale: lambda layer, x: x * layer.factor,
     smooth.Identity: lambda _, x: x,
     pieces.ReLU: lambda _, x: larger(x, 0),
     pieces.ReLU6: lambda _, x: cut(x, 0, 6),
@@ -165,3 +169,36 @@ def layer_scale(layer: LayerScale, shape: Shape, x: Values, held: Held) -> Value
         return held("weight", tuple(i if k == axis else 0 for k, i in enumerate(place)))
 
     return {place: value * factor(place) for place, value in x.items()}
+
+
+def rope(layer: RotaryEmbedding, shape: Shape, x: Values, held: Held) -> Values:
+    width = shape[-1] // layer.heads
+    turned = width - layer.skip
+    table = {}
+    for place in range(shape[-2]):
+        for pair in range(turned // 2):
+            angle = Number(float(place), held.tally) * speed(layer, pair, turned)
+            table[place, pair] = cos(angle), sin(angle)
+    y = dict(x)
+    for *before, head, pair in every((*shape[:-1], layer.heads, turned // 2)):
+        first, apart = (pair, turned // 2) if layer.pairs == "halves" else (2 * pair, 1)
+        a = (*before, head * width + layer.skip + first)
+        b = (*before, head * width + layer.skip + first + apart)
+        cosine, sine = table[before[-1], pair]
+        y[a], y[b] = x[a] * cosine - x[b] * sine, x[b] * cosine + x[a] * sine
+    return y
+
+
+def speed(layer: RotaryEmbedding, pair: int, turned: int) -> float:
+    """The angle from one place to the next: whole, or stretched, or in between where a pair turns 1 to 32 times."""
+    whole = float(1 / layer.theta ** (2 * pair / turned))
+    if layer.stretch == 1:
+        return whole
+
+    def turning(times: int) -> float:
+        """The pair, in fractions, that turns so many times within the context."""
+        return math.log(layer.context / math.tau / times, layer.theta) * turned / 2
+
+    first, last = max(0, math.floor(turning(32))), min(turned - 1, math.ceil(turning(1)))
+    share = 0.0 if pair <= first else 1.0 if pair >= last else (pair - first) / (last - first)
+    return whole * (1 - share) + whole / layer.stretch * share

@@ -18,7 +18,15 @@ def attentions(draw: DrawFn) -> Case:
     heads, groups = kv_heads * shared, tuple(draw(st.lists(small, max_size=2)))
     tokens, others = draw(small), draw(small)
     given = kv_heads if shared > 1 or draw(st.booleans()) else None
-    layer = Attention(heads=heads, kv_heads=given, causal=draw(st.booleans()))
+    causal = draw(st.booleans())
+    layer = Attention(
+        heads=heads,
+        kv_heads=given,
+        causal=causal,
+        sliding_window=draw(st.none() | small) if causal else None,
+        scale=draw(st.none() | st.just(0.25)),
+        softcap=draw(st.none() | st.just(50.0)),
+    )
     queries, keys = (*groups, tokens, heads * width), (*groups, others, kv_heads * width)
     return Case(layer, (queries, keys, (*groups, others, kv_heads * value_width)))
 

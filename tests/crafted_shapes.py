@@ -19,6 +19,7 @@ from archcalc.layers.shuffle import (
     PixelShuffle,
     PixelUnshuffle,
     Roll,
+    Tile,
     WindowPartition,
     WindowReverse,
 )
@@ -88,6 +89,12 @@ def _padded(draw: DrawFn) -> Case:
 
 
 @st.composite
+def _tiled(draw: DrawFn) -> Case:
+    x = draw(_SHAPES)
+    return Case(Tile(axis=draw(_axes(x))[0], times=draw(_COUNT)), (x,))
+
+
+@st.composite
 def _rolled(draw: DrawFn) -> Case:
     x = draw(_SHAPES)
     axes = draw(_axes(x))[: draw(st.integers(1, len(x)))]
@@ -146,6 +153,7 @@ CRAFTED |= {
         _COUNT,
     ),
     "roll": _rolled(),
+    "tile": _tiled(),
     "pixel_shuffle": st.builds(
         lambda factor, c, size: Case(PixelShuffle(factor=factor), ((c * factor * factor, *size),)),
         _COUNT,

@@ -9,6 +9,7 @@ from archcalc.layers.dropout import Dropout2d
 from archcalc.layers.layernorm import LayerNorm, RMSNorm
 from archcalc.layers.learned import ClassToken, PositionEmbedding
 from archcalc.layers.norm import GroupNorm, InstanceNorm
+from archcalc.layers.rotary import RotaryEmbedding
 from tests.strategies import CRAFTED, Case
 
 FLAGS = st.booleans()
@@ -67,7 +68,22 @@ def position_embeddings(draw: DrawFn) -> Case:
     return Case(PositionEmbedding(length=length), ((tokens, features),))
 
 
+@st.composite
+def ropes(draw: DrawFn) -> Case:
+    heads, skip, turned = draw(st.integers(1, 3)), draw(st.integers(0, 2)), draw(st.sampled_from((2, 4, 6, 8, 5)))
+    layer = RotaryEmbedding(
+        heads=heads,
+        theta=draw(st.sampled_from((10.0, 10000.0, 500000.0))),
+        pairs=draw(st.sampled_from(("halves", "neighbours"))),
+        skip=skip,
+        stretch=draw(st.sampled_from((1.0, 1.0, 40.0))),
+        context=draw(st.sampled_from((64, 4096))),
+    )
+    return Case(layer, ((*draw(shapes(1, 3, most=4)), heads * (skip + turned)),))
+
+
 CRAFTED |= {
+    "rope": ropes(),
     "layernorm": layernorms(),
     "rmsnorm": rmsnorms(),
     "groupnorm": groupnorms(),

@@ -59,6 +59,13 @@ def variants(draw: DrawFn, cls: type[Layer], count: int) -> list[Case]:
     return draw(st.lists(one, min_size=count, max_size=count))
 
 
+@st.composite
+def field_values(draw: DrawFn, cls: type[Layer]) -> dict[str, Any]:
+    """Values for the fields of a kind, within their bounds."""
+    defaults = _defaults(cls)
+    return {name: draw(draw(_forms(type_, defaults.get(name)))) for name, type_ in field_types(cls).items()}
+
+
 def _defaults(cls: type[Layer]) -> dict[str, Any]:
     fields, defaults = cls.__struct_fields__, cls.__struct_defaults__
     return dict(zip(fields[len(fields) - len(defaults) :], defaults, strict=True))

@@ -170,6 +170,23 @@ def test_settings_reach_the_folded_spec() -> None:
     assert again["macs"] == totals("resnet18", "--input", "3x64x64", "--set", "classes=7")["macs"]
 
 
+def test_a_network_of_more_layers_than_a_flat_spec_may_have(tmp_path: Path) -> None:
+    file = tmp_path / "deep.yaml"
+    repeated = "sequence: {repeat: 12000, layers: [{conv: {filters: 3, kernel: 1}}, batchnorm]}"
+    file.write_text(layers(repeated, head="input: [3, 2, 2]"))
+    result = piped("fold", file, "-o", tmp_path / "folded.yaml")
+    warning, *shown = result.stderr.splitlines()
+    assert result.returncode == 0
+    assert warning == (
+        "warning: archcalc reads no spec as large as this one: more than 100,000 values, aliases counted in full"
+    )
+    assert shown[5].split() == ["layers", "24,000", "12,000", "-12,000"]
+    written = (tmp_path / "folded.yaml").read_text().splitlines()
+    assert len(written) == 4 + 12_000
+    assert written[-1] == "  - conv: {name: conv12000, filters: 3, kernel: 1}"
+    assert "warning" not in piped("fold", "resnet18").stderr
+
+
 def test_a_spec_without_batch_norms_stays_as_it_is() -> None:
     result = piped("fold", "lenet5")
     assert result.stdout == piped("show", "lenet5", "--flat").stdout

@@ -65,6 +65,21 @@ def test_heads_of_keys_are_shared_in_order() -> None:
         assert torch.allclose(found[..., 3 * head : 3 * head + 3], one, atol=1e-6)
 
 
+@pytest.mark.parametrize(("window", "softcap"), [(None, None), (3, None), (None, 0.7), (3, 0.7)])
+def test_scores_are_scaled_bounded_and_hidden_one_by_one(window: int | None, softcap: float | None) -> None:
+    q, k, v = torch.randn(2, 6, 12), torch.randn(2, 6, 6), torch.randn(2, 6, 4)
+    found = twins.Attention(4, 2, causal=True, sliding_window=window, scale=0.9, softcap=softcap)(q, k, v)
+    for sample, token, head in itertools.product(range(2), range(6), range(4)):
+        seen = range(token + 1) if window is None else range(max(0, token - window + 1), token + 1)
+        keys, values = slice(3 * (head // 2), 3 * (head // 2) + 3), slice(2 * (head // 2), 2 * (head // 2) + 2)
+        scores = [0.9 * float(q[sample, token, 3 * head : 3 * head + 3] @ k[sample, t, keys]) for t in seen]
+        if softcap is not None:
+            scores = [softcap * math.tanh(score / softcap) for score in scores]
+        weights = [math.exp(score) for score in scores]
+        expected = sum(w * v[sample, t, values] for w, t in zip(weights, seen, strict=True)) / sum(weights)
+        assert torch.allclose(found[sample, token, 2 * head : 2 * head + 2], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["WindowAttention", "CosineWindowAttention"])
 @pytest.mark.parametrize("shift", [(0, 0), (1, 0), (1, 2)])
 def test_windows_attend_to_what_is_near_in_the_unrolled_map(name: str, shift: tuple[int, int]) -> None:

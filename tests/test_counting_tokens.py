@@ -3,7 +3,6 @@
 The loops say what the rules count; that they do what the layer does, PyTorch says, which makes the same values.
 """
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from archcalc.layers.layernorm import LayerNorm, RMSNorm
 from archcalc.layers.learned import ClassToken, LayerScale, Parameter, PositionEmbedding
 from archcalc.layers.linear import Linear
 from archcalc.layers.norm import GroupNorm, InstanceNorm
+from archcalc.layers.rotary import RotaryEmbedding
 from tests import counting_norms as norms
 from tests import counting_tokens as tokens
 from tests.counting import Tally, every
@@ -28,6 +28,7 @@ from tests.counting_numbers import Held, Number, Values, plain
 from tests.strategies import Case, cases
 
 torch = pytest.importorskip("torch")
+backend = pytest.importorskip("archcalc.torch_backend.layer")
 
 LEAST_COMPARED = 25
 MOST_NUMBERS = 400
@@ -50,6 +51,7 @@ LOOPS: dict[type, Callable[[Any, Shape, Values, Held], Values]] = {
     ClassToken: tokens.class_token,
     PositionEmbedding: tokens.position_embedding,
     LayerScale: tokens.layer_scale,
+    RotaryEmbedding: tokens.rope,
 }
 
 
@@ -63,8 +65,7 @@ def samples(layer: Any, x: Shape, seed: int) -> Any:
 
 def module_of(layer: Any, x: Any, seed: int) -> Any:
     """The layer's twin in eval mode, everything that it holds set to numbers far from special ones."""
-    home, _, name = layer.torch.path.format(n=max(1, x.dim() - 2)).rpartition(".")
-    module = getattr(importlib.import_module(home), name)(**layer.torch.values(layer, [x])).double().eval()
+    module = backend.module_of(layer, [x]).double().eval()
     numbers = torch.Generator().manual_seed(seed)
     for tensor in module.state_dict().values():
         if tensor.is_floating_point():

@@ -91,7 +91,7 @@ GROUPS = "groups must divide both the input channels and filters"
             "put `- flatten` before it (or global_avgpool and flatten); "
             "or give it `channels_last: true` where the last axis holds the features",
         ),
-        ("conv: {filters: 4 * wdth, kernel: 1}", "wdth", "'4 * wdth': unknown variable 'wdth'", "the spec has no vars"),
+        ("conv: {filters: 4 * wdth, kernel: 1}", "wdth", "'4 * wdth': unknown variable 'wdth'", "known here: input"),
         ("linear: 4 +* 2", "* 2", "'4 +* 2': not an arithmetic expression", None),
         ("linear: '4 +* 2'", "'4", "'4 +* 2': not an arithmetic expression", None),
         ("linear: 8 // 0", "8", "'8 // 0': a division by zero", None),
@@ -252,9 +252,32 @@ def test_a_long_line_is_cut_around_the_caret() -> None:
     assert excerpt[caret.index("^") :].startswith("zz: 1")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029"])
+def test_lines_are_those_that_yaml_counts(end: str) -> None:
+    text = f"# one{end}input: [3, 8, 8]{end}layers:{end}  - cnov: 3{end}  - relu{end}"
+    assert messages(text).startswith("net.yaml:4:5: error: unknown kind 'cnov'\n  4 |   - cnov: 3\n    |     ^\n")
+    assert messages(f"# one{end}input: [3{end}").splitlines()[:2] == [
+        "net.yaml:2:8: error: not valid YAML: did not find expected ',' or ']' (while parsing a flow sequence)",
+        "  2 | input: [3",
+    ]
+    bad = messages(f"# one{end}a: 1{end}b: \x01{end}")
+    assert bad.startswith(
+        "net.yaml:3:4: error: not valid YAML: character #x0001 is not allowed\n  3 | b:  \n    |    ^"
+    )
+
+
+@pytest.mark.parametrize("separator", ["\x1c", "\x1d", "\x1e", "\x0b", "\x0c"])
+def test_what_python_takes_for_a_line_and_yaml_does_not(separator: str) -> None:
+    text = f"# one\ntitle: a{separator}b\ninput: [3]"
+    code = ord(separator)
+    assert messages(text).startswith(
+        f"net.yaml:2:9: error: not valid YAML: character #x{code:04x} is not allowed\n  2 | title: a b\n    |         ^"
+    )
+
+
 def test_columns_count_characters() -> None:
     complains("conv: {name: größe, filters: 0, kernel: 1}", "0", f"conv: filters {WHOLE}, got 0", None)
-    complains("linear: größe", "größe", "'größe': unknown variable 'größe'", "the spec has no vars")
+    complains("linear: größe", "größe", "'größe': unknown variable 'größe'", "known here: input")
     # Of a JSON text, too, where two escapes are one character.
     text = '{"title": "\\ud83d\\ude00", "input": [3], "layers": ["cnov"]}'
     column = text.index("cnov")  # counted from 1, that of the quote before it

@@ -5,8 +5,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from archcalc.spec.expression import MAX_LENGTH, Expression, ExpressionError, Value
+from archcalc import load
+from archcalc.spec.expand import _Expansion
+from archcalc.spec.expression import MAX_LENGTH, Expression
 from archcalc.spec.source import MAX_NUMBER
+from archcalc.spec.values import MAX_STEPS, ExpressionError, Steps, Value
 from tests.specs_helper import layers, messages, report
 
 VARIABLES: dict[str, Value] = {
@@ -158,6 +161,87 @@ def test_what_is_no_expression(text: str) -> None:
 )
 def test_types_that_do_not_go_together_are_an_error(text: str) -> None:
     error(text)
+
+
+STEPS = "evaluating the spec takes more than 2,000,000 steps"
+
+
+def test_a_spec_has_so_many_steps_and_is_told_so_once_where_they_end() -> None:
+    block = "{params: {x: 0}, layers: [linear: sum(d)]}"
+    head = f"vars:\n  d: [{', '.join('1' * 9_000)}]\nblocks: {{b: {block}}}\ninput: [8]"
+    once = layers("linear: {features: sum(d) + i, repeat: 200}", head=head)
+    assert report(once).layers[-1].output == (9_199,)
+    said = messages(layers("linear: {features: sum(d) + i, repeat: 250}", "b: {x: sum(d)}", "linear: 1 + 2", head=head))
+    assert said.count("error") == 1
+    assert f"net.yaml:6:24: error: {STEPS}" in said
+    assert said.endswith("hint: compute in `vars` what stays the same, and repeat fewer layers that differ")
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("1", 1),
+        ("1 + 2 * 3", 5),
+        ("depths[1]", 3),
+        ("sum(depths)", 2 + 3),
+        ("[depths, 1] == 2", 5 + 5 + 5),
+        ("2 in depths", 6),
+    ],
+)
+def test_steps_are_parts_of_an_expression_and_items_of_lists(text: str, steps: int) -> None:
+    store = Steps()
+    Expression(text, store)(VARIABLES)
+    assert MAX_STEPS - store.left == steps
+
+
+def test_shipped_architectures_take_few_steps() -> None:
+    for name in ("swin_b", "efficientnet_v2_l", "resnet152"):
+        expansion = _Expansion(load(name), None, {})
+        expansion.run()
+        assert 0 < MAX_STEPS - expansion.evaluate._steps.left < 5_000
+
+
+# What Python takes with a warning, of which it tells whoever runs it.
+WARNED_OF = [
+    "1if flag else 2",
+    "1 if flag else 2or 3",
+    "0x1for 2",
+    "0xfor 2",
+    "1.if flag else 2",
+    "1.5or 2",
+    "1e5or 2",
+    r"word == '\d'",
+    "1 \\\n+ 1",
+]
+
+
+@pytest.mark.parametrize("text", [*WARNED_OF, "1 is 1", "(1)(2)", "'a'(1)", "[1][1, 2]"])
+def test_no_warning_of_python_reaches_anybody(text: str, recwarn: pytest.WarningsRecorder) -> None:
+    error(text)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("text", WARNED_OF)
+def test_what_python_warns_of_is_no_expression_where_it_stands(text: str) -> None:
+    found = error(text)
+    assert str(found) == "not an arithmetic expression"
+    assert text[found.offset - 1] in "0123456789.f\\"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0x1f + 0b11 + 0o17", 0x1F + 0b11 + 0o17),
+        ("1_000", 1000),
+        ("1e2", 100.0),
+        ("1.5e-1 + .5 + 1.", 1.65),
+        ("word == '2if'", False),
+        ('word == "3or"', False),
+        ("w1if + x2or_3", 5),
+    ],
+)
+def test_numbers_and_words_beside_one_another(text: str, expected: Value) -> None:
+    assert Expression(text)({**VARIABLES, "w1if": 2, "x2or_3": 3}) == expected
 
 
 def test_an_offset_counts_characters() -> None:

@@ -45,6 +45,18 @@ def doubling_blocks(depth: int) -> str:
     return f"input: [3, 8, 8]\nblocks:\n{calls}  b{depth}: {{layers: [relu]}}\nlayers: [b0]\n"
 
 
+def long_list(*lines: str) -> str:
+    """Layers that may read a list of 9,000 numbers as `d`."""
+    block = "{params: {x: 1}, layers: [relu]}"
+    return layers(*lines, head=f"input: [8]\nvars: {{d: [{'-1, ' * 9_000}]}}\nblocks: {{b: {block}}}")
+
+
+def left_out(how: str, entries: int, calls: int) -> str:
+    """A block of entries that come to no layer, called again and again."""
+    block = f"{{layers: [{f'{{relu: {{{how}}}}}, ' * entries}relu]}}"
+    return layers(f"b: {{repeat: {calls}}}", head=f"input: [8]\nblocks: {{b: {block}}}")
+
+
 BOMBS: dict[str, Callable[[], str]] = {
     "aliases": lambda: aliases(9, 9),
     "aliases as layers": lambda: aliases(9, 9).replace("a9:", "input: [3]\nlayers:"),
@@ -110,6 +122,14 @@ BOMBS: dict[str, Callable[[], str]] = {
     "doubling lists compared": lambda: doubling("[1, 1]", "[V, V]", 40, "1 if v40 == w40 else 0"),
     "doubling lists sought": lambda: doubling("[1, 1]", "[V, V]", 40, "1 if v40 in [w40] else 0"),
     "4,000 long expressions": lambda: layers(*(f"linear: {n}{'+1' * 490}" for n in range(4_000))),
+    "a long list summed up in a million layers": lambda: long_list("linear: {features: sum(d) + i, repeat: 1e6}"),
+    "a long list compared in a million layers": lambda: long_list("linear: {features: 8 + (i in d), repeat: 1e6}"),
+    "a long list in a list in a million layers": lambda: long_list("linear: {features: 'len([d, i])', repeat: 1e6}"),
+    "a long list in a million fields": lambda: layers(f"reshape: {{shape: [{'i, ' * 9_000}], repeat: 1e6}}"),
+    "a long list in 40,000 calls": lambda: long_list("b: {repeat: 40000, x: max(d)}"),
+    "a long expression in a million layers": lambda: linear(f"{{features: 8{'+i' * 400}, repeat: 1e6}}"),
+    "10,000 entries that are left out in 49,000 calls": lambda: left_out("when: false", 10_000, 49_000),
+    "10,000 entries repeated 0 times in 49,000 calls": lambda: left_out("repeat: 0", 10_000, 49_000),
     "doubling blocks": lambda: doubling_blocks(40),
     "calls 10,000 deep": lambda: "".join(
         [

@@ -158,3 +158,60 @@ ERRORS = {
 @pytest.mark.parametrize(("input", "layer"), ERRORS)
 def test_what_does_not_fit_is_said_with_a_way_out(input: str, layer: str) -> None:
     assert said(input, layer) == ERRORS[input, layer]
+
+
+@pytest.mark.parametrize(
+    ("input", "layer", "message"),
+    [
+        ("[8]", "rope: {heads: 2}", "rope needs tokens × features, got 8"),
+        ("[5, 9]", "rope: {heads: 2}", "2 heads do not divide the width 9"),
+        ("[5, 8]", "rope: {heads: 2, skip: 3}", "skip 3 leaves 1 of the 4 features of a head to turn"),
+        ("[5, 8]", "rope: {heads: 2, skip: 9}", "skip 9 leaves -5 of the 4 features of a head to turn"),
+        ("[5, 6]", "rope: {heads: 2}", "3 features of each head cannot be turned in pairs"),
+        (
+            "[5, 8]",
+            "rope: {heads: 2, theta: 1, stretch: 4}",
+            "stretch needs pairs that turn unlike, and with a theta of 1 all turn alike",
+        ),
+        (
+            "[5, 8]",
+            "attention: {heads: 2, sliding_window: 3, from: [input, input, input]}",
+            "sliding_window is for tokens that see those before them",
+        ),
+        (
+            "[5, 8]",
+            "attention: {heads: 2, softcap: 0, from: [input, input, input]}",
+            "attention divides by softcap, which is 0",
+        ),
+        ("[5, 8]", "tile: {axis: 2, times: 3}", "axis 2 "),
+    ],
+)
+def test_what_turned_bounded_and_repeated_tokens_say_of_a_misfit(input: str, layer: str, message: str) -> None:
+    assert said(input, layer)[0].startswith(message)
+
+
+def test_rotary_attention_with_fewer_heads_of_keys() -> None:
+    report = analyzed(
+        "input: [5, 12]\nlayers:\n  - rotary_attention: {width: 12, heads: 4, kv_heads: 2, head: 6, theta: 500}\n"
+    )
+    assert [(row.name.removeprefix("rotary_attention."), row.output, row.params) for row in report.layers] == [
+        ("q", (5, 24), 12 * 24),
+        ("turned_q", (5, 24), 0),
+        ("k", (5, 12), 12 * 12),
+        ("turned_k", (5, 12), 0),
+        ("v", (5, 12), 12 * 12),
+        ("attention", (5, 24), 0),
+        ("out", (5, 12), 24 * 12),
+    ]
+    assert report.layers[5].macs == 2 * 5 * 5 * 24
+
+
+def test_latent_attention_makes_keys_and_values_of_one_vector() -> None:
+    report = analyzed(
+        "input: [5, 12]\nlayers:\n"
+        "  - latent_attention: {width: 12, heads: 3, latent: 7, plain: 4, turned: 2, values: 5}\n"
+    )
+    assert report.totals.params == 12 * 3 * 6 + 12 * 9 + 7 + 7 * 3 * 9 + 15 * 12
+    attention = report.layer("latent_attention.attention")
+    assert attention.inputs == ((5, 18), (5, 18), (5, 15))
+    assert attention.macs == 5 * 5 * (18 + 15)

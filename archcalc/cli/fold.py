@@ -35,14 +35,12 @@ def fold(
     the outputs stay the same.
     """
     from archcalc.batchnorm_folding import fold_batchnorms
-    from archcalc.engine import analyze, analyze_graph
+    from archcalc.engine import analyze_graph, report_on
     from archcalc.render import batchnorm_folding as render
     from archcalc.render.output import print_grid, terminal_width, write
     from archcalc.render.text import plain
-    from archcalc.spec.architecture import read
     from archcalc.spec.catalogue import find
-    from archcalc.spec.source import Document
-    from archcalc.spec.writer import flat_spec
+    from archcalc.spec.writer import flat_spec, too_large
 
     architecture = find(spec)
     graph, before = analyze_graph(architecture, vars=dict(assignments), **settings)
@@ -50,8 +48,7 @@ def fold(
     name, title = architecture.name, architecture.title
     if folding.folds:
         name, title = f"{name}-folded", f"{title}, batch norms folded"
-    text = flat_spec(folding.graph, name=name, title=title, source=architecture.source)
-    after = analyze(read(Document(name, text)), **settings)  # of the spec as it is written: the two cannot differ
+    after, _ = report_on(folding.graph, architecture, before.settings)  # no shape changes, so that nothing can be wrong
     form = format_ or ("json" if (output or "").lower().endswith(".json") else "yaml")
     if form == "json":
         from archcalc.render.data import as_json
@@ -60,7 +57,10 @@ def fold(
         return
     totals = render.totals_grid(folding, before, after)
     if form == "yaml":
+        text = flat_spec(folding.graph, name=name, title=title, source=architecture.source)
         write(text, output)
+        if limit := too_large(text):
+            click.echo(f"warning: archcalc reads no spec as large as this one: {limit}", err=True)
         click.echo(plain(totals), nl=False, err=True)
     elif output or terminal_width() is None:
         write("\n".join(map(plain, [render.folds_grid(folding, before), totals])), output)

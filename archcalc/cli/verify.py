@@ -71,6 +71,9 @@ def verify(
     With --memory, a further pass in training mode tells what autograd keeps of each layer for the backward pass, each
     tensor once, and one in eval mode the most bytes of activations that are alive at once; the peaks may be 2 % apart.
 
+    Of an architecture that does not fit and whose spec has `reduced` vars, --memory with --device auto runs a smaller
+    copy besides, with data, and the output says which.
+
     With --fold, batch norms get random statistics and parameters, and are folded into the layers before them as
     `archcalc fold` does; the outputs of every layer must then agree with those of the network as it stands.
 
@@ -101,8 +104,9 @@ def verify(
 
     taken_with = environment(chosen_device(device))
     found: list[Verification] = []
-    for graph, report in with_progress(pairs):
-        found.append(backend.verify(graph, report, device=device, train=train, seed=seed, memory=memory))
+    how: dict[str, Any] = {"device": device, "train": train, "seed": seed, "memory": memory, "vars": vars_}
+    for architecture, (graph, report) in zip(chosen, with_progress(pairs), strict=True):
+        found += backend.verify_as_it_fits(architecture, graph, report, **how)
     settings = {
         "device": device,
         "batch": batch,

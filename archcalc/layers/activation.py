@@ -11,7 +11,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
 from archcalc.layers.base import Layer, Ops, Real, elements
-from archcalc.layers.storage import INPUTS, NOTHING, OUTPUT, Kept, Strides, like
+from archcalc.layers.execution import NUMBER, Execution, Keeps, Tensor
 from archcalc.layers.twin import TorchTwin
 
 
@@ -27,13 +27,13 @@ class Activation(Layer):
     """
 
     per_element: ClassVar[Ops]
-    keeps = INPUTS
-
-    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
-        return like(whole, strides)
+    keeps: ClassVar[Keeps] = Keeps.INPUT
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return self.per_element.times(elements(y))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.elementwise(x, keeps=self.keeps)
 
 
 class GELU(Activation, kind="gelu"):
@@ -157,7 +157,7 @@ class Sigmoid(Activation, kind="sigmoid"):
 
     per_element = Ops(special=1, additions=1, divisions=1)
     torch = TorchTwin("torch.nn.Sigmoid")
-    keeps = OUTPUT
+    keeps = Keeps.OUTPUT
 
 
 class LogSigmoid(Activation, kind="log_sigmoid"):
@@ -173,8 +173,10 @@ class LogSigmoid(Activation, kind="log_sigmoid"):
     per_element = Ops(special=2, additions=1)
     torch = TorchTwin("torch.nn.LogSigmoid")
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(inputs=1, elements=elements(x))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        y, buffer = run.new(x.shape, x), run.new(x.shape, x)
+        run.keep(y, x, buffer)
+        return y
 
 
 class Tanh(Activation, kind="tanh"):
@@ -189,7 +191,7 @@ class Tanh(Activation, kind="tanh"):
 
     per_element = Ops(special=1)
     torch = TorchTwin("torch.nn.Tanh")
-    keeps = OUTPUT
+    keeps = Keeps.OUTPUT
 
 
 class Tanhshrink(Activation, kind="tanhshrink"):
@@ -205,8 +207,9 @@ class Tanhshrink(Activation, kind="tanhshrink"):
     per_element = Ops(special=1, additions=1)
     torch = TorchTwin("torch.nn.Tanhshrink")
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(elements=elements(x))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        tanh = run.elementwise(x, keeps=Keeps.OUTPUT)
+        return run.elementwise(x, tanh)
 
 
 class Softplus(Activation, kind="softplus"):
@@ -236,8 +239,32 @@ class Softsign(Activation, kind="softsign"):
     per_element = Ops(comparisons=1, additions=1, divisions=1)
     torch = TorchTwin("torch.nn.Softsign")
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(inputs=1, elements=elements(x))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        size = run.elementwise(x, keeps=Keeps.INPUT)
+        divisor = run.elementwise(size)
+        run.free(size)
+        return run.elementwise(x, divisor, keeps=Keeps.INPUT)
+
+
+class Scale(Activation, kind="scale"):
+    """Multiplies every element by a constant.
+
+    Fields:
+        factor: the constant
+    Ops: one multiplication per element
+    Source: torch.mul; Vaswani et al., arXiv:1706.03762, section 3.4 (embeddings)
+
+    >>> Scale(factor=48).ops((10,), (10,)).multiplications
+    10
+    """
+
+    factor: Real
+
+    per_element = Ops(multiplications=1)
+    torch = TorchTwin("torch.mul", call="function", other="factor")
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.elementwise(x, NUMBER)
 
 
 class Identity(Activation, kind="identity"):
@@ -252,7 +279,6 @@ class Identity(Activation, kind="identity"):
 
     per_element = Ops()
     torch = TorchTwin("torch.nn.Identity")
-    keeps = NOTHING
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
-        return strides
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return x

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from archcalc.layers.arithmetic import Dim, Shape, ceil_div, gcd, product
 from archcalc.layers.base import Layer, Ops, Positive, Sight, Size2d, Size3d, Window, elements
-from archcalc.layers.storage import INPUTS, NOTHING, Kept
+from archcalc.layers.execution import INDEX_BYTES, Execution, Tensor
 from archcalc.layers.twin import Constant, TorchTwin
 from archcalc.layers.window import Extent, require_any_map, require_map, spread
 
@@ -45,24 +45,38 @@ def _visits(x: Shape, y: Shape) -> Dim:
     return x[0] * product(n + m - gcd(n, m) for n, m in zip(x[1:], y[1:], strict=True))
 
 
+def _averaged(run: Execution, x: Tensor, y: Shape) -> Tensor:
+    mean = all(size == 1 for size in y[1:])  # which PyTorch then takes
+    pooled = run.new_map((x.shape[0], *y), x, as_rows=True) if mean or len(y) < 4 else run.new((x.shape[0], *y), x)
+    if not mean:
+        run.keep(pooled, x)
+    return pooled
+
+
+def _maximum(run: Execution, x: Tensor, y: Shape) -> Tensor:
+    pooled = run.new_map((x.shape[0], *y), x, as_rows=True) if len(y) < 4 else run.new((x.shape[0], *y), x)
+    run.keep(pooled, x, run.new(pooled.shape, width=INDEX_BYTES))
+    return pooled
+
+
 class AdaptiveAvgPool(AdaptivePool):
     """Average pooling to a given size: what its kinds have in common."""
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return NOTHING if all(size == 1 for size in y[1:]) else INPUTS  # PyTorch takes a mean for the former
-
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=_visits(x, y), divisions=elements(y))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return _averaged(run, x, self.output(x.shape[1:]))
 
 
 class AdaptiveMaxPool(AdaptivePool):
     """Max-pooling to a given size: what its kinds have in common."""
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(inputs=1, indices=elements(y))
-
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=_visits(x, y))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return _maximum(run, x, self.output(x.shape[1:]))
 
 
 class AdaptiveAvgPool1d(AdaptiveAvgPool, kind="adaptive_avgpool1d"):
@@ -220,10 +234,12 @@ class GlobalAvgPool(GlobalPool, kind="global_avgpool"):
     """
 
     torch = TorchTwin("torch.nn.AdaptiveAvgPool{n}d", output_size=Constant(1))
-    keeps = NOTHING
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=elements(x), divisions=elements(y))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return _averaged(run, x, self.output(x.shape[1:]))
 
 
 class GlobalMaxPool(GlobalPool, kind="global_maxpool"):
@@ -240,8 +256,8 @@ class GlobalMaxPool(GlobalPool, kind="global_maxpool"):
 
     torch = TorchTwin("torch.nn.AdaptiveMaxPool{n}d", output_size=Constant(1))
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(inputs=1, indices=elements(y))
-
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=elements(x))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return _maximum(run, x, self.output(x.shape[1:]))

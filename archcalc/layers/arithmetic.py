@@ -1,7 +1,8 @@
 """The few operations that a layer's rule may use besides `+ - * //`, for all three number types.
 
 A dimension is a Python int (the table), a SymPy expression (the formula) or a NumPy int64 array (a million
-variants at once). Neither SymPy nor NumPy is imported here unless a value of theirs comes in.
+variants at once). Neither SymPy nor NumPy is imported here unless a value of theirs comes in. Of a branch that does not
+fit its input, dimensions may be UNKNOWN.
 """
 
 import functools
@@ -14,6 +15,46 @@ from archcalc.errors import LayerError
 Dim: TypeAlias = int
 Shape: TypeAlias = tuple[Dim, ...]
 T = TypeVar("T")
+
+
+class _Unknown:
+    """A size that is not known: nor is what is computed with it, and what is required of it may hold."""
+
+    __slots__ = ()
+
+    def _itself(self, *_: object) -> "_Unknown":
+        return self
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = _itself
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _itself
+    __lt__ = __le__ = __gt__ = __ge__ = _itself
+
+    def __and__(self, other: object) -> object:
+        return other and self
+
+    def __or__(self, other: object) -> object:
+        return other or self
+
+    __rand__, __ror__ = __and__, __or__
+
+    def __repr__(self) -> str:
+        return "?"
+
+    def __reduce__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN = cast("Dim", _Unknown())
+"""The size of an axis of which it is not known."""
+
+
+def is_known(shape: Iterable[Dim]) -> bool:
+    """Whether every size of a shape is known.
+
+    >>> is_known((3, 8, 8)), is_known((3, UNKNOWN, 2 * UNKNOWN + 1))
+    (True, False)
+    """
+    return all(dim is not UNKNOWN for dim in shape)
 
 
 def minimum(a: Dim, b: Dim) -> Dim:
@@ -119,6 +160,8 @@ def _by_type(
     numpy: Callable[[Any], Callable[..., T]],
 ) -> T:
     libraries = {_library(value) for value in values}
+    if not is_known(values):
+        return cast("T", UNKNOWN)
     if "sympy" in libraries:
         import sympy as sympy_library
 

@@ -9,20 +9,22 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, equal, maximum, product, require
+from archcalc.layers.arithmetic import Dim, Shape, divides, equal, product, require
 from archcalc.layers.base import (
     STRUCTURAL,
     Flag,
     Layer,
     NonNegative,
+    NonNegativeReal,
     Ops,
     Positive,
+    Real,
     Sight,
     Size2d,
     elements,
     fmt_shape,
 )
-from archcalc.layers.storage import Kept
+from archcalc.layers.execution import BOOL_BYTES, FULL_PRECISION_BYTES, INDEX_BYTES, Execution, Keeps, Tensor
 from archcalc.layers.twin import TorchTwin
 from archcalc.layers.window import spread
 
@@ -39,16 +41,19 @@ class Attention(Layer, kind="attention"):
         heads: parts of the width that attend each for itself
         kv_heads: heads of keys and values, each shared by as many heads of queries; heads where left out
         causal: whether a token sees only those before it and itself
+        sliding_window: how many of these it sees at the most, itself included; all where left out
+        scale: what the products q · k are multiplied by; 1/√d where left out
+        softcap: a bound that scores approach instead of passing it: a score s becomes softcap · tanh(s / softcap)
     Shape: queries (T, C), keys (S, C · kv_heads / heads), values (S, V) → (T, V · heads / kv_heads); axes before these
         are groups that do not see one another
     Params: none
     Ops: T · S · (C + V · heads / kv_heads) multiply-adds, whole even where a mask hides part of them; per score (of
-        T · S · heads) one multiplication by 1/√d, softmax (one comparison, one exp, two additions, one division), and
-        one addition of the mask if causal
+        T · S · heads) one multiplication by the scale, softmax (one comparison, one exp, two additions, one division),
+        one addition of the mask if causal, and one tanh and one multiplication with softcap
     Raises: inputs without tokens; keys and values of different length; groups that differ; heads that do not divide the
-        widths
+        widths; sliding_window without causal; softcap of 0
     Source: torch.nn.functional.scaled_dot_product_attention; Vaswani et al., arXiv:1706.03762; kv_heads: Ainslie et
-        al., arXiv:2305.13245
+        al., arXiv:2305.13245; sliding_window: Beltagy et al., arXiv:2004.05150; softcap: Gemma team, arXiv:2408.00118
 
     >>> attention = Attention(heads=12)
     >>> x = (197, 768)
@@ -60,10 +65,19 @@ class Attention(Layer, kind="attention"):
     heads: Positive
     kv_heads: Positive | None = None
     causal: Flag = False
+    sliding_window: Positive | None = None
+    scale: Real | None = None
+    softcap: NonNegativeReal | None = None
 
     arity = (3, 3)
     torch = TorchTwin(
-        "archcalc.torch_backend.twins.attention.Attention", heads="heads", kv_heads="kv_heads", causal="causal"
+        "archcalc.torch_backend.twins.attention.Attention",
+        heads="heads",
+        kv_heads="kv_heads",
+        causal="causal",
+        sliding_window="sliding_window",
+        scale="scale",
+        softcap="softcap",
     )
 
     def output(self, x: Shape, *others: Shape) -> Shape:
@@ -81,7 +95,7 @@ class Attention(Layer, kind="attention"):
         for a, b, c in zip(x[:-2], keys[:-2], values[:-2], strict=True):
             require(equal(a, b) & equal(a, c), lambda: error("the same groups of tokens in all three", hint=order))
         require(equal(keys[-2], values[-2]), lambda: error("as many keys as values", hint=order))
-        self._require_heads(x[-1])
+        self._require_fields(x[-1])
         require(
             equal(keys[-1] * self.heads, x[-1] * self.key_heads),
             lambda: error("keys as wide as queries, times kv_heads / heads", hint=order),
@@ -92,7 +106,16 @@ class Attention(Layer, kind="attention"):
         )
         return (*x[:-1], values[-1] // self.key_heads * self.heads)
 
-    def _require_heads(self, width: Dim) -> None:
+    def _require_fields(self, width: Dim) -> None:
+        require(
+            self.sliding_window is None or self.causal,
+            lambda: LayerError(
+                "sliding_window is for tokens that see those before them",
+                field="sliding_window",
+                hint="add `causal: true`",
+            ),
+        )
+        require(self.softcap != 0, lambda: LayerError("attention divides by softcap, which is 0", field="softcap"))
         require(
             divides(self.heads, width),
             lambda: LayerError(f"{self.heads} heads do not divide the width {width}", field="heads"),
@@ -110,11 +133,12 @@ class Attention(Layer, kind="attention"):
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         pairs = product(x[:-1]) * others[0][-2]
         scores = self.heads * pairs
+        capped = 1 if self.softcap is None else 2
         return Ops(
             macs=pairs * (x[-1] + y[-1]),
-            multiplications=scores,
+            multiplications=capped * scores,
             comparisons=scores,
-            special=scores,
+            special=capped * scores,
             additions=(3 if self.causal else 2) * scores,
             divisions=scores,
         )
@@ -122,15 +146,107 @@ class Attention(Layer, kind="attention"):
     def window(self, x: Shape) -> Sight:
         return Sight.WHOLE if len(x) == 2 and not self.causal else Sight.UNKNOWN
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept | None:
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         keys, values = others
-        width = x[-1] // self.heads
-        if len(x) > 2 or values[-1] != self.key_heads * width:
-            return None  # PyTorch then takes other operations than the fused one
-        logarithms = self.heads * x[0]
-        if self.key_heads == self.heads:
-            return Kept(inputs=3, output=True, statistics=logarithms)
-        return Kept(inputs=1, output=True, elements=2 * keys[0] * x[-1], statistics=logarithms)
+        q = split_heads(run, x, self.heads)
+        if self.softcap is not None:
+            return self._in_steps(run, q, keys, values)
+        k, v = self._shared(run, keys), self._shared(run, values)
+        mask = [run.new((q.shape[-2], k.shape[-2]))] if self.sliding_window is not None else []
+        if _is_fused(q, k, v):
+            y = run.new((x.shape[0], x.shape[1], v.shape[-1] * self.heads), q, k, v)
+            run.keep(y, q, k, v, y, run.new(q.shape[:-1], width=run.statistics_width), *mask)
+            return y
+        return join_heads(run, self._attended(run, q, k, v))
+
+    def _shared(self, run: Execution, x: Tensor) -> Tensor:
+        """The heads of keys or values, each as often as queries share it: a copy where that is more than once."""
+        x = split_heads(run, x, self.key_heads)
+        *groups, _, tokens, d = x.shape
+        return x if self.key_heads == self.heads else run.new((*groups, self.heads, tokens, d), x)
+
+    def _in_steps(self, run: Execution, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """What the operations give that bounded scores take."""
+        mask = [run.new((q.shape[-2], keys.shape[-2]))] if self.causal else []
+        k = self._shared(run, keys)
+        in_order = run.contiguous(q), run.contiguous(k)
+        scores = run.matmul(in_order[0], turned(run, in_order[1]))
+        run.free(*_copies(q, in_order[0]), *_copies(keys, in_order[1]))
+        for keeps in (Keeps.NOTHING, Keeps.OUTPUT, Keeps.NOTHING):  # of its factor, the tanh, and the bound
+            scores, last = run.elementwise(scores, keeps=keeps), scores
+            run.free(last)
+        for seen in mask:
+            scores, last = run.elementwise(scores, seen), scores
+            run.free(last)
+        weights = run.elementwise(scores, keeps=Keeps.OUTPUT)
+        run.free(scores)
+        v = run.contiguous(self._shared(run, values))
+        y = run.matmul(weights, v)
+        run.free(*_copies(values, v))
+        return join_heads(run, y)
+
+    def _attended(self, run: Execution, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What the operations give that PyTorch takes where the fused one does not fit."""
+        precise = run.statistics_width
+        held = []
+        if run.width < precise:
+            q, k, v = held = [run.cast(tensor, precise) for tensor in (q, k, v)]
+        scaled = run.elementwise(q)
+        held.append(scaled)
+        if self.causal and self.sliding_window is None:
+            pairs = (q.shape[-2], k.shape[-2])
+            made = [run.new(pairs, width=BOOL_BYTES) for _ in range(2)]
+            made += [run.new((), width=precise) for _ in range(2)]
+            held.append(run.new(pairs, width=precise))
+            run.free(*made)
+        keys = run.elementwise(turned(run, k))
+        scores = run.matmul(scaled, keys)
+        run.free(keys)
+        weights = run.new(scores.shape, scores)
+        run.keep(weights, weights)
+        run.free(scores)
+        held.append(weights)
+        if run.width < precise:
+            held.append(run.new(weights.shape, width=run.width))  # the weights are a result that nobody asked for
+        y = run.matmul(weights, v)
+        if run.width < precise:
+            y, sums = run.cast(y, run.width), y
+            run.free(sums)
+        run.free(*held)
+        return y
+
+
+def split_heads(run: Execution, x: Tensor, heads: int) -> Tensor:
+    """(…, tokens, heads · d) → (…, heads, tokens, d), a view."""
+    *groups, tokens, width = x.shape
+    *steps, of_token, step = x.strides
+    d = width // heads
+    return run.view(x, (*groups, heads, tokens, d), (*steps, d * step, of_token, step))
+
+
+def join_heads(run: Execution, x: Tensor) -> Tensor:
+    """(…, heads, tokens, d) → (…, tokens, heads · d)."""
+    last = len(x.shape) - 1
+    turned = run.permuted(x, (*range(last - 2), last - 1, last - 2, last))
+    return run.reshaped(turned, (*turned.shape[:-2], turned.shape[-2] * turned.shape[-1]))
+
+
+def turned(run: Execution, x: Tensor) -> Tensor:
+    """The last two axes swapped, a view."""
+    last = len(x.shape) - 1
+    return run.permuted(x, (*range(last - 1), last, last - 1))
+
+
+def _copies(x: Tensor, y: Tensor) -> list[Tensor]:
+    """`y`, unless it is in the memory of `x`."""
+    return [y] if y.storage is not x.storage else []
+
+
+def _is_fused(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Whether PyTorch computes attention in one operation: ungrouped, heads of one width whose numbers are together."""
+    if len(q.shape) != 4 or v.shape[-1] != q.shape[-1]:
+        return False
+    return all(tensor.strides[-1] == 1 for tensor in (q, k, v))
 
 
 class OfWindows(Layer):
@@ -191,10 +307,33 @@ class OfWindows(Layer):
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
 
-    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        # The scores before and after a step, and the values laid out anew; before that, queries and keys laid out anew.
-        scores, numbers = self.scores(x), elements(x)
-        return maximum(2 * scores + numbers, scores + 2 * numbers)
+    def attend(self, run: Execution, scores: Tensor, table: Tensor, v: Tensor, *, held: bool = False) -> Tensor:
+        """The softmax of the scores with biases of a table (offsets, heads) and mask, times the values.
+
+        `held` tells that the caller still holds the scores.
+        """
+        _, rows, columns, tokens, _ = v.shape
+        biases = run.new((tokens, tokens, self.heads), table)
+        biased = run.elementwise(scores, run.permuted(biases, (2, 0, 1)))
+        run.free(biases, *[] if held else [scores])
+        if self.is_shifted:
+            pairs = (rows, columns, 1, tokens, tokens)
+            sides = zip((rows, columns), spread(self.size, 2), strict=True)
+            small = [run.new((side, size), width=INDEX_BYTES) for side, size in sides]
+            pieces = run.new((rows, columns, tokens), width=INDEX_BYTES)
+            unlike = run.new(pairs, width=BOOL_BYTES)
+            mask = run.new(pairs, width=FULL_PRECISION_BYTES)
+            run.free(*small, pieces, unlike)
+            if run.width != FULL_PRECISION_BYTES:
+                mask, precise = run.new(pairs), mask
+                run.free(precise)
+            unmasked, biased = biased, run.elementwise(biased, mask)
+            run.free(unmasked, mask)
+        weights = run.new(biased.shape, biased)
+        run.keep(weights, weights)
+        joined = run.matmul(weights, split_heads(run, v, self.heads))
+        run.free(weights)
+        return join_heads(run, joined)
 
 
 class WindowAttention(OfWindows, kind="window_attention"):
@@ -235,10 +374,13 @@ class WindowAttention(OfWindows, kind="window_attention"):
             divisions=scores,
         )
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept | None:
-        if self.heads == 1 or x[2] == 1:
-            return None  # what is then laid out anew, and what is kept as it is, is another matter
-        return Kept(elements=self.scores(x) + 3 * elements(x))  # each head's queries, keys and values lie together
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        q, k = split_heads(run, x, self.heads), split_heads(run, others[0], self.heads)
+        scaled = run.elementwise(q)
+        scores = run.matmul(scaled, run.permuted(k, (0, 1, 2, 3, 5, 4)))
+        run.free(scaled)
+        table = run.parameter((self.offsets, self.heads))
+        return self.attend(run, scores, table, others[1])
 
 
 class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
@@ -301,5 +443,39 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
             divisions=inputs + scores + biases,
         )
 
-    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        return 3 * (self.scores(x) + elements(x))  # the unit queries and keys stay, and the scores before their biases
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        q, k = (_normalised(run, split_heads(run, tensor, self.heads)) for tensor in (x, others[0]))
+        product = run.matmul(q, run.permuted(k, (0, 1, 2, 3, 5, 4)))
+        limit = run.elementwise(run.parameter((self.heads, 1, 1)))
+        scale = run.elementwise(limit, keeps=Keeps.OUTPUT)
+        run.free(limit)
+        scores = run.product(product, scale)
+        run.free(product, scale)
+        batch = x.shape[0]
+        offsets = run.expanded(run.parameter((self.offsets, 2)), batch)
+        flat = run.reshaped(offsets, (batch * self.offsets, 2))
+        hidden = run.new((batch, self.offsets, self.hidden), flat, trains=True)
+        run.keep(hidden, flat)
+        if flat.storage is not offsets.storage:
+            run.free(flat)
+        rectified = run.elementwise(hidden, keeps=Keeps.OUTPUT)
+        run.free(hidden)
+        logits = run.new((batch, self.offsets, self.heads), rectified, trains=True)
+        run.free(rectified)
+        shares = run.elementwise(logits, keeps=Keeps.OUTPUT)
+        run.free(logits)
+        tables = run.elementwise(shares)
+        run.free(shares)
+        table = run.view(tables, (self.offsets, self.heads), (self.heads, 1))
+        return self.attend(run, scores, table, others[1], held=True)
+
+
+def _normalised(run: Execution, x: Tensor) -> Tensor:
+    """Each vector along the last axis divided by its length."""
+    length = run.new((*x.shape[:-1], 1), x)
+    run.keep(length, x, length)
+    divisor = run.elementwise(length, keeps=Keeps.INPUT)
+    run.free(length)
+    unit = run.elementwise(x, divisor, keeps=Keeps.INPUT)
+    run.free(divisor)
+    return unit

@@ -4,7 +4,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, divides, product, require
 from archcalc.layers.axes import axis_of
 from archcalc.layers.base import AxisIndex, Layer, Ops, Sight, Window, elements, fmt_shape
-from archcalc.layers.storage import INPUTS, OUTPUT
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import Axis, TorchTwin
 
 
@@ -37,6 +37,11 @@ class AlongAxis(Layer):
         axis = axis_of(self.axis, x)
         return product((*x[:axis], *x[axis + 1 :]))
 
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        y = run.new(x.shape, x)
+        run.keep(y, y)
+        return y
+
 
 class Softmax(AlongAxis, kind="softmax"):
     """Turns scores into probabilities: exp(x - max) / sum of exp(x - max), along an axis.
@@ -49,7 +54,6 @@ class Softmax(AlongAxis, kind="softmax"):
     """
 
     torch = TorchTwin("torch.nn.Softmax", dim=Axis("axis"))
-    keeps = OUTPUT
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=1, special=1, additions=2, divisions=1).times(elements(x))
@@ -66,10 +70,12 @@ class Softmin(AlongAxis, kind="softmin"):
     """
 
     torch = TorchTwin("torch.nn.Softmin", dim=Axis("axis"))
-    keeps = OUTPUT
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=1, special=1, additions=2, divisions=1).times(elements(x))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return super().execute(run, run.elementwise(x))
 
 
 class LogSoftmax(AlongAxis, kind="log_softmax"):
@@ -84,7 +90,6 @@ class LogSoftmax(AlongAxis, kind="log_softmax"):
     """
 
     torch = TorchTwin("torch.nn.LogSoftmax", dim=Axis("axis"))
-    keeps = OUTPUT
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         n = elements(x)
@@ -106,7 +111,6 @@ class GLU(AlongAxis, kind="glu"):
     """
 
     torch = TorchTwin("torch.nn.GLU", dim=Axis("axis"))
-    keeps = INPUTS
 
     def output(self, x: Shape) -> Shape:
         axis = axis_of(self.axis, x)
@@ -125,3 +129,9 @@ class GLU(AlongAxis, kind="glu"):
 
     def window(self, x: Shape) -> Window | Sight:
         return Sight.UNKNOWN if len(x) == 1 else super().window(x)  # two places of a row, not all of it
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        half = run.view(x, (x.shape[0], *self.output(x.shape[1:])), x.layout)
+        y = run.elementwise(half, half)
+        run.keep(y, x)
+        return y

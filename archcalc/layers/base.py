@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from archcalc.layers.arithmetic import Dim, Shape, product
-from archcalc.layers.storage import Kept, Strides
+from archcalc.layers.execution import Execution, MemoryUnknownError, Tensor
 from archcalc.layers.twin import TorchTwin
 
 Positive = Annotated[int, Meta(ge=1, description="a whole number ≥ 1")]
@@ -191,8 +191,6 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """The field that bounds the input's values where they are indices, as an embedding's are; None for numbers."""
     covers: ClassVar[bool] = False
     """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
-    keeps: ClassVar[Kept | None] = None
-    """What `kept` says where that is the same for all fields and shapes; None where it is unknown."""
     torch: ClassVar[TorchTwin]
 
     def output(self, x: Shape) -> Shape:
@@ -219,27 +217,12 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         """What one output sees of the input, for the receptive field."""
         return Sight.POINT
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept | None:
-        """What training keeps of this layer for the backward pass, as PyTorch does on the CPU; None where unknown."""
-        return self.keeps
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        """The output, made by the operations that PyTorch makes it by on a CPU, as far as memory goes.
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides | None:
-        """The strides of an output that shares the memory of the first input; None of one with memory of its own.
-
-        `strides` are those of the axes of `x`, without the batch.
+        Raises MemoryUnknownError where they are not known, as those of a kind are that does not say.
         """
-        return None
-
-    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
-        """The strides of an output with memory of its own, where its elements do not lie in order; else None.
-
-        `whole` is the shape of the first input, batch included, and `strides` are its own: None where it lies in order.
-        """
-        return None
-
-    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        """How many numbers are alive at most, for each sample, besides the inputs and the output, while it runs."""
-        return 0
+        raise MemoryUnknownError
 
 
 def kinds() -> dict[str, type[Layer]]:

@@ -17,7 +17,7 @@ from archcalc.layers.base import (
     Window,
     elements,
 )
-from archcalc.layers.storage import INPUTS, Kept
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import CHANNELS, FromInput, TorchTwin
 from archcalc.layers.window import Extent, receptive_window, require_map, slide, spread
 
@@ -91,14 +91,28 @@ class Convolution(Layer):
     def _taps(self, x: Shape) -> Dim:
         return (x[0] // self.groups) * product(spread(self.kernel, self.dimensions))
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        if self.pad != "same":
-            return INPUTS
-        # PyTorch pads one side more than the other by a copy, where what is to be added is odd.
-        sides = zip(spread(self.kernel, self.dimensions), spread(self.dilation, self.dimensions), strict=True)
-        odd = [dilation * (kernel - 1) % 2 for kernel, dilation in sides]
-        padded = (size + more for size, more in zip(x[1:], odd, strict=True))
-        return Kept(elements=x[0] * product(padded)) if any(odd) else INPUTS
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        read = x
+        if self.pad == "same":
+            # PyTorch pads one side more than the other by a copy, where what is to be added is odd.
+            sides = zip(spread(self.kernel, self.dimensions), spread(self.dilation, self.dimensions), strict=True)
+            odd = [dilation * (kernel - 1) % 2 for kernel, dilation in sides]
+            if any(odd):
+                sizes = (size + more for size, more in zip(x.shape[2:], odd, strict=True))
+                read = run.new_map((*x.shape[:2], *sizes), x)
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        y = convolved(run, shape, read)
+        run.keep(y, read)
+        return y
+
+
+def convolved(run: Execution, shape: Shape, read: Tensor) -> Tensor:
+    """The output of a convolution, transposed or not."""
+    if len(shape) == 3 and read.layout is not None and not read.is_in_order:
+        return run.new(shape, read, trains=True)  # PyTorch puts sequences in order first
+    y = run.new_map(shape, read, trains=True, as_rows=True)
+    # Which of its kernels for volumes runs, and whether that one knows channels last, depends on much else.
+    return run.view(y, shape, None) if len(shape) == 5 and read.layout and read.is_channels_last else y
 
 
 def require_groups(groups: Dim, channels: Dim, filters: Dim, y: Shape) -> None:
@@ -250,5 +264,5 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
             x[0] * self.multiplier, self.kernel, self.stride, self.pad, self.dilation, groups=x[0], bias=self.bias
         )
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return self._grouped(x).kept(x, y)
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return self._grouped(x.shape[1:]).execute(run, x)

@@ -17,8 +17,8 @@ from archcalc.layers.base import (
     Size3d,
     elements,
 )
-from archcalc.layers.conv import require_groups
-from archcalc.layers.storage import INPUTS
+from archcalc.layers.conv import convolved, require_groups
+from archcalc.layers.execution import Execution, MemoryUnknownError, Tensor
 from archcalc.layers.twin import CHANNELS, TorchTwin
 from archcalc.layers.window import Extent, per_dimension, require_map, span, spread
 
@@ -65,7 +65,6 @@ class TransposedConvolution(Layer):
     dilation: Extent = 1
     groups: Positive = 1
     bias: Flag = True
-    keeps = INPUTS
 
     counted = True
     label = "conv_transpose"
@@ -116,6 +115,14 @@ class TransposedConvolution(Layer):
 
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        if self.dimensions == 3 and product(shape) < product(x.shape):
+            raise MemoryUnknownError  # one of PyTorch's kernels then gives its output the memory that the input takes
+        y = convolved(run, shape, x)
+        run.keep(y, x)
+        return y
 
 
 class ConvTranspose1d(TransposedConvolution, kind="conv_transpose1d"):

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import Layer, Probability, elements
-from archcalc.layers.storage import NOTHING, Kept, Strides, like
+from archcalc.layers.base import Layer, Probability
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import TorchTwin
 from archcalc.layers.window import require_map
 
@@ -21,19 +21,15 @@ class Dropping(Layer):
 
     p: Probability
 
-    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
-        return like(whole, strides)
-
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        if not run.training or self.p == 0:
+            return x
         # Of dropping everything, PyTorch makes a product with a single zero.
-        return Kept(batch_elements=1) if self.p == 1 else self.factors(x) if self.p else NOTHING
+        return run.product(x, run.new(()) if self.p == 1 else self.factors(run, x))
 
-    def factors(self, x: Shape) -> Kept:
+    def factors(self, run: Execution, x: Tensor) -> Tensor:
         """The random numbers that the input is multiplied by."""
-        return Kept(elements=elements(x))
-
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides | None:
-        return None if training and self.p else strides
+        return run.new_like(x)
 
 
 class Dropout(Dropping, kind="dropout"):
@@ -74,8 +70,8 @@ class Dropout2d(Dropping, kind="dropout2d"):
         require_map(x, self.kind)
         return x
 
-    def factors(self, x: Shape) -> Kept:
-        return Kept(elements=x[0])
+    def factors(self, run: Execution, x: Tensor) -> Tensor:
+        return run.new((*x.shape[:2], *[1] * (len(x.shape) - 2)))
 
 
 class AlphaDropout(Dropping, kind="alpha_dropout"):
@@ -117,7 +113,8 @@ class StochasticDepth(Dropping, kind="stochastic_depth"):
 
     torch = TorchTwin("archcalc.torch_backend.twins.stochastic_depth.StochasticDepth", p="p", mode="mode")
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        if self.p == 0:
-            return NOTHING
-        return Kept(elements=1) if self.mode == "row" else Kept(batch_elements=1)
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        if not run.training or self.p == 0:
+            return x
+        draws = x.shape[0] if self.mode == "row" else 1
+        return run.product(x, run.new((draws, *[1] * (len(x.shape) - 1))))

@@ -2,7 +2,7 @@
 
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.base import Layer, Positive
-from archcalc.layers.storage import INPUTS
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import TorchTwin
 
 
@@ -28,10 +28,14 @@ class Embedding(Layer, kind="embedding"):
 
     indices_below = "vocabulary"
     torch = TorchTwin("torch.nn.Embedding", num_embeddings="vocabulary", embedding_dim="features")
-    keeps = INPUTS
 
     def output(self, x: Shape) -> Shape:
         return (*x, self.features)
 
     def parameters(self, x: Shape) -> dict[str, Shape]:
         return {"weight": (self.vocabulary, self.features)}
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        y = run.new((*x.shape, self.features), width=run.width, trains=True)
+        run.keep(y, x)
+        return y

@@ -3,8 +3,8 @@
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, product, require
 from archcalc.layers.base import AxisCount, Flag, Layer, NonNegativeReal, Ops, Sight, elements, fmt_shape
+from archcalc.layers.execution import Execution, Keeps, Tensor
 from archcalc.layers.norm import by_statistics
-from archcalc.layers.storage import Kept
 from archcalc.layers.twin import LastSizes, TorchTwin
 
 
@@ -94,8 +94,11 @@ class LayerNorm(LastAxesNorm, kind="layernorm"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return by_statistics(self.groups(x), elements(y), self.affine, self.affine and self.bias)
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(inputs=1, elements=2 * (elements(x) // product(self.normalised(x))))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        y = run.new(x.shape, x, trains=self.affine)
+        groups = (*x.shape[: -(self.axes or 1)],)
+        run.keep(y, x, run.new(groups), run.new(groups))
+        return y
 
 
 class RMSNorm(LastAxesNorm, kind="rmsnorm"):
@@ -133,11 +136,21 @@ class RMSNorm(LastAxesNorm, kind="rmsnorm"):
             special=groups,
         )
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        n = elements(x)
-        scaled = n if self.affine else 0
-        return Kept(inputs=1, elements=n // product(self.normalised(x)) + scaled, full_precision=True)
-
-    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        n = elements(x)
-        return n // product(self.normalised(x)) + (n if self.affine else 0)  # what is then multiplied by the weights
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        precise = x if x.width == run.statistics_width else run.cast(x, run.statistics_width)
+        squares = run.elementwise(precise, keeps=Keeps.INPUT)
+        mean = run.new((*x.shape[: -(self.axes or 1)], *[1] * (self.axes or 1)), squares, width=squares.width)
+        factor = run.elementwise(mean, keeps=Keeps.OUTPUT)
+        run.free(squares, mean)
+        y = run.product(precise, factor)
+        if self.affine:
+            weight = run.parameter(self.normalised(x.shape[1:]))
+            y, normal = run.product(y, weight), y
+            run.free(normal)
+        scaled, y = y, run.contiguous_as(x, y)
+        if y is not scaled:
+            run.free(scaled)
+        if precise is x:
+            return y
+        run.free(factor, precise)
+        return run.cast(y, x.width)

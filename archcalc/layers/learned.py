@@ -8,7 +8,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
 from archcalc.layers.axes import axis_of
 from archcalc.layers.base import MAX_RANK, AxisIndex, Layer, Ops, Positive, Real, Sight, elements, fmt_shape
-from archcalc.layers.storage import INPUTS, NOTHING, Strides, like
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import FEATURES, InputShape, TorchTwin
 
 Sizes = Annotated[
@@ -37,7 +37,6 @@ class Parameter(Layer, kind="parameter"):
     shape: Sizes
 
     torch = TorchTwin("archcalc.torch_backend.twins.learned.Learned", shape="shape")
-    keeps = NOTHING
 
     def output(self, x: Shape) -> Shape:
         return self.shape
@@ -47,6 +46,9 @@ class Parameter(Layer, kind="parameter"):
 
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.expanded(run.parameter(self.shape), x.shape[0])
 
 
 class ClassToken(Layer, kind="class_token"):
@@ -64,7 +66,6 @@ class ClassToken(Layer, kind="class_token"):
     """
 
     torch = TorchTwin("archcalc.torch_backend.twins.learned.ClassToken", features=FEATURES)
-    keeps = NOTHING
 
     def output(self, x: Shape) -> Shape:
         require(len(x) == 2, lambda: _no_sequence(self.kind, x))
@@ -75,6 +76,11 @@ class ClassToken(Layer, kind="class_token"):
 
     def window(self, x: Shape) -> Sight:
         return Sight.SCATTERED
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        batch, _, width = x.shape
+        token = run.view(run.parameter((1, 1, width)), (batch, 1, width), (0, width, 1))
+        return run.concatenated([token, x], 1)
 
 
 class PositionEmbedding(Layer, kind="position_embedding"):
@@ -98,10 +104,6 @@ class PositionEmbedding(Layer, kind="position_embedding"):
 
     label = "pos"
     torch = TorchTwin("archcalc.torch_backend.twins.learned.PositionEmbedding", shape=InputShape(), length="length")
-    keeps = NOTHING
-
-    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
-        return like(whole, strides)
 
     def output(self, x: Shape) -> Shape:
         if self.length is None:
@@ -124,6 +126,10 @@ class PositionEmbedding(Layer, kind="position_embedding"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=elements(y))
 
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        table = run.parameter(self.parameters(x.shape[1:])["weight"])
+        return run.elementwise(x, run.view(table, x.shape[1:], table.strides))
+
 
 class LayerScale(Layer, kind="layer_scale"):
     """Multiplies each channel by a learned factor, small at first, at the end of a residual branch.
@@ -145,10 +151,6 @@ class LayerScale(Layer, kind="layer_scale"):
     init: Real = 1e-6
 
     torch = TorchTwin("archcalc.torch_backend.twins.learned.LayerScale", shape=InputShape(), axis="axis", init="init")
-    keeps = INPUTS
-
-    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
-        return like(whole, strides)
 
     def output(self, x: Shape) -> Shape:
         axis_of(self.axis, x)
@@ -160,6 +162,9 @@ class LayerScale(Layer, kind="layer_scale"):
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(multiplications=elements(y))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.product(x, run.parameter(self.parameters(x.shape[1:])["weight"]))
 
 
 def _no_sequence(what: str, x: Shape, field: str | None = None) -> LayerError:

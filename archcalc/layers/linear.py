@@ -1,9 +1,9 @@
 """Matrix products with learned weights."""
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, require
+from archcalc.layers.arithmetic import Shape, product, require
 from archcalc.layers.base import Flag, Layer, Ops, Positive, Sight, elements, fmt_shape
-from archcalc.layers.storage import Kept
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import FEATURES, TorchTwin
 
 
@@ -38,7 +38,6 @@ class Linear(Layer, kind="linear"):
     label = "fc"
     counted = True
     torch = TorchTwin("torch.nn.Linear", in_features=FEATURES, out_features="features", bias="bias")
-    keeps = Kept(inputs=1, apart=1)
 
     def output(self, x: Shape) -> Shape:
         require(
@@ -62,3 +61,10 @@ class Linear(Layer, kind="linear"):
 
     def window(self, x: Shape) -> Sight:
         return Sight.WHOLE if len(x) == 1 else Sight.LAST_AXIS
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        *rows, features = x.shape
+        flat = run.reshaped(x, (product(rows), features))
+        y = run.new((*rows, self.features), flat, trains=True)
+        run.keep(y, flat)
+        return y

@@ -1,12 +1,10 @@
 """Layers that make one tensor of several."""
 
-from itertools import accumulate
-
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, equal, maximum, require
 from archcalc.layers.axes import axis_of, resized
 from archcalc.layers.base import NO_OPS, AlongAxes, AxisIndex, Flag, Layer, Ops, Sight, elements, fmt_shape, kinds
-from archcalc.layers.storage import EVERY, NOTHING, Kept, Strides, like
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import Axis, TorchTwin
 
 
@@ -31,10 +29,6 @@ class Add(Layer, kind="add"):
 
     arity = (2, None)
     torch = TorchTwin("torch.add", call="fold")
-    keeps = NOTHING
-
-    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
-        return like(whole, strides)
 
     def output(self, x: Shape, *others: Shape) -> Shape:
         if self.broadcast:
@@ -45,6 +39,9 @@ class Add(Layer, kind="add"):
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         return Ops(additions=len(others) * elements(y))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.folded(run.elementwise, x, *others)
 
 
 class Sub(Layer, kind="sub"):
@@ -63,10 +60,6 @@ class Sub(Layer, kind="sub"):
 
     arity = (2, 2)
     torch = TorchTwin("torch.sub", call="function")
-    keeps = NOTHING
-
-    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
-        return like(whole, strides)
 
     def output(self, x: Shape, *others: Shape) -> Shape:
         for other in others:
@@ -75,6 +68,9 @@ class Sub(Layer, kind="sub"):
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         return Ops(additions=elements(y))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.folded(run.elementwise, x, *others)
 
 
 class Mul(Layer, kind="mul"):
@@ -96,18 +92,14 @@ class Mul(Layer, kind="mul"):
     arity = (2, None)
     torch = TorchTwin("torch.mul", call="fold")
 
-    def lies(self, whole: Shape, strides: Strides | None) -> Strides | None:
-        return like(whole, strides)
-
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        products = accumulate((x, *others[:-1]), lambda a, b: _stretched(self.kind, a, b))
-        return Kept(inputs=EVERY, elements=sum(map(elements, products)) - elements(x), crossed=True)
-
     def output(self, x: Shape, *others: Shape) -> Shape:
         return _stretched(self.kind, x, *others)
 
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         return Ops(multiplications=len(others) * elements(y))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.folded(run.product, x, *others)
 
 
 class MatMul(Layer, kind="matmul"):
@@ -127,7 +119,6 @@ class MatMul(Layer, kind="matmul"):
 
     arity = (2, 2)
     torch = TorchTwin("torch.matmul", call="function")
-    keeps = Kept(inputs=EVERY, apart=2, crossed=True)
 
     def output(self, x: Shape, *others: Shape) -> Shape:
         (other,) = others
@@ -150,6 +141,9 @@ class MatMul(Layer, kind="matmul"):
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
 
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.matmul(x, others[0])
+
 
 class Concat(Layer, kind="concat"):
     """Stacks its inputs along an axis, the channels unless it says otherwise.
@@ -170,7 +164,6 @@ class Concat(Layer, kind="concat"):
 
     arity = (2, None)
     torch = TorchTwin("torch.cat", call="list", dim=Axis("axis"))
-    keeps = NOTHING
 
     def output(self, x: Shape, *others: Shape) -> Shape:
         axis = axis_of(self.axis, x)
@@ -183,6 +176,9 @@ class Concat(Layer, kind="concat"):
 
     def window(self, x: Shape) -> AlongAxes:
         return AlongAxes(to=tuple(range(len(x))), stacked=axis_of(self.axis, x))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.concatenated([x, *others], axis_of(self.axis, x.shape[1:]) + 1)
 
 
 def joins() -> dict[str, type[Layer]]:

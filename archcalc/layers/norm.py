@@ -8,7 +8,7 @@ the difference by that factor; one multiplication for a learned scale, and one a
 """
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, maximum, product, require
+from archcalc.layers.arithmetic import Dim, Shape, divides, product, require
 from archcalc.layers.base import (
     Flag,
     Layer,
@@ -20,7 +20,8 @@ from archcalc.layers.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.storage import Kept
+from archcalc.layers.execution import Execution, Keeps, Tensor
+from archcalc.layers.storage import channels_last, in_order
 from archcalc.layers.twin import CHANNELS, TorchTwin
 
 
@@ -51,9 +52,6 @@ class BatchNorm(Layer, kind="batchnorm"):
     label = "bn"
     torch = TorchTwin("torch.nn.BatchNorm{n}d", num_features=CHANNELS, eps="eps", momentum="momentum", affine="affine")
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(inputs=1, batch_elements=2 * x[0])
-
     def output(self, x: Shape) -> Shape:
         require(
             len(x) <= 4,
@@ -69,6 +67,16 @@ class BatchNorm(Layer, kind="batchnorm"):
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return _by_constants(x[0], elements(y), self.affine)
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        if x.is_in_order or x.is_packed_channels_last:
+            layout = in_order(x.shape) if x.is_in_order else channels_last(x.shape)
+            y = run.new(x.shape, x, layout=layout, trains=self.affine)
+        else:
+            y = run.new_map(x.shape, x, trains=self.affine)
+        if run.training:
+            run.keep(y, x, run.new(x.shape[1:2]), run.new(x.shape[1:2]))
+        return y
 
 
 class GroupNorm(Layer, kind="groupnorm"):
@@ -98,9 +106,6 @@ class GroupNorm(Layer, kind="groupnorm"):
     label = "gn"
     torch = TorchTwin("torch.nn.GroupNorm", num_groups="groups", num_channels=CHANNELS, eps="eps", affine="affine")
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(inputs=1, elements=2 * self.groups)
-
     def output(self, x: Shape) -> Shape:
         require(
             divides(self.groups, x[0]),
@@ -116,6 +121,13 @@ class GroupNorm(Layer, kind="groupnorm"):
 
     def window(self, x: Shape) -> Sight:
         return Sight.WHOLE
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        read = x if x.is_channels_last else run.contiguous(x)
+        y = run.new_map(x.shape, read, trains=self.affine)
+        groups = (x.shape[0], self.groups)
+        run.keep(y, read, run.new(groups), run.new(groups))
+        return y
 
 
 class InstanceNorm(Layer, kind="instancenorm"):
@@ -181,9 +193,17 @@ class InstanceNorm(Layer, kind="instancenorm"):
     def window(self, x: Shape) -> Sight:
         return Sight.POINT if self.track else Sight.WHOLE
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         # Channels and samples become one axis, along which PyTorch repeats what there is for each channel.
-        return Kept(inputs=1, elements=(2 + self.affine + 2 * self.track) * x[0], apart=0)
+        channels = (x.shape[0] * x.shape[1],)
+        repeated = [run.new(channels, trains=i < 2) for i in range(2 * self.affine)]
+        tracked = [run.new(channels) for _ in range(2 * self.track)]
+        read = run.contiguous(x)
+        y = run.new(x.shape, read, trains=self.affine)
+        if run.training or not self.track:
+            tracked += [run.new(channels), run.new(channels)]
+        run.keep(y, read, *repeated[:1], *tracked)
+        return y
 
 
 class LocalResponseNorm(Layer, kind="lrn"):
@@ -227,14 +247,21 @@ class LocalResponseNorm(Layer, kind="lrn"):
             special=outputs,
         )
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        padded = elements((x[0] + self.size - 1, *x[1:]))
-        return Kept(inputs=1, elements=padded + 2 * elements(x))
-
-    def workspace(self, x: Shape, y: Shape, *others: Shape) -> Dim:
-        # Of the squares, their padded copy and their sums; or of the sums and what is made of them in two steps.
-        padded = elements((x[0] + self.size - 1, *x[1:]))
-        return maximum(padded, 2 * elements(x))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        squares = run.elementwise(x, x, keeps=Keeps.INPUT)
+        stacked = run.reshaped(squares, (x.shape[0], 1, *x.shape[1:]))
+        padded = run.new((x.shape[0], 1, x.shape[1] + self.size - 1, *x.shape[2:]), stacked)
+        run.free(squares)
+        means = run.new(x.shape, padded)
+        run.keep(means, padded)
+        run.free(padded)
+        scaled = run.new(x.shape, means)
+        sums = run.new(x.shape, scaled)
+        run.free(scaled)
+        powers = run.new(x.shape, sums)
+        run.keep(powers, sums)
+        run.free(means, sums)
+        return run.elementwise(x, powers, keeps=Keeps.INPUT)
 
 
 def _by_constants(channels: Dim, outputs: Dim, affine: bool) -> Ops:

@@ -7,8 +7,8 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, require
 from archcalc.layers.base import MAX_RANK, NonNegative, Real, fmt_shape
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.slicing import Extent
-from archcalc.layers.storage import INPUTS, NOTHING, Kept
 from archcalc.layers.twin import TorchTwin
 
 Sides = Annotated[
@@ -109,5 +109,11 @@ class Pad(Extent, kind="pad"):
                     ),
                 )
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return INPUTS if self.mode in ("reflect", "replicate") else NOTHING
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        pairs = self._pairs(x.shape[1:])
+        if not any(before or after for before, after in pairs) and self.mode == "constant":
+            return run.new_like(x, x)
+        y = run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
+        if self.mode in ("reflect", "replicate"):
+            run.keep(y, x)
+        return y

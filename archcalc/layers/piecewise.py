@@ -6,8 +6,8 @@ Operations are those of the formula in each docstring, per element, with both br
 from archcalc.errors import LayerError
 from archcalc.layers.activation import Activation
 from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import Flag, NonNegativeReal, Ops, Real, elements
-from archcalc.layers.storage import OUTPUT, Kept
+from archcalc.layers.base import Flag, NonNegativeReal, Ops, Real
+from archcalc.layers.execution import Execution, Keeps, Tensor
 from archcalc.layers.twin import OneOrEach, TorchTwin
 
 
@@ -23,10 +23,19 @@ class ReLU(Activation, kind="relu"):
 
     per_element = Ops(comparisons=1)
     torch = TorchTwin("torch.nn.ReLU")
-    keeps = OUTPUT
+    keeps = Keeps.OUTPUT
 
 
-class ReLU6(Activation, kind="relu6"):
+class Clamped(Activation):
+    """What PyTorch computes by cutting off both ends."""
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        y = run.new_like(x, x)
+        run.keep(y, x)
+        return y
+
+
+class ReLU6(Clamped, kind="relu6"):
     """Rectified linear unit cut at six: min(max(0, x), 6).
 
     Ops: two comparisons per element
@@ -81,6 +90,12 @@ class PReLU(Activation, kind="prelu"):
     def parameters(self, x: Shape) -> dict[str, Shape]:
         return {"weight": (x[0] if self.per_channel else 1,)}
 
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        slopes = run.parameter((1, self.parameters(x.shape[1:])["weight"][0], *[1] * (len(x.shape) - 2)))
+        y = run.new_like(x, x, slopes)
+        run.keep(y, x)
+        return y
+
 
 class RReLU(Activation, kind="rrelu"):
     """Leaky rectified linear unit whose slope is drawn at random from low … high while training.
@@ -104,15 +119,18 @@ class RReLU(Activation, kind="rrelu"):
     per_element = Ops(comparisons=1, multiplications=1)
     torch = TorchTwin("torch.nn.RReLU", lower="low", upper="high")
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(inputs=1, elements=elements(x))
-
     def output(self, x: Shape) -> Shape:
         require(
             self.low <= self.high,
             lambda: LayerError(f"low {self.low:g} is above high {self.high:g}", field="low", assume=x),
         )
         return x
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        noise = run.new(x.shape)
+        y = run.new(x.shape, x)
+        run.keep(y, x, noise)
+        return y
 
 
 class Threshold(Activation, kind="threshold"):
@@ -135,7 +153,7 @@ class Threshold(Activation, kind="threshold"):
     torch = TorchTwin("torch.nn.Threshold", threshold="threshold", value="value")
 
 
-class Hardtanh(Activation, kind="hardtanh"):
+class Hardtanh(Clamped, kind="hardtanh"):
     """Piecewise linear tanh: x cut to low … high.
 
     Fields:

@@ -23,7 +23,7 @@ from archcalc.layers.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.storage import INPUTS, Kept
+from archcalc.layers.execution import INDEX_BYTES, Execution, Tensor
 from archcalc.layers.twin import TorchTwin
 from archcalc.layers.window import Extent, per_dimension, receptive_window, require_map, slide, spread
 
@@ -90,8 +90,13 @@ class MaxPool(Pool):
     def window(self, x: Shape) -> Window:
         return receptive_window(self.dimensions, self.kernel, self.step, self.pad, self.dilation)
 
-    def kept(self, x: Shape, y: Shape, *others: Shape) -> Kept:
-        return Kept(inputs=1, indices=elements(y))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        if self.dimensions == 1 and not x.needs_grad:
+            return run.new(shape, x)  # the one pool that leaves indices out where no gradient is wanted
+        y = run.new_map(shape, x, as_rows=True)
+        run.keep(y, x, run.new(y.shape, width=INDEX_BYTES))
+        return y
 
 
 class AvgPool(Pool):
@@ -108,8 +113,6 @@ class AvgPool(Pool):
         more than half of the kernel
     """
 
-    keeps = INPUTS
-
     ceil: Flag = False
     count_include_pad: Flag = True
 
@@ -121,6 +124,12 @@ class AvgPool(Pool):
 
     def window(self, x: Shape) -> Window:
         return receptive_window(self.dimensions, self.kernel, self.step, self.pad)
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        y = run.new_map(shape, x, as_rows=True) if self.dimensions < 3 else run.new(shape, x)
+        run.keep(y, x)
+        return y
 
 
 def _max_twin(path: str) -> TorchTwin:

@@ -10,7 +10,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, require
 from archcalc.layers.base import STRUCTURAL, Flag, Layer, Ops, Positive, Sight, fmt_shape
-from archcalc.layers.storage import Strides
+from archcalc.layers.execution import FULL_PRECISION_BYTES, Execution, MemoryUnknownError, Tensor
 from archcalc.layers.twin import FEATURES, Constant, TorchTwin
 
 Count = Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000", extra=STRUCTURAL)]
@@ -85,11 +85,6 @@ class Recurrent(Layer):
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
 
-    def lies(self, whole: Shape, strides: Strides | None) -> Strides:
-        """Of a batch, step after step, as PyTorch computes it."""
-        width = self.directions * self.hidden
-        return (width, whole[0] * width, 1)
-
 
 def _twin(path: str, **more: Any) -> TorchTwin:
     return TorchTwin(
@@ -151,6 +146,35 @@ class LSTM(Recurrent, kind="lstm"):
 
     def step(self) -> Ops:
         return Ops(special=5, additions=4, divisions=3, multiplications=3).times(self.hidden)
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        if run.width != FULL_PRECISION_BYTES:
+            raise MemoryUnknownError  # PyTorch then goes step by step, as it does in the other recurrent layers
+        run.keeps_what_is_unknown()  # a workspace of oneDNN's, whose size it alone knows
+        if not self.bias:
+            run.has_alive_what_is_unknown()  # PyTorch makes biases of zeros
+        batch, steps, _ = x.shape
+        states = (self.layers * self.directions, batch, self.hidden)
+        run.new(states)
+        run.new(states)
+        turned = run.permuted(x, (1, 0, 2))
+        first = run.contiguous(turned)
+        read, outputs = first, [first] * self.directions
+        for _ in range(self.layers):
+            for direction in range(self.directions):
+                before, outputs[direction] = outputs[direction], run.new((steps, batch, self.hidden), x, trains=True)
+                run.new((2, batch, self.hidden))
+                run.keep(outputs[direction], read, outputs[direction])
+                if before is not first:
+                    run.free(before)
+            last, read = read, outputs[0]
+            if self.directions > 1:
+                read = run.concatenated(outputs, 2)
+                if last is not first:
+                    run.free(last)
+        run.new(states)
+        run.new(states)
+        return run.permuted(read, (1, 0, 2))
 
 
 class GRU(Recurrent, kind="gru"):

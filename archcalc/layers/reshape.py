@@ -8,7 +8,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, divides, equal, product, require
 from archcalc.layers.axes import AxisList, axes_of, axis_of
 from archcalc.layers.base import MAX_RANK, STRUCTURAL, AlongAxes, AxisIndex, Layer, Sight, elements, fmt_shape
-from archcalc.layers.storage import NOTHING, Strides, reshaped
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import Axis, Order, TorchTwin, WithBatch
 
 Sizes = Annotated[
@@ -29,7 +29,6 @@ class Rearrangement(Layer):
     """
 
     numbered = False
-    keeps = NOTHING
 
 
 class Flatten(Rearrangement, kind="flatten"):
@@ -58,8 +57,9 @@ class Flatten(Rearrangement, kind="flatten"):
         start = axis_of(self.start, x, "start")
         return AlongAxes(to=tuple(min(k, start) for k in range(len(x))))
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides | None:
-        return reshaped(x, strides, self.output(x))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        return x if shape == x.shape else run.reshaped(x, shape)
 
 
 class Reshape(Rearrangement, kind="reshape"):
@@ -101,8 +101,8 @@ class Reshape(Rearrangement, kind="reshape"):
     def window(self, x: Shape) -> Sight:
         return Sight.SCATTERED
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides | None:
-        return reshaped(x, strides, self.output(x))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.reshaped(x, (x.shape[0], *self.output(x.shape[1:])))
 
 
 class Permute(Rearrangement, kind="permute"):
@@ -137,8 +137,8 @@ class Permute(Rearrangement, kind="permute"):
     def window(self, x: Shape) -> AlongAxes:
         return _moved(axes_of(self.order, x, "order"))
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
-        return tuple(strides[axis] for axis in axes_of(self.order, x, "order"))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.permuted(x, (0, *(axis + 1 for axis in axes_of(self.order, x.shape[1:], "order"))))
 
 
 class Transpose(Rearrangement, kind="transpose"):
@@ -173,8 +173,8 @@ class Transpose(Rearrangement, kind="transpose"):
     def window(self, x: Shape) -> AlongAxes:
         return _moved(self._order(x))
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
-        return tuple(strides[axis] for axis in self._order(x))
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.permuted(x, (0, *(axis + 1 for axis in self._order(x.shape[1:]))))
 
 
 class Unsqueeze(Rearrangement, kind="unsqueeze"):
@@ -215,9 +215,10 @@ class Unsqueeze(Rearrangement, kind="unsqueeze"):
         axis = self._place(x)
         return AlongAxes(to=tuple(k + (k >= axis) for k in range(len(x))))
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
-        axis = self._place(x)
-        return (*strides[:axis], 1, *strides[axis:])
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        axis = self._place(x.shape[1:]) + 1
+        step = x.shape[axis] * x.strides[axis] if axis < len(x.shape) else 1
+        return run.view(x, (*x.shape[:axis], 1, *x.shape[axis:]), (*x.strides[:axis], step, *x.strides[axis:]))
 
 
 class Squeeze(Rearrangement, kind="squeeze"):
@@ -253,9 +254,9 @@ class Squeeze(Rearrangement, kind="squeeze"):
         axis = axis_of(self.axis, x)
         return AlongAxes(to=tuple(None if k == axis else k - (k > axis) for k in range(len(x))))
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
-        axis = axis_of(self.axis, x)
-        return (*strides[:axis], *strides[axis + 1 :])
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        axis = axis_of(self.axis, x.shape[1:]) + 1
+        return run.view(x, (*x.shape[:axis], *x.shape[axis + 1 :]), (*x.strides[:axis], *x.strides[axis + 1 :]))
 
 
 def _moved(order: tuple[int, ...]) -> AlongAxes:

@@ -1,4 +1,4 @@
-"""Layers that move numbers to other places: rolls, shuffles of channels and pixels, windows."""
+"""Layers that move numbers to other places: rolls, repetitions, shuffles of channels and pixels, windows."""
 
 from typing import Annotated
 
@@ -6,10 +6,10 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, divides, equal, require
-from archcalc.layers.axes import AxisList, axis_of
-from archcalc.layers.base import MAX_RANK, Flag, Positive, Sight, Size2d, Window, fmt_shape
+from archcalc.layers.axes import AxisList, axis_of, resized
+from archcalc.layers.base import MAX_RANK, AxisIndex, Flag, Positive, Sight, Size2d, Window, fmt_shape
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.reshape import Rearrangement
-from archcalc.layers.storage import Strides, rearranged
 from archcalc.layers.twin import Axis, TorchTwin
 from archcalc.layers.window import require_map, spread
 
@@ -54,6 +54,48 @@ class Roll(Rearrangement, kind="roll"):
     def window(self, x: Shape) -> Sight:
         return Sight.SCATTERED
 
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        y = x
+        for shift, axis in zip(self.shifts, self.axes, strict=True):
+            at = axis_of(axis, x.shape[1:], "axes") + 1
+            cut = -shift % x.shape[at]
+            pieces = [run.view(y, resized(y.shape, at, places), y.layout) for places in (x.shape[at] - cut, cut)]
+            if y is not x:
+                run.free(y)  # within the one operation, whose results alone count
+            y = run.concatenated(pieces, at)
+        return y
+
+
+class Tile(Rearrangement, kind="tile"):
+    """Repeats a tensor along an axis, whole after whole.
+
+    Fields:
+        axis: the axis
+        times: how often it then is there
+    Shape: (C, H, W) with axis 0 → (C · times, H, W)
+    Ops: none
+    Raises: an input without the axis
+    Source: torch.Tensor.repeat
+
+    >>> Tile(axis=1, times=16).output((2048, 1, 64))
+    (2048, 16, 64)
+    """
+
+    axis: AxisIndex
+    times: Positive
+
+    torch = TorchTwin("archcalc.torch_backend.twins.slicing.tile", call="function", axis=Axis("axis"), times="times")
+
+    def output(self, x: Shape) -> Shape:
+        axis = axis_of(self.axis, x)
+        return resized(x, axis, x[axis] * self.times)
+
+    def window(self, x: Shape) -> Sight:
+        return Sight.SCATTERED
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.new((x.shape[0], *self.output(x.shape[1:])), x, width=x.width)
+
 
 class PixelShuffle(Rearrangement, kind="pixel_shuffle"):
     """Makes a map larger by a factor each way, out of its channels.
@@ -86,6 +128,9 @@ class PixelShuffle(Rearrangement, kind="pixel_shuffle"):
 
     def window(self, x: Shape) -> Sight:
         return Sight.SCATTERED
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
 
 
 class PixelUnshuffle(Rearrangement, kind="pixel_unshuffle"):
@@ -123,6 +168,9 @@ class PixelUnshuffle(Rearrangement, kind="pixel_unshuffle"):
         # Each number sees one place, but the channels of one position, which later layers mix, together see these.
         return ((self.factor, self.factor, 0),) * 2
 
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
+
 
 class ChannelShuffle(Rearrangement, kind="channel_shuffle"):
     """Deals the channels of each group out to all groups.
@@ -156,6 +204,9 @@ class ChannelShuffle(Rearrangement, kind="channel_shuffle"):
             ),
         )
         return x
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.new_map(x.shape, x)
 
 
 class WindowPartition(Rearrangement, kind="window_partition"):
@@ -205,11 +256,13 @@ class WindowPartition(Rearrangement, kind="window_partition"):
     def window(self, x: Shape) -> Sight:
         return Sight.SCATTERED
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides | None:
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         h, w = spread(self.size, 2)
-        apart = (h, x[0] // h, w, x[1] // w) if self.dilated else (x[0] // h, h, x[1] // w, w)
-        order = (1, 3, 0, 2, 4) if self.dilated else (0, 2, 1, 3, 4)
-        return rearranged(x, strides, (*apart, x[2]), order, self.output(x))
+        batch, height, width, channels = x.shape
+        rows, columns = height // h, width // w
+        apart = (batch, h, rows, w, columns, channels) if self.dilated else (batch, rows, h, columns, w, channels)
+        order = (0, 2, 4, 1, 3, 5) if self.dilated else (0, 1, 3, 2, 4, 5)
+        return run.rearranged(x, apart, order, (batch, rows, columns, h * w, channels))
 
 
 class WindowReverse(Rearrangement, kind="window_reverse"):
@@ -254,7 +307,10 @@ class WindowReverse(Rearrangement, kind="window_reverse"):
     def window(self, x: Shape) -> Sight:
         return Sight.SCATTERED
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides | None:
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         h, w = spread(self.size, 2)
-        order = (2, 0, 3, 1, 4) if self.dilated else (0, 2, 1, 3, 4)
-        return rearranged(x, strides, (*x[:2], h, w, x[3]), order, self.output(x))
+        batch, rows, columns, _, channels = x.shape
+        order = (0, 3, 1, 4, 2, 5) if self.dilated else (0, 1, 3, 2, 4, 5)
+        return run.rearranged(
+            x, (batch, rows, columns, h, w, channels), order, (batch, rows * h, columns * w, channels)
+        )

@@ -16,8 +16,8 @@ from archcalc.layers.base import (
     Size2d,
     fmt_shape,
 )
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.reshape import Rearrangement
-from archcalc.layers.storage import Strides
 from archcalc.layers.twin import Axis, TorchTwin
 from archcalc.layers.window import require_map, spread
 
@@ -96,9 +96,10 @@ class Slice(Extent, kind="slice"):
         axis = axis_of(self.axis, x)
         return _from(x, axis, _place(self.start, x[axis]))
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
-        axis = axis_of(self.axis, x)
-        return resized(strides, axis, strides[axis] * self.step)
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        axis = axis_of(self.axis, x.shape[1:]) + 1
+        strides = resized(x.strides, axis, x.strides[axis] * self.step)
+        return run.view(x, (x.shape[0], *self.output(x.shape[1:])), strides)
 
 
 def _place(at: int, size: Dim) -> Dim:
@@ -160,8 +161,8 @@ class Chunk(Extent, kind="chunk"):
         axis = axis_of(self.axis, x)
         return _from(x, axis, self.index * ceil_div(x[axis], self.chunks))
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
-        return strides
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.view(x, (x.shape[0], *self.output(x.shape[1:])), x.layout)
 
 
 class Split(Extent, kind="split"):
@@ -214,8 +215,8 @@ class Split(Extent, kind="split"):
     def starts(self, x: Shape) -> Shape:
         return _from(x, axis_of(self.axis, x), sum(self.sizes[: self.index]))
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
-        return strides
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.view(x, (x.shape[0], *self.output(x.shape[1:])), x.layout)
 
 
 class Crop(Extent, kind="crop"):
@@ -256,5 +257,5 @@ class Crop(Extent, kind="crop"):
     def starts(self, x: Shape) -> Shape:
         return (0, *((there - wanted) // 2 for wanted, there in zip(spread(self.size, 2), x[1:], strict=True)))
 
-    def view(self, x: Shape, strides: Strides, training: bool) -> Strides:
-        return strides
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        return run.view(x, (x.shape[0], *self.output(x.shape[1:])), x.layout)

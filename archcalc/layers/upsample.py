@@ -7,7 +7,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Shape, require
 from archcalc.layers.base import NO_OPS, Flag, Layer, Ops, Positive, Sight, elements
-from archcalc.layers.storage import NOTHING
+from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.twin import OrNone, TorchTwin
 from archcalc.layers.window import Extent, require_any_map, require_map, spread
 
@@ -58,7 +58,6 @@ class Upsample(Layer, kind="upsample"):
         mode="mode",
         align_corners=OrNone("align_corners"),
     )
-    keeps = NOTHING
 
     def output(self, x: Shape) -> Shape:
         if self.mode == "nearest":
@@ -106,3 +105,7 @@ class Upsample(Layer, kind="upsample"):
 
     def window(self, x: Shape) -> Sight:
         return Sight.UNKNOWN
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        shape = (x.shape[0], *self.output(x.shape[1:]))
+        return run.new_map(shape, x)

@@ -12,8 +12,9 @@ import msgspec
 from archcalc.errors import ArchcalcError, SettingError
 from archcalc.published.claims import Claim, Quantity
 from archcalc.published.metrics import Computer, Number, close
-from archcalc.spec.expression import Expression, ExpressionError
+from archcalc.spec.expression import Expression
 from archcalc.spec.source import resolve
+from archcalc.spec.values import ExpressionError
 from archcalc.units import unit
 
 _BOUNDS: dict[str, Callable[[float, float], bool]] = {

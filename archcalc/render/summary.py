@@ -1,7 +1,7 @@
 """What the lecture reads off its table: where the memory, the parameters and the FLOPs are."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from archcalc.errors import printable
@@ -53,7 +53,11 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
     most = [_heaviest_words(shown, cost) for cost in MAIN_COSTS if total(shown, cost)]
     if most and len(shown) > 1:
         yield f"* {'; '.join(most)}"
-    kinds = [words for kind in dict.fromkeys(row.kind for row in shown) if (words := _kind_words(shown, kind))]
+    of_kind: dict[str, list[LayerReport]] = {}
+    for row in shown:
+        of_kind.setdefault(row.kind, []).append(row)
+    whole = {cost: total(shown, cost) for cost in MAIN_COSTS}
+    kinds = [words for kind, rows in of_kind.items() if (words := _kind_words(kind, rows, whole))]
     if len(kinds) > 1:
         yield f"by kind: {'; '.join(kinds)}"
     if folded:
@@ -67,6 +71,12 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
     train_only = [row.name for row in report.layers if row.train_only]
     if train_only:
         yield f"in training alone: {_first(train_only)} (they hold parameters, but do not run in eval mode)"
+    if report.further_outputs:
+        yield f"read by no layer: {_first(report.further_outputs)} (further outputs, alive to the end)"
+    for row in report.layers:
+        if row.misfit is not None:
+            why = printable(f"{row.name}: {row.misfit}")
+            yield f"warning: training fails at this input: {why}; eval mode leaves it out"
     unknown = [row.name for row in report.layers if row.flops is None]
     if unknown:
         yield f"totals are incomplete: the operations of {_first(unknown)} are unknown"
@@ -75,8 +85,11 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
 def _memory_words(report: Report) -> str:
     """The most that is alive at once and where, and what training keeps."""
     peak, saved = report.totals.peak_memory_bytes, report.totals.saved_for_backward_bytes
-    where = printable(next((row.name for row in report.layers if row.live_bytes == peak), "the input"))
-    words = f"alive at once: at most {human(peak, MEMORY_UNITS)}, at {where}"
+    if peak is None:
+        words = f"alive at once: unknown, of {_first([row.name for row in report.layers if row.live_bytes is None])}"
+    else:
+        where = printable(next((row.name for row in report.layers if row.live_bytes == peak), "the input"))
+        words = f"alive at once: at most {human(peak, MEMORY_UNITS)}, at {where}"
     if saved is not None:
         return f"{words}; training keeps {human(saved, MEMORY_UNITS)} for the backward pass"
     if report.settings.dtype in INTEGERS:
@@ -99,11 +112,11 @@ def _heaviest_words(rows: Sequence[LayerReport], cost: str) -> str:
     return f"{named} {verb} {percent(total(heavy, cost), total(rows, cost))} of {_OF[cost]}"
 
 
-def _kind_words(rows: Sequence[LayerReport], kind: str) -> str:
-    of_kind = [row for row in rows if row.kind == kind]
+def _kind_words(kind: str, rows: Sequence[LayerReport], whole: Mapping[str, int]) -> str:
+    """What the rows of one kind hold of all, where that is worth naming."""
     shares = []
     for cost in MAIN_COSTS:
-        held, whole = total(of_kind, cost), total(rows, cost)
-        if held > WORTH_NAMING * whole:
-            shares.append(f"{percent(held, whole)} of {_OF[cost]}")
+        held = total(rows, cost)
+        if held > WORTH_NAMING * whole[cost]:
+            shares.append(f"{percent(held, whole[cost])} of {_OF[cost]}")
     return f"{kind} {', '.join(shares)}" if shares else ""

@@ -26,6 +26,9 @@ from archcalc.report import LayerReport, Report
 from archcalc.units import in_unit, percent
 
 UNKNOWN = "?"
+MOST_ROWS = 10_000
+"""How many rows a table shows: nobody reads more, and a million of them are 90 MB of text."""
+CUT = f"not shown: the layers beyond the first {MOST_ROWS:,}; json, jsonl, csv and tsv hold all"
 KB_WORDS = "KB is 1024 bytes, as the lecture has it: the KiB of a budget"
 
 
@@ -34,13 +37,14 @@ def report_grid(
 ) -> Grid:
     """The table of a report in these units and columns, by default those that fit its tensors.
 
-    `fold` leaves out the rows that cost nothing and change no shape; one closing row sums them up, so that every
-    column still adds up to its total. The heaviest cells stand out.
+    `fold` leaves out the rows that cost nothing and change no shape; one closing row sums them up, and another what is
+    beyond MOST_ROWS, so that every column still adds up to its total. The heaviest cells stand out.
     """
     columns = default_columns(report) if columns is None else columns
-    shown = [row for row in report.layers if not (fold and row.is_foldable)]
+    unfolded = [row for row in report.layers if not (fold and row.is_foldable)]
     folded = [row for row in report.layers if fold and row.is_foldable]
-    heavy = {cost: {row.name for row in heaviest(shown, cost)} for cost in MAIN_COSTS}
+    shown, beyond = unfolded[:MOST_ROWS], unfolded[MOST_ROWS:]
+    heavy = {cost: {row.name for row in heaviest(unfolded, cost)} for cost in MAIN_COSTS}
     decimals = {cost: _decimals(report.layers, cost, units) for cost in COSTS}
 
     def figure(cost: str, value: int) -> str:
@@ -67,14 +71,16 @@ def report_grid(
         return text if all(COSTS[cost](row) is not None for row in rows) else f"{text}+{UNKNOWN}"
 
     kilobytes = [KB_WORDS] if any(name in BYTES and units[name].symbol == "KB" for name in columns) else []
-    sums = [closing(f"+{len(folded)} folded", folded)] if folded else []
+    sums = [closing(f"+{len(beyond)} more", beyond)] if beyond else []
+    sums += [closing(f"+{len(folded)} folded", folded)] if folded else []
+    cut = [CUT] if beyond else []
     return Grid(
         columns=tuple(column(name, units) for name in columns),
         rows=tuple(tuple(cell(name, row) for name in columns) for row in shown),
         closing=(*sums, closing("total", report.layers)),
         title=printable(report.title),
         caption=caption(report),
-        notes=(*notes(report, shown, folded), *kilobytes),
+        notes=(*cut, *notes(report, unfolded, folded), *kilobytes),
     )
 
 
@@ -103,7 +109,8 @@ def _large_units(report: Report) -> Units:
 
 def without_totals(grid: Grid) -> Grid:
     """The rows before a spec's first error, without totals and shares, which would mislead."""
-    return msgspec.structs.replace(grid, closing=(), notes=("the rows before the first error",))
+    cut = [note for note in grid.notes if note == CUT]
+    return msgspec.structs.replace(grid, closing=(), notes=("the rows before the first error", *cut))
 
 
 def caption(report: Report) -> str:

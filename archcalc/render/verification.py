@@ -40,7 +40,7 @@ def _line(v: Verification) -> tuple[str, ...]:
     verdict = f"{v.verdict}: {v.count('differs'):,} figures" if v.count("differs") else v.verdict
     seconds = f"{v.seconds:.1f}"
     return (
-        printable(v.report.architecture),
+        printable(v.name),
         f"{len(v.report.layers):,}",
         f"{v.checked:,}",
         share,
@@ -68,7 +68,7 @@ def differences_grid(verifications: Sequence[Verification]) -> Grid:
             peak = v.memory.peak
             rows.append(
                 (
-                    printable(v.report.architecture),
+                    printable(v.name),
                     "",
                     "",
                     "",
@@ -78,10 +78,10 @@ def differences_grid(verifications: Sequence[Verification]) -> Grid:
                 )
             )
         for row, c in found[:MOST_SHOWN]:
-            name, layer = printable(v.report.architecture), printable(row.name)
+            name, layer = printable(v.name), printable(row.name)
             rows.append((name, layer, row.kind, str(row.line), c.figure, _figure(c.computed), _figure(c.measured)))
         if len(found) > MOST_SHOWN:
-            notes.append(f"{printable(v.report.architecture)}: {len(found) - MOST_SHOWN:,} more (--json holds all)")
+            notes.append(f"{printable(v.name)}: {len(found) - MOST_SHOWN:,} more (--json holds all)")
     return Grid(columns, tuple(tuple(map(Cell, row)) for row in rows), title="What differs", notes=tuple(notes))
 
 
@@ -103,10 +103,12 @@ def memory_grid(verifications: Sequence[Verification]) -> Grid:
         computed, measured = v.report.totals.peak_memory_bytes, v.memory.peak.measured
         assert isinstance(measured, int)
         saved = (v.report.totals.saved_for_backward_bytes, v.memory.measured_saved_bytes)
-        apart = in_unit(abs(10_000 * (computed - measured)), 100 * max(measured, 1), 2)
+        apart = "–"
+        if computed is not None:
+            apart = in_unit(abs(10_000 * (computed - measured)), 100 * max(measured, 1), 2)
         figures = (*saved, computed, measured, v.memory.allocated_bytes)
         *shown, allocated = ("–" if figure is None else human(figure, MEMORY_UNITS) for figure in figures)
-        rows.append((printable(v.report.architecture), *shown, apart, allocated))
+        rows.append((printable(v.name), *shown, apart, allocated))
     grid = Grid(
         columns, tuple(tuple(map(Cell, row)) for row in rows), title="Memory of activations, for the whole batch"
     )
@@ -139,9 +141,7 @@ def _compared(comparison: Comparison) -> str:
 
 
 def _notes(verifications: Sequence[Verification]) -> list[str]:
-    lines = [
-        f"{printable(v.report.architecture)}: {text}" for v in verifications for text in (v.note, v.failure) if text
-    ]
+    lines = [f"{printable(v.name)}: {text}" for v in verifications for text in (v.note, v.failure) if text]
     lines += [f"not checkable, {reason}: {n:,} figures" for reason, n in reasons(verifications).most_common()]
     counts = summary(verifications)
     verdicts = ", ".join(f"{verdict} ×{n}" for verdict, n in counts["verdicts"].items())

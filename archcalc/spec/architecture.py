@@ -1,6 +1,7 @@
 """A spec as it is written: entries with their fields unevaluated, every value with its line and column."""
 
 import os
+from collections.abc import Collection
 
 import msgspec
 
@@ -8,6 +9,7 @@ from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean, prin
 from archcalc.layers import kinds
 from archcalc.spec.budget import NO_BUDGET, Budget, read_budget
 from archcalc.spec.entry import STRUCTURES, Entry, Note, read_entries
+from archcalc.spec.evaluation import some
 from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, parse, problem_at
 
 TOP_LEVEL = {
@@ -18,6 +20,7 @@ TOP_LEVEL = {
     "input": "the input's shape without the batch: [channels, height, width] or [features]",
     "vars": "numbers, lists and expressions that the layers may use, by name; --set overrides them",
     "variants": "architectures of one family: for each name, the vars, input and budget that it changes, and its title",
+    "reduced": "vars of a smaller copy, which `archcalc verify --memory` runs as well where the whole does not fit",
     "budget": "what it may cost: for each metric a maximum, or its limits; `archcalc check` holds them",
     "blocks": "runs of layers that can be called like a kind: for each name, its `params` and its `layers`",
     "replace": "of what it extends: for each name of a layer, the list of layers in its place; none to leave it out",
@@ -77,6 +80,7 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
     variants: dict[str, Variant] = {}
     extends: Scalar | None = None
     replace: dict[str, Replacement] = {}
+    reduced: dict[str, Scalar] = {}
     budget: Budget = NO_BUDGET
 
     def variant(self, name: str) -> "Architecture":
@@ -91,6 +95,16 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
             variants={},
             budget=self.budget.overridden_by(chosen.budget),
         )
+
+    @property
+    def reduced_vars(self) -> dict[str, int]:
+        """The vars that make a smaller copy of it; empty where the spec names none.
+
+        >>> from archcalc import load
+        >>> load("llama3-8b").reduced_vars
+        {'depth': 2, 'length': 256}
+        """
+        return {name: value for name, tree in self.reduced.items() if isinstance(value := tree.value, int)}
 
     @property
     def text(self) -> str:
@@ -140,6 +154,7 @@ def read(document: Document) -> Architecture:
         variants={key: _variant(value, variables, note, extends=base is not None) for key, value in variants.items()},
         extends=base if isinstance(base, Scalar) else None,
         replace=_replacements(tree, note),
+        reduced=_reduced(tree, None if base is not None else variables, note),
         budget=read_budget(tree.items.get("budget"), note),
         problems=tuple(problems),
     )
@@ -178,6 +193,26 @@ def _replacements(tree: Mapping, note: Note) -> dict[str, Replacement]:
         name: Replacement(keys[name], read_entries(value, f"replace {name}", note, may_be_empty=True))
         for name, value in found.items()
     }
+
+
+def _reduced(tree: Mapping, variables: dict[str, Tree] | None, note: Note) -> dict[str, Scalar]:
+    """The vars of the smaller copy. Where the spec extends another, `variables` is None: not all are known yet."""
+    form = "such as `reduced: {depth: 2}`"
+    found: dict[str, Scalar] = {}
+    for name, value in _mapping(tree, "reduced", form, note).items():
+        if not isinstance(value, Scalar) or type(value.value) is not int or value.value < 1:
+            note(value, f"reduced {name} must be a whole number ≥ 1", form)
+        elif variables is not None and name not in variables:
+            note(value, *unknown_variable(name, variables))
+        else:
+            found[name] = value
+    return found
+
+
+def unknown_variable(name: str, variables: Collection[str], *others: str) -> tuple[str, str | None]:
+    """The message and the hint for a variable that a spec does not have; `others` could have been meant as well."""
+    known = f"its vars: {some(variables)}" if variables else "the spec has no vars"
+    return f"unknown variable {name!r}", did_you_mean(name, [*variables, *others], known)
 
 
 def read_blocks(document: Document) -> dict[str, Block]:
@@ -220,8 +255,7 @@ def _variant(tree: Tree, variables: dict[str, Tree], note: Note, *, extends: boo
         return Variant({}, None, "")
     changed = {key: value for key, value in tree.items.items() if key not in VARIANT_KEYS}
     for key in () if extends else changed.keys() - variables.keys():
-        known = f"its vars: {', '.join(variables)}" if variables else "the spec has no vars"
-        note(tree.keys[key], f"unknown variable {key!r}", did_you_mean(key, [*variables, *VARIANT_KEYS], known))
+        note(tree.keys[key], *unknown_variable(key, variables, *VARIANT_KEYS))
     budget = read_budget(tree.items.get("budget"), note)
     return Variant(changed, tree.items.get("input"), _text(tree, "title", note), budget)
 

@@ -1,5 +1,6 @@
 """The shipped specs, and how a name, a file or standard input becomes an Architecture."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable
@@ -7,8 +8,8 @@ from typing import TypeAlias
 
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.spec.architecture import Architecture, read
-from archcalc.spec.expression import some
-from archcalc.spec.files import read_file
+from archcalc.spec.evaluation import some
+from archcalc.spec.files import read_file, read_plain_file
 from archcalc.spec.inheritance import extended
 from archcalc.spec.source import Document, problem_at
 
@@ -106,17 +107,36 @@ def _named(what: str | os.PathLike[str]) -> str:
 
 def _read(document: Document, within: tuple[str, ...], reader: Reader = read_file) -> Architecture:
     """The architecture of a document, with what it extends."""
-    own = read(document)
+    own = _read_base(document, within) if within else read(document)
     if own.extends is None:
         return own
+    if own.extends.text == "-":
+        message = "a spec extends a file or a shipped architecture, not standard input"
+        raise SpecError([problem_at(own.extends, message)])
     base, tree = base_of(document, own.extends.text), own.extends
     chain = (*within, document.name)
     if len(chain) > MAX_EXTENDS or os.path.normpath(document.name) in map(os.path.normpath, within):
         raise SpecError([problem_at(tree, f"extends itself: {' → '.join(chain)}", "a spec must come to an end")])
     try:
-        return extended(own, find(base, chain, reader))
+        return extended(own, find(base, chain, read_plain_file if reader is read_file else reader))
     except SpecError as error:
         raise SpecError([p if p.location else problem_at(tree, p.message, p.hint) for p in error.problems]) from None
+
+
+def _read_base(document: Document, within: tuple[str, ...]) -> Architecture:
+    """The architecture of a document that another extends.
+
+    A spec may come from anybody and name any file, and messages may be read by everybody. Nothing is told of a file
+    that is no spec, and no line is shown of one that lies neither below the working directory nor beside the spec.
+    """
+    homes = (os.getcwd(), os.path.dirname(os.path.abspath(within[0])), specs_directory())
+    path = os.path.realpath(document.name)
+    document.is_private = not any(path.startswith(os.path.join(os.path.realpath(home), "")) for home in homes)
+    with contextlib.suppress(SpecError):
+        own = read(document)
+        if own.entries or own.replace or own.extends is not None:
+            return own
+    raise SpecError([Problem(f"{document.name} is no spec", hint=f"`archcalc table {document.name}` tells why")])
 
 
 def _variant(family: Architecture, name: str | None, path: str) -> Architecture:

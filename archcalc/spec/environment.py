@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.layers.arithmetic import Shape
 from archcalc.spec.architecture import Architecture
-from archcalc.spec.expression import Value
 from archcalc.spec.fields import Evaluator, show
 from archcalc.spec.source import problem_at
+from archcalc.spec.values import Value
 
 
 def evaluated_vars(

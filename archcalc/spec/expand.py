@@ -7,16 +7,17 @@ from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.layers import Layer, kinds
 from archcalc.layers.activation import Identity
 from archcalc.layers.arithmetic import Shape
+from archcalc.layers.base import MAX_RANK
 from archcalc.layers.merge import joins
 from archcalc.spec.architecture import Architecture, Block
 from archcalc.spec.entry import MALFORMED, STRUCTURES, Entry
 from archcalc.spec.environment import evaluated_vars, input_shape
-from archcalc.spec.expression import Value
 from archcalc.spec.fields import Evaluator, block_arguments, build_layer, show
 from archcalc.spec.graph import INPUT, Call, Graph, Node, call_words
 from archcalc.spec.scope import Scope
 from archcalc.spec.source import Scalar, Sequence, Tree, problem_at
 from archcalc.spec.standard import standard_blocks
+from archcalc.spec.values import Value
 
 MAX_LAYERS = 1_000_000
 MAX_CALLS = 50_000
@@ -60,7 +61,8 @@ class _Expansion:
         shape, more = (self.input, []) if self.input else input_shape(self.architecture, variables, self.evaluate)
         if problems or more or not shape:
             self._broken((*problems, *more))
-        scope = Scope("", variables, self.architecture.entries)
+        # Of an input that is in error nothing is known: an index into it must not be an error as well.
+        scope = Scope("", {"input": shape or (1,) * MAX_RANK, **variables}, self.architecture.entries)
         self._sequence(self.architecture.entries, scope, INPUT)
         if self.architecture.entries and not self.nodes and not self.problems:
             self.problems.append(
@@ -84,7 +86,7 @@ class _Expansion:
     def _sequence(self, entries: tuple[Entry, ...], scope: Scope, current: int) -> int:
         """Expand entries one after the other; `current` is what the first reads. Returns what the last one gives."""
         for entry in entries:
-            if len(self.problems) > MAX_PROBLEMS:
+            if len(self.problems) > MAX_PROBLEMS or self.evaluate.is_out:
                 break
             try:
                 end = self._entry(entry, scope, current)
@@ -107,6 +109,7 @@ class _Expansion:
             raise self.evaluate.error(entry.tree, f"unknown kind {entry.kind!r}", hint)
         repeat = entry.common.get("repeat")
         if not self._condition("when", entry, scope, otherwise=True):
+            self.evaluate.count_entry(entry.tree)
             return current
         times = 1 if repeat is None else self.evaluate.whole(repeat, scope.variables, "repeat", least=0)
         self.calls += times * (cls is None)
@@ -115,6 +118,7 @@ class _Expansion:
             raise self.evaluate.error(repeat or entry.tree, f"more than {limit}")
         name = scope.name(entry)
         if times == 0:
+            self.evaluate.count_entry(entry.tree)
             return current
         try:
             inputs = self._inputs(entry, cls or block, times, scope, current)
@@ -248,6 +252,7 @@ class _Expansion:
         key = (id(entry), tuple([variables.get(name) for name in self.evaluate.reads(entry)]))
         layer = self._layers.get(key)
         if layer is None:
+            self.evaluate.count_entry(entry.tree)
             layer = self._layers[key] = build_layer(cls, entry, self.evaluate, variables)
         return layer
 
@@ -286,6 +291,8 @@ class _Expansion:
         if block is not None and name is None:
             name = scope.namer.plain(block.name)
         for i in range(times):
+            if self.evaluate.is_out:
+                break
             variables = {**scope.variables, "i": i} if repeated else scope.variables
             local = f"{name}.{i}" if repeated else name
             prefix = scope.prefix if name is None else f"{scope.prefix}{local}."

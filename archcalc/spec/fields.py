@@ -11,9 +11,10 @@ from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.layers import Layer
 from archcalc.spec.architecture import Block
 from archcalc.spec.entry import CALL_FIELDS, LAYER_FIELDS, Entry
-from archcalc.spec.expression import MAX_ITEMS, Expression, ExpressionError, Value, is_small
+from archcalc.spec.expression import Expression
 from archcalc.spec.source import Mapping as MappingTree
 from archcalc.spec.source import Scalar, Sequence, Tree, line_words, problem_at
+from archcalc.spec.values import ENTRY_STEPS, MAX_ITEMS, ExpressionError, OutOfStepsError, Steps, Value, size_of
 
 Variables: TypeAlias = Mapping[str, Value]
 
@@ -21,9 +22,15 @@ MAX_EXPRESSIONS = 200_000
 
 
 class Evaluator:
-    """Evaluates trees; each expression is parsed once, however often it is evaluated."""
+    """Evaluates trees; each expression is parsed once, however often it is evaluated.
+
+    All that it evaluates takes from one store of steps. That it is used up is said once.
+    """
 
     def __init__(self) -> None:
+        self._steps = Steps()
+        self.is_out = False
+        """Whether the steps are used up, which is among the problems by now."""
         self._parsed: dict[str, Expression] = {}
         self._length = 0
         self._reads: dict[int, tuple[str, ...]] = {}
@@ -32,15 +39,18 @@ class Evaluator:
         """The value of a tree: numbers as they stand, text as an expression; raises SpecError."""
         if isinstance(tree, Sequence):
             items = tuple(self.value(item, variables) for item in tree.items)
-            if not is_small(items):
+            if size_of(items) > MAX_ITEMS:
                 raise self.error(tree, f"a list of more than {MAX_ITEMS:,} values")
             return items
         if not isinstance(tree, Scalar):
             raise self.error(tree, "a mapping stands where a value was expected")
-        if not isinstance(tree.value, str):
-            return tree.value
         try:
+            self._steps.take(1)
+            if not isinstance(tree.value, str):
+                return tree.value
             result = self._expression(tree)(variables)
+        except OutOfStepsError as error:
+            raise self._out_of_steps(tree, error) from None
         except ExpressionError as error:
             raise self._expression_error(tree, error) from None
         if isinstance(result, float) and result.is_integer() and abs(result) <= 2**53:  # beyond, it may be rounded
@@ -73,6 +83,13 @@ class Evaluator:
             known = self._reads[id(entry)] = tuple(sorted(frozenset[str]().union(*map(self.names, trees))))
         return known
 
+    def count_entry(self, tree: Tree) -> None:
+        """Take the steps of an entry that is built, or left out; raises SpecError where they are not left."""
+        try:
+            self._steps.take(ENTRY_STEPS)
+        except OutOfStepsError as error:
+            raise self._out_of_steps(tree, error) from None
+
     def error(self, tree: Tree, message: str, hint: str | None = None) -> SpecError:
         """A SpecError of one problem at `tree`."""
         return SpecError([problem_at(tree, message, hint)])
@@ -83,8 +100,13 @@ class Evaluator:
             self._length += len(tree.text)
             if self._length > MAX_EXPRESSIONS:
                 raise ExpressionError(f"more than {MAX_EXPRESSIONS:,} characters of expressions in one spec")
-            parsed = self._parsed[tree.text] = Expression(tree.text)
+            parsed = self._parsed[tree.text] = Expression(tree.text, self._steps)
         return parsed
+
+    def _out_of_steps(self, tree: Tree, error: OutOfStepsError) -> SpecError:
+        problems = [] if self.is_out else [problem_at(tree, str(error), error.hint)]
+        self.is_out = True
+        return SpecError(problems)
 
     def _expression_error(self, tree: Scalar, error: ExpressionError) -> SpecError:
         text = tree.text if len(tree.text) <= 60 else tree.text[:57] + "..."

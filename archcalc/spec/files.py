@@ -1,6 +1,7 @@
 """Files → documents: what is too large, binary or not UTF-8 is refused before it is parsed."""
 
 import os
+import stat
 import sys
 
 from archcalc.errors import Problem, SpecError
@@ -10,9 +11,10 @@ MAX_BYTES = 4 * 2**20
 
 
 def read_file(path: str) -> Document:
-    """The text of a file, or of standard input for `-`; raises SpecError where it is none.
+    """The text of a file that a user named, or of standard input for `-`; raises SpecError where it is none.
 
-    The file is read only as far as MAX_BYTES allows.
+    The file is read only as far as MAX_BYTES allows. What is no plain file is read where its path says so: below /dev
+    or /proc, such as /dev/stdin and what a shell puts in the place of `<(…)`. A FIFO elsewhere might hang for ever.
     """
     name = "<stdin>" if path == "-" else path
     try:
@@ -21,6 +23,8 @@ def read_file(path: str) -> Document:
         if path == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
+            if not _is_open_or_device(path):
+                _require_plain(path)
             with open(path, "rb") as file:
                 data = file.read(MAX_BYTES + 1)
     except IsADirectoryError:
@@ -30,6 +34,28 @@ def read_file(path: str) -> Document:
     except (OSError, ValueError) as error:
         raise _unreadable(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return text_of(data, name)
+
+
+def read_plain_file(path: str) -> Document:
+    """The text of a file that no user named, but a spec; raises SpecError for all that is no plain file."""
+    if _is_open_or_device(path):
+        raise _unreadable(path, "is a device or an open file, not a plain file")
+    return read_file(path)
+
+
+def _is_open_or_device(path: str) -> bool:
+    return os.path.abspath(path).startswith(("/dev/", "/proc/"))
+
+
+def _require_plain(path: str) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return  # opening it says why
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kind = "a FIFO" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+        hint = "read it as standard input, which is named `-`" if stat.S_ISFIFO(mode) else None
+        raise _unreadable(path, f"is {kind}, not a plain file", hint)
 
 
 def text_of(data: bytes, name: str) -> Document:

@@ -63,7 +63,7 @@ def holding_indices(graph: Graph) -> frozenset[int]:
 
 
 def outputs(graph: Graph) -> tuple[int, ...]:
-    """The positions of what a graph gives: its last node, then those that run in training alone and that none reads."""
+    """The positions of what a graph gives: its last node in eval mode, then all others that no node reads."""
     read = {i for node in graph.nodes for i in node.inputs}
     last = max((i for i, node in enumerate(graph.nodes) if not node.train_only), default=INPUT)
-    return (last, *(i for i, node in enumerate(graph.nodes) if node.train_only and i not in read))
+    return (last, *(i for i in range(len(graph.nodes)) if i != last and i not in read))

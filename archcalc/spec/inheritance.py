@@ -3,28 +3,28 @@
 import msgspec
 
 from archcalc.errors import Problem, did_you_mean
-from archcalc.spec.architecture import Architecture, Replacement
+from archcalc.spec.architecture import Architecture, Replacement, unknown_variable
 from archcalc.spec.entry import STRUCTURES, Entry
-from archcalc.spec.expression import some
-from archcalc.spec.source import problem_at
+from archcalc.spec.evaluation import some
+from archcalc.spec.source import Tree, problem_at
 
 
 def extended(own: Architecture, base: Architecture) -> Architecture:
     """The architecture that `own` makes of `base`.
 
-    Its own vars, blocks and input go before the base's of the same name; entries of the base that it replaces give way
-    to its own, and its layers come after the base's.
+    Its own vars, reduced vars, blocks and input go before the base's of the same name; entries of the base that it
+    replaces give way to its own, and its layers come after the base's.
     """
     variables = base.vars | own.vars
     kept, replaced = _replaced(base.entries, own.replace)
     names = list(_names(base.entries))
     problems = [_unknown(replacement, names) for name, replacement in own.replace.items() if name not in replaced]
+    changed: list[tuple[str, Tree]] = [*own.reduced.items()]
     for variant in own.variants.values():
-        for name, tree in variant.vars.items():
-            if name not in variables:
-                known = f"its vars: {some(variables)}" if variables else "the spec has no vars"
-                hint = did_you_mean(name, variables, known)
-                problems.append(problem_at(tree, f"unknown variable {name!r}", hint))
+        changed += variant.vars.items()
+    for name, tree in changed:
+        if name not in variables:
+            problems.append(problem_at(tree, *unknown_variable(name, variables)))
     return msgspec.structs.replace(
         own,
         input=own.input or base.input,
@@ -32,6 +32,7 @@ def extended(own: Architecture, base: Architecture) -> Architecture:
         vars=variables,
         blocks=base.blocks | own.blocks,
         entries=(*kept, *own.entries),
+        reduced=base.reduced | own.reduced,
         problems=(*base.problems, *own.problems, *problems),
         extends=None,
         replace={},

@@ -33,6 +33,7 @@ def spec_schema() -> dict[str, Any]:
         "vars": {"type": "object", "additionalProperties": {"anyOf": [_ref("value"), {"type": "null"}]}},
         "replace": {"type": "object", "additionalProperties": _ref("part")},
         "layers": _ref("layers"),
+        "reduced": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
         "budget": _ref("budget"),
         "blocks": {"type": "object", "additionalProperties": _ref("block")},
         "variants": {"type": "object", "additionalProperties": {"anyOf": [_ref("variant"), {"type": "null"}]}},

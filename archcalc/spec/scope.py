@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.spec.entry import Entry
-from archcalc.spec.expression import Value, some
+from archcalc.spec.evaluation import some
 from archcalc.spec.graph import INPUT, Call
 from archcalc.spec.naming import Namer
 from archcalc.spec.source import Scalar, Tree, problem_at
+from archcalc.spec.values import Value
 
 
 class Scope:

@@ -16,6 +16,8 @@ MAX_NODES = 100_000
 MAX_DEPTH = 64
 MAX_NUMBER = 10**18
 
+_BREAK = "\r\n|[\n\r\x85\u2028\u2029]"
+"""What ends a line for YAML; `str.splitlines` takes more characters for that."""
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
@@ -67,19 +69,22 @@ Tree: TypeAlias = Scalar | Sequence | Mapping
 
 
 class Document:
-    """A spec's text, under the name it goes by in messages."""
+    """A spec's text, under the name it goes by in messages, which show its lines unless `is_private`."""
 
     def __init__(self, name: str, text: str) -> None:
         self.name, self.text = name, text
+        self.is_private = False
         self._lines: list[str] | None = None
         self.has_pairs = False
         """Whether surrogate pairs of JSON were read as one escape each, two characters shorter."""
 
     def locate(self, line: int, column: int) -> Location:
         """The place at 1-based `line` and `column`, with that line's text."""
+        if self.is_private:
+            return Location(self.name, line, column)
         if self._lines is None:
-            self._lines = self.text.splitlines()
-        text = self._lines[line - 1] if line <= len(self._lines) else ""
+            self._lines = lines_of(self.text)
+        text = re.sub(_BREAK, "", self._lines[line - 1]) if line <= len(self._lines) else ""
         if self.has_pairs:
             for pair in _SURROGATES.finditer(text):
                 column += 2 * (pair.start() + 1 < column)
@@ -88,6 +93,17 @@ class Document:
     def problem(self, message: str, hint: str | None = None) -> Problem:
         """A problem of the text as a whole, placed at its beginning."""
         return Problem(message, self.locate(1, 1), hint)
+
+
+def lines_of(text: str) -> list[str]:
+    r"""The lines of a text as YAML counts them, each with what ends it.
+
+    >>> lines_of("a: 1\r\nb: 2\u2028c: \x1c")
+    ['a: 1\r\n', 'b: 2\u2028', 'c: \x1c']
+    """
+    ends = [found.end() for found in re.finditer(_BREAK, text)]
+    starts = [0, *ends]
+    return [text[start:end] for start, end in zip(starts, [*ends, len(text)], strict=True) if start < end]
 
 
 def line_words(tree: Tree, seen_from: str) -> str:
@@ -265,8 +281,9 @@ def _yaml_error(document: Document, error: Any) -> SpecError:
 def _bad_character(document: Document, code: int) -> SpecError:
     # The C parser counts bytes; the first such character is the one it stopped at.
     position = max(0, document.text.find(chr(code)))
-    line, column = document.text.count("\n", 0, position) + 1, position - document.text.rfind("\n", 0, position)
-    return SpecError([Problem(f"not valid YAML: character #x{code:04x} is not allowed", document.locate(line, column))])
+    before = lines_of(document.text[:position] + "#")
+    location = document.locate(len(before), len(before[-1]))
+    return SpecError([Problem(f"not valid YAML: character #x{code:04x} is not allowed", location)])
 
 
 def _one_escape(pair: re.Match[str]) -> str:

@@ -4,10 +4,12 @@ import json
 import re
 from typing import Any
 
+from archcalc.errors import SpecError
 from archcalc.layers import Layer
 from archcalc.spec.fields import field_types, required_fields
+from archcalc.spec.files import text_of
 from archcalc.spec.graph import INPUT, Graph, Node
-from archcalc.spec.source import resolve
+from archcalc.spec.source import parse, resolve
 
 _PLAIN = re.compile(r"[A-Za-z_][\w.-]*", flags=re.ASCII)
 
@@ -30,6 +32,19 @@ def flat_spec(graph: Graph, *, name: str, title: str, source: str = "") -> str:
         if not node.train_only:
             current = position
     return "\n".join(lines) + "\n"
+
+
+def too_large(text: str) -> str | None:
+    """Why a written spec is larger than what is read; None where it is not.
+
+    >>> too_large("a: 1"), too_large("a" * 2**23)
+    (None, 'it is larger than 4 MiB')
+    """
+    try:
+        parse(text_of(text.encode(errors="replace"), "it"))
+    except SpecError as error:
+        return error.problems[0].message
+    return None
 
 
 def _fields(graph: Graph, node: Node, current: int) -> list[str]:

@@ -11,19 +11,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from archcalc.errors import ArchcalcError, SpecError, printable
+from archcalc.errors import ArchcalcError, LayerError, SpecError, printable
 from archcalc.layers.arithmetic import Shape
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
-from archcalc.spec.expression import Value
 from archcalc.spec.graph import INPUT, Graph, Node, holding_indices, outputs
+from archcalc.spec.values import Value
 from archcalc.torch_backend.layer import call, module_of
 from archcalc.units import MEMORY_UNITS, human
 
 REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)
 """What PyTorch raises for a layer that does not fit. A TypeError would mean that a twin's data are wrong."""
 DRY_BATCH = 2
+MOST_STAND_IN = 2**20
 SMALLER = "a smaller batch or input takes less; the meta device of `archcalc verify` takes none"
 
 
@@ -59,8 +60,8 @@ class Group(nn.Module):
 class Network(nn.Module):
     """An architecture as a module: its layers are submodules by their names in the spec, `layer1.0.conv1`.
 
-    It gives what its last layer gives. In training mode, where layers run that do so only then, those of them that no
-    layer reads give further outputs: a tuple of all, the last layer's first.
+    It gives what its last layer gives. Where other layers are read by none as well, such as those that run in training
+    alone, it gives a tuple of all their outputs, the last layer's first.
     """
 
     def __init__(self, graph: Graph, modules: Sequence[nn.Module]) -> None:
@@ -76,7 +77,7 @@ class Network(nn.Module):
             _place(self, path, module)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """What the last layer makes of `x`, the batch first; in training mode of several outputs, all of them."""
+        """What the last layer makes of `x`, the batch first; of several outputs, all of them."""
         values = {INPUT: x}
         for position, step in enumerate(self.steps):
             if self.training or not step.train_only:
@@ -121,9 +122,7 @@ def build(graph: Graph, device: str = "cpu") -> Network:
     for position, node in enumerate(graph.nodes):
         inputs = [values[i] for i in node.inputs]
         try:
-            with torch.device("meta"), torch.no_grad():
-                sketch = module_of(node.layer, inputs).eval()  # in eval mode, one sample is enough for every layer
-                values[position] = call(sketch, inputs, node.layer.torch.result)
+            values[position] = _dry_run(node, inputs)
         except NotImplementedError as error:
             raise PyTorchError(f"{node.name}: PyTorch cannot run it without data: {words(error)}") from error
         except REFUSALS as error:
@@ -134,6 +133,31 @@ def build(graph: Graph, device: str = "cpu") -> Network:
             _tie(node, module, graph.nodes[node.tied], modules[node.tied])
         modules.append(module)
     return Network(graph, modules)
+
+
+def _dry_run(node: Node, inputs: Sequence[Tensor]) -> Tensor:
+    """What a layer makes of tensors without data.
+
+    One that runs in training alone may be too large for them, by archcalc's rule and by PyTorch: then of larger ones,
+    for the layers after it, whose parameters do not depend on the size.
+    """
+    try:
+        with torch.device("meta"), torch.no_grad():
+            sketch = module_of(node.layer, inputs).eval()  # in eval mode, one sample is enough for every layer
+            return call(sketch, inputs, node.layer.torch.result)
+    except REFUSALS:
+        if not node.train_only or _fits(node, inputs) or max(inputs[0].shape) > MOST_STAND_IN:
+            raise
+        larger = [x.new_empty((*x.shape[:2], *(2 * size for size in x.shape[2:]))) for x in inputs]
+        return _dry_run(node, larger)
+
+
+def _fits(node: Node, inputs: Sequence[Tensor]) -> bool:
+    try:
+        node.layer.output(*(tuple(x.shape[1:]) for x in inputs))
+    except LayerError as error:
+        return not error.size_matters
+    return True
 
 
 def random_input(graph: Graph, batch: int) -> Tensor:

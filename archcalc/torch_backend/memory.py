@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
 from archcalc.spec.graph import Graph
@@ -62,25 +63,34 @@ def _peak(model: Network, x: Tensor, device: str) -> tuple[int, int | None]:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated() - x.untyped_storage().nbytes()
-    alive = _Alive((*model.parameters(), *model.buffers()))
+    alive = Alive((*model.parameters(), *model.buffers()))
     alive.note([x])
-    with torch.no_grad(), _following(model, device), alive:
+    with torch.no_grad(), _following(model, device), alive.watching():
         model(x)
     return alive.most, torch.cuda.max_memory_allocated() - before if device == "cuda" else None
 
 
-class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as those below
-    """Notes the most bytes that the results of operations hold at once, each storage once."""
+class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as those below
+    """Notes the most bytes that the results of operations hold at once, each storage once; `apart` don't count."""
 
     def __init__(self, apart: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.most = 0
         self._apart = {_storage(tensor) for tensor in apart}
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._unwatched = _Unwatched(self.note)
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """While it lasts, what operations give is noted."""
+        with self._unwatched, self:
+            yield
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if operation is torch.ops.aten.add.Tensor and self._unwatched.adds_in_place:
+            operation = torch.ops.aten.add_.Tensor
         results = operation(*args, **(kwargs or {}))
         self.note(tensor for tensor in tree_leaves(results) if isinstance(tensor, Tensor))
         return results
@@ -93,6 +103,36 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, a
                 storage = tensor.untyped_storage()
                 self._alive[_storage(tensor)] = (StorageWeakRef(storage), storage.nbytes())  # type: ignore[no-untyped-call]
         self.most = max(self.most, sum(nbytes for _, nbytes in self._alive.values()))
+
+
+class _Unwatched(TorchFunctionMode):
+    """Undoes what PyTorch does in other ways where a mode watches it.
+
+    Two functions then add a bias or a mask to a product in a new tensor instead of in place, and a third one computes
+    indices that nobody asked for.
+    """
+
+    ADDING = (torch.nn.functional.linear, torch.nn.functional.scaled_dot_product_attention)
+    INDEXING = (torch.nn.functional.max_pool1d,)
+
+    def __init__(self, note: Callable[[Sequence[Tensor]], None]) -> None:
+        super().__init__()
+        self.adds_in_place = False
+        self._note = note
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if function in self.INDEXING:
+            with _disable_current_modes():
+                y = function(*args, **(kwargs or {}))
+            self._note([y])
+            return y
+        self.adds_in_place = function in self.ADDING
+        try:
+            return function(*args, **(kwargs or {}))
+        finally:
+            self.adds_in_place = False
 
 
 @contextlib.contextmanager

@@ -1,9 +1,15 @@
 """A report against PyTorch: measures its architecture and compares."""
 
 import time
+from collections.abc import Mapping
 
+import msgspec
+
+from archcalc.engine import analyze_graph
 from archcalc.report import Report
+from archcalc.spec.architecture import Architecture
 from archcalc.spec.graph import Graph
+from archcalc.spec.values import Value
 from archcalc.torch_backend.build import SMALLER, PyTorchError, RefusalError
 from archcalc.torch_backend.devices import chosen_device, free_memory
 from archcalc.torch_backend.measure import measure
@@ -44,12 +50,44 @@ def verify(
         if memory:
             in_memory = measure_memory(graph, device=on, batch=settings.batch, dtype=settings.dtype, seed=seed)
         layers = compare(report, measurements, in_memory, on)
-        found = None if in_memory is None else compare_memory(report, in_memory)
+        found = None if in_memory is None else compare_memory(report, in_memory, on)
     except (RefusalError, PyTorchError) as error:
         (problem,) = error.problems
         failure = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
         refused = isinstance(error, RefusalError)
     return Verification(report, layers, on, time.perf_counter() - started, note, failure, refused, found)
+
+
+def verify_as_it_fits(
+    architecture: Architecture,
+    graph: Graph,
+    report: Report,
+    *,
+    device: str = "auto",
+    train: bool = False,
+    seed: int = 0,
+    memory: bool = False,
+    vars: Mapping[str, Value] | None = None,
+) -> list[Verification]:
+    """As `verify`; where memory is asked for and `auto` must take the meta device, a smaller copy is run as well.
+
+    The copy is the architecture with the vars that its spec calls `reduced`, save those that `vars` sets.
+
+    >>> from archcalc import load
+    >>> from archcalc.engine import analyze_graph
+    >>> lenet5 = load("lenet5")
+    >>> [found.device for found in verify_as_it_fits(lenet5, *analyze_graph(lenet5), device="meta")]
+    ['meta']
+    """
+    whole = verify(graph, report, device=device, train=train, seed=seed, memory=memory)
+    given = vars or {}
+    reduced = {name: value for name, value in architecture.reduced_vars.items() if name not in given}
+    if not memory or device != "auto" or whole.device != "meta" or not reduced:
+        return [whole]
+    settings = report.settings
+    copy = analyze_graph(architecture, batch=settings.batch, dtype=settings.dtype, vars={**given, **reduced})
+    found = verify(*copy, device=device, train=train, seed=seed, memory=True)
+    return [whole, msgspec.structs.replace(found, reduced=reduced)]
 
 
 def memory_needed(report: Report, *, training: bool = False, spare: int = SPARE) -> int:
@@ -64,10 +102,12 @@ def memory_needed(report: Report, *, training: bool = False, spare: int = SPARE)
     """
     # PyTorch makes parameters as float32, whatever they become.
     params = report.totals.params * max(4, BYTES_PER_ELEMENT[report.settings.dtype])
-    kept = report.totals.saved_for_backward_bytes
-    if kept is None:  # of some layer it is unknown
+    peak, kept = report.totals.peak_memory_bytes, report.totals.saved_for_backward_bytes
+    if peak is None:  # of some layer it is unknown: then as if nothing were freed
+        peak = report.totals.memory_bytes
+    if kept is None:
         kept = KEPT_OUTPUTS * report.totals.memory_bytes
-    return params + spare * report.totals.peak_memory_bytes + (kept if training else 0)
+    return params + spare * peak + (kept if training else 0)
 
 
 def _affordable_device(report: Report, wanted: str, training: bool) -> tuple[str, str]:

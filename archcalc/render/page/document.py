@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from html import escape
 from importlib import resources
 
+import msgspec
+
 from archcalc._version import __version__
 from archcalc.compare import compare
 from archcalc.errors import printable
@@ -18,6 +20,7 @@ from archcalc.grouping import stages
 from archcalc.layers.base import fmt_shape
 from archcalc.metrics import METRICS, OF_ROW
 from archcalc.render.compare import UNKNOWN, breakdown_grid, figure, totals_grid
+from archcalc.render.grid import Grid
 from archcalc.render.markup import html
 from archcalc.render.page.arcs import arcs
 from archcalc.render.page.treemap import treemap
@@ -27,6 +30,10 @@ from archcalc.spec.graph import Graph
 
 COSTS = ("memory", "params", "flops")
 SHOWN_FIRST = "flops"
+MOST_ROWS = 2_000
+"""How many layers the table has: a page of a hundred thousand would be 50 MB, and no browser sorts them."""
+MOST_BOXES = 500
+"""How many boxes of the graph are drawn."""
 
 
 def page(networks: Sequence[tuple[Graph, Report]], caption_of_all: str) -> str:
@@ -73,10 +80,18 @@ def page(networks: Sequence[tuple[Graph, Report]], caption_of_all: str) -> str:
 
 def _side_by_side(reports: Sequence[Report], words: str) -> str:
     found = compare(reports)
-    grids = (totals_grid(found, words), breakdown_grid(found, COSTS))
+    grids = (totals_grid(found, words), _cut(breakdown_grid(found, COSTS)))
     # The page's policy allows no style in an element; quotes of a text are escaped, so that this meets nothing else.
     tables = "".join(re.sub(r' style="[^"]*"', "", f'<div class="wide">{html(grid)}</div>') for grid in grids)
     return f"<section><h2>Side by side</h2>{tables}</section>"
+
+
+def _cut(grid: Grid) -> Grid:
+    """The grid with as many rows as the page shows; a note says how many there are."""
+    if len(grid.rows) <= MOST_ROWS:
+        return grid
+    note = f"not shown: the lines beyond the first {MOST_ROWS:,} of {len(grid.rows):,}"
+    return msgspec.structs.replace(grid, rows=grid.rows[:MOST_ROWS], notes=(*grid.notes, note))
 
 
 def _architecture(number: int, graph: Graph, report: Report, *, alone: bool) -> str:
@@ -96,9 +111,17 @@ def _architecture(number: int, graph: Graph, report: Report, *, alone: bool) -> 
 <div class="wide">{_layers(report, name)}</div>
 <h3>Graph</h3>
 <details open><summary>How the layers are connected; repetitions are drawn once</summary>
-<div class="wide">{arcs(fold(graph, report))}</div></details>
+<div class="wide">{_graph(graph, report)}</div></details>
 </section>
 """
+
+
+def _graph(graph: Graph, report: Report) -> str:
+    folded = fold(graph, report)
+    boxes = sum(1 for _ in folded.boxes())
+    if boxes <= MOST_BOXES:
+        return arcs(folded)
+    return f"<p>Not drawn: it has {boxes:,} boxes, and the page shows up to {MOST_BOXES:,}.</p>"
 
 
 def _treemaps(number: int, report: Report) -> str:
@@ -119,11 +142,16 @@ def _layers(report: Report, name: str) -> str:
     heads = [("layer", "text"), ("kind", "text"), ("output", "text")]
     heads += [(METRICS[cost].title, "number") for cost in COSTS]
     head = "".join(f'<th scope="col" data-kind="{kind}">{title}</th>' for title, kind in heads)
-    body = "".join(_row(row, largest) for row in report.layers)
+    body = "".join(_row(row, largest) for row in report.layers[:MOST_ROWS])
     totals = "".join(f"<td>{figure(cost, METRICS[cost].of(report))}</td>" for cost in COSTS)
     foot = f"<tfoot><tr><td>total</td><td></td><td></td>{totals}</tr></tfoot>"
     thead = f"<thead><tr>{head}</tr></thead>"
-    return f'<table class="layers" data-name="{name}">{thead}<tbody>{body}</tbody>{foot}</table>'
+    table = f'<table class="layers" data-name="{name}">{thead}<tbody>{body}</tbody>{foot}</table>'
+    more = len(report.layers) - MOST_ROWS
+    if more <= 0:
+        return table
+    words = f"{more:,} more layers are in the total but not in this table, which holds the first {MOST_ROWS:,}."
+    return f"<p>{words} <code>archcalc table --format csv</code> holds all.</p>{table}"
 
 
 def _row(row: LayerReport, largest: dict[str, int]) -> str:

@@ -18,6 +18,8 @@ from archcalc.units import percent
 WIDTH, HEIGHT, TITLE = 960.0, 420.0, 16.0
 LETTER = 6.2
 """About how wide a letter is, in the units of the picture."""
+MOST_GROUPS, MOST_LEAVES = 100, 2_000
+"""How many groups and rows are drawn, the heaviest first; what is lighter is too small to be seen, and drawn as one."""
 
 
 class Box(NamedTuple):
@@ -78,14 +80,23 @@ def _laid(row: Sequence[float], box: Box) -> tuple[list[Box], Box]:
 
 def treemap(groups: Sequence[Group], metric: str, label: str) -> str:
     """An SVG of the rows of each group, as large as what they cost; groups that cost nothing are left out."""
+    colours = {group.name: COLOURS[i % len(COLOURS)] for i, group in enumerate(groups)}
     costs = [(group, [(row, OF_ROW[metric](row) or 0) for row in group.rows]) for group in groups]
     sums = sorted(((sum(c for _, c in rows), group, rows) for group, rows in costs), key=lambda found: -found[0])
     there = [found for found in sums if found[0]]
+    if rest := there[MOST_GROUPS:]:
+        together = Group(f"{len(rest):,} lighter stages", tuple(row for _, group, _ in rest for row in group.rows))
+        there = [
+            *there[:MOST_GROUPS],
+            (sum(cost for cost, *_ in rest), together, [pair for *_, rows in rest for pair in rows]),
+        ]
+        there.sort(key=lambda found: -found[0])
     total = sum(found[0] for found in there)
-    colours = {group.name: COLOURS[i % len(COLOURS)] for i, group in enumerate(groups)}
+    everyone = sorted((pair for *_, rows in there for pair in rows if pair[1]), key=lambda found: -found[1])
+    drawn = {row.name for row, _ in everyone[:MOST_LEAVES]}
     boxes = squarified([found[0] for found in there], Box(0, 0, WIDTH, HEIGHT))
     parts = [
-        _group(group, rows, cost, total, metric, colours[group.name], box)
+        _group(group, rows, cost, total, metric, colours.get(group.name, COLOURS[-1]), box, drawn)
         for (cost, group, rows), box in zip(there, boxes, strict=True)
     ]
     view = f'viewBox="0 0 {WIDTH:g} {HEIGHT:g}"'
@@ -100,24 +111,34 @@ def _group(
     metric: str,
     colour: str,
     box: Box,
+    drawn: set[str],
 ) -> str:
-    words = f"{printable(group.name)}: {figure(metric, cost)}, {percent(cost, total, 1)}"
+    label = f"{printable(group.name)}: {figure(metric, cost)}, {percent(cost, total, 1)}"
     title = TITLE if box.height > 3 * TITLE else 0
     inner = Box(box.x + 1, box.y + title + 1, max(0, box.width - 2), max(0, box.height - title - 2))
-    heavy = sorted(((row, value) for row, value in rows if value), key=lambda found: -found[1])
-    leaves = "".join(
-        _leaf(row, group, value, total, metric, part)
-        for (row, value), part in zip(heavy, squarified([value for _, value in heavy], inner), strict=True)
+    leaves = [(*_names(row, group), value) for row, value in rows if value and row.name in drawn]
+    lighter = [value for row, value in rows if value and row.name not in drawn]
+    if lighter:
+        words = f"{len(lighter):,} lighter layers"
+        leaves.append((words, words, sum(lighter)))
+    leaves.sort(key=lambda leaf: -leaf[2])
+    pictures = "".join(
+        _leaf(name, short, value, total, metric, part)
+        for (name, short, value), part in zip(leaves, squarified([leaf[2] for leaf in leaves], inner), strict=True)
     )
     frame = f'<rect {_place(box)} fill="{colour}" class="stage"/>'
-    head = _text(words, box.x + 4, box.y + 12, box.width) if title else ""
-    return f'<g tabindex="0" role="img" aria-label="{escape(words)}">{frame}{head}{leaves}</g>'
+    head = _text(label, box.x + 4, box.y + 12, box.width) if title else ""
+    return f'<g tabindex="0" role="img" aria-label="{escape(label)}">{frame}{head}{pictures}</g>'
 
 
-def _leaf(row: LayerReport, group: Group, value: int, total: int, metric: str, box: Box) -> str:
+def _names(row: LayerReport, group: Group) -> tuple[str, str]:
+    """What a row is called where it is pointed at, and inside of its group."""
     name = printable(row.name)
-    words = f"{name} ({row.kind}): {figure(metric, value)}, {percent(value, total, 1)}"
-    short = name.removeprefix(f"{printable(group.name)}.")
+    return f"{name} ({row.kind})", name.removeprefix(f"{printable(group.name)}.")
+
+
+def _leaf(name: str, short: str, value: int, total: int, metric: str, box: Box) -> str:
+    words = f"{name}: {figure(metric, value)}, {percent(value, total, 1)}"
     text = _text(short, box.x + 4, box.y + 13, box.width) if box.height > TITLE else ""
     return f'<g><title>{escape(words)}</title><rect {_place(box)} class="leaf"/>{text}</g>'
 

@@ -23,11 +23,22 @@ def join_heads(x: Tensor) -> Tensor:
 class Attention(nn.Module):
     """Scaled dot-product attention of several heads; fewer heads of keys and values are shared by those of queries."""
 
-    def __init__(self, heads: int, kv_heads: int | None = None, causal: bool = False) -> None:
+    def __init__(
+        self,
+        heads: int,
+        kv_heads: int | None = None,
+        causal: bool = False,
+        sliding_window: int | None = None,
+        scale: float | None = None,
+        softcap: float | None = None,
+    ) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.causal = heads, kv_heads or heads, causal
+        self.sliding_window, self.scale, self.softcap = sliding_window, scale, softcap
         if heads % self.kv_heads:
             raise ValueError(f"{self.kv_heads} heads of keys cannot be shared by {heads} heads")
+        if (sliding_window and not causal) or softcap == 0:
+            raise ValueError("a sliding window is of causal attention, and a bound of scores is no 0")
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """What each query makes of the values: (…, T, C), (…, S, Ck), (…, S, Cv) → (…, T, ·)."""
@@ -35,12 +46,37 @@ class Attention(nn.Module):
             raise ValueError("queries, keys and values of different groups")
         if q.dim() < 3:
             raise ValueError("no tokens")
+        if self.softcap is not None:
+            return self._in_steps(q, k, v, self.softcap)
         q = split_heads(q, self.heads)
-        k, v = (split_heads(x, self.kv_heads) for x in (k, v))
-        shared = self.heads // self.kv_heads
-        if shared > 1:  # repeating once would copy as well
-            k, v = (x.repeat_interleave(shared, dim=-3) for x in (k, v))
-        return join_heads(F.scaled_dot_product_attention(q, k, v, is_causal=self.causal))
+        k, v = self._shared(k), self._shared(v)
+        mask = self._mask(q, k.shape[-2]) if self.sliding_window else None
+        causal = self.causal and mask is None
+        return join_heads(F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=self.scale))
+
+    def _in_steps(self, q: Tensor, k: Tensor, v: Tensor, softcap: float) -> Tensor:
+        """The same with scores that are bounded, for which PyTorch has no operation."""
+        mask = self._mask(q, k.shape[-2]) if self.causal else None
+        scale = 1 / math.sqrt(q.shape[-1] // self.heads) if self.scale is None else self.scale
+        scores = split_heads(q, self.heads).contiguous() @ self._shared(k).contiguous().transpose(-2, -1)
+        scores = scores * (scale / softcap)
+        scores = scores.tanh()
+        scores = scores * softcap
+        if mask is not None:
+            scores = scores + mask
+        scores = scores.softmax(-1)
+        return join_heads(scores @ self._shared(v).contiguous())
+
+    def _shared(self, x: Tensor) -> Tensor:
+        """The heads of keys or values, each as often as queries share it."""
+        x = split_heads(x, self.kv_heads)
+        shared = self.heads // self.kv_heads  # repeating once would copy as well
+        return x.repeat_interleave(shared, dim=-3) if shared > 1 else x
+
+    def _mask(self, like: Tensor, keys: int) -> Tensor:
+        """For each query and key 0 where it is seen, else minus infinity."""
+        seen = torch.ones(like.shape[-2], keys, dtype=like.dtype, device=like.device).tril_()
+        return (seen if self.sliding_window is None else seen.triu_(1 - self.sliding_window)).log_()
 
 
 class OfWindows(nn.Module):

@@ -5,15 +5,17 @@ from torch import Tensor
 
 
 class Learned(torch.nn.Module):
-    """A learned tensor, once for every sample of a batch."""
+    """A learned tensor, the same for every sample of a batch."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(shape))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The tensor, for as many samples as `x` has."""
-        return self.weight.repeat(x.shape[0], *[1] * self.weight.dim())
+        """The tensor, for as many samples as `x` has, all of which share its memory."""
+        # Where no gradients are computed, a view of what needs one is none that PyTorch's counter can follow.
+        weight = self.weight if torch.is_grad_enabled() else self.weight.detach()
+        return weight.expand(x.shape[0], *weight.shape)
 
 
 class ClassToken(torch.nn.Module):

@@ -1,4 +1,4 @@
-"""Pieces of tensors that have their batch in front."""
+"""Pieces and repetitions of tensors that have their batch in front."""
 
 from typing import Any
 
@@ -11,6 +11,13 @@ def take(x: Tensor, axis: int, start: int, stop: int | None, step: int) -> Tenso
     places = [slice(None)] * x.dim()
     places[axis] = slice(start, stop, step)
     return x[tuple(places)]
+
+
+def tile(x: Tensor, axis: int, times: int) -> Tensor:
+    """A tensor again and again along an axis."""
+    counts = [1] * x.dim()
+    counts[axis] = times
+    return x.repeat(counts)
 
 
 def chunk(x: Tensor, chunks: int, index: int, axis: int) -> Tensor:
