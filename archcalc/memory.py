@@ -48,7 +48,6 @@ class _Effect(msgspec.Struct, frozen=True, gc=False):
     kept_bytes: int | None
     kept_inputs: tuple[int, ...]
     keeps_output: bool
-    is_unknown: bool = False
 
 
 def memory(graph: Graph, shapes: Sequence[Shape], batch: int, width: int) -> Memory:
@@ -139,7 +138,7 @@ class _Pass:
                 elif not seen[tensor] and total is not None:
                     total += sizes[tensor]
                 seen[tensor] = True
-            if effect.is_unknown:
+            if effect.kept_bytes is None:
                 for tensor in (*[owner[i] for i in node.inputs], owner[position]):
                     seen[tensor] = seen[tensor] or None
             found.append(total)
@@ -149,7 +148,7 @@ class _Pass:
 def _unknown(read: _Value, shape: Shape, output_bytes: int) -> _Effect:
     """What is known of a layer of which it is not known what it does in memory."""
     value = _Value(shape, None, read.width, needs_grad=True)
-    return _Effect(value, output_bytes, None, None, None, (), keeps_output=False, is_unknown=True)
+    return _Effect(value, output_bytes, None, None, None, (), keeps_output=False)
 
 
 def _effect(layer: Layer, read: Sequence[_Value], shape: Shape, width: int, training: bool) -> _Effect:

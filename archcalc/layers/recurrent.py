@@ -10,7 +10,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, require
 from archcalc.layers.base import STRUCTURAL, Flag, Layer, Ops, Positive, Sight, fmt_shape
-from archcalc.layers.execution import FULL_PRECISION_BYTES, Execution, MemoryUnknownError, Tensor
+from archcalc.layers.execution import FULL_PRECISION_BYTES, Execution, Tensor
 from archcalc.layers.twin import FEATURES, Constant, TorchTwin
 
 Count = Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000", extra=STRUCTURAL)]
@@ -77,6 +77,17 @@ class Recurrent(Layer):
             comparisons=steps * self.layers * step.comparisons,
             special=steps * self.layers * step.special,
         )
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        # Step by step, each of several operations; only the output's layout is known.
+        run.keeps_what_is_unknown()
+        run.has_alive_what_is_unknown()
+        return self._states(run, x)
+
+    def _states(self, run: Execution, x: Tensor) -> Tensor:
+        """The states of every step, which lie step after step."""
+        batch, steps, _ = x.shape
+        return run.permuted(run.new((steps, batch, self.directions * self.hidden), x, trains=True), (1, 0, 2))
 
     def step(self) -> Ops:
         """What one step does once the gates' sums are known."""
@@ -148,11 +159,9 @@ class LSTM(Recurrent, kind="lstm"):
         return Ops(special=5, additions=4, divisions=3, multiplications=3).times(self.hidden)
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        if run.width != FULL_PRECISION_BYTES:
-            raise MemoryUnknownError  # PyTorch then goes step by step, as it does in the other recurrent layers
+        if run.width != FULL_PRECISION_BYTES or not self.bias:
+            return super().execute(run, x)  # PyTorch then goes step by step, or makes biases of zeros
         run.keeps_what_is_unknown()  # a workspace of oneDNN's, whose size it alone knows
-        if not self.bias:
-            run.has_alive_what_is_unknown()  # PyTorch makes biases of zeros
         batch, steps, _ = x.shape
         states = (self.layers * self.directions, batch, self.hidden)
         run.new(states)
