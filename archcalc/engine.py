@@ -10,13 +10,14 @@ from archcalc.errors import MAX_PROBLEMS, LayerError, Problem, SettingError, Spe
 from archcalc.layer_problems import layer_problem
 from archcalc.layers.arithmetic import UNKNOWN, Shape, is_known
 from archcalc.layers.base import NO_OPS, Params, Sight, elements, fmt_shape, is_bias
+from archcalc.layers.execution import INDEX_BYTES
 from archcalc.memory import memory
 from archcalc.receptive_field import Field, Lens, after, joined, lens, start
 from archcalc.report import LayerReport, Report, Settings, Totals
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
-from archcalc.spec.graph import Graph, Node, outputs
+from archcalc.spec.graph import Graph, Node, holding_indices, outputs
 from archcalc.spec.values import Value
 from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
 
@@ -162,6 +163,10 @@ class _Run:
         document = self.architecture.document
         held = memory(self.graph, [cost.output for cost in costs], self.batch, self.bytes_per_element)
         kept = held.kept if self.trains else [None] * len(costs)
+        sizes = [cost.memory_bytes for cost in costs]
+        for i in holding_indices(self.graph):  # which are int64, whatever the dtype of the activations
+            if 0 <= i < len(costs):
+                sizes[i] = sizes[i] // self.bytes_per_element * INDEX_BYTES
         return tuple(
             [
                 LayerReport(
@@ -173,7 +178,7 @@ class _Run:
                     cost.params,
                     cost.weights,
                     cost.buffers,
-                    cost.memory_bytes,
+                    size,
                     alive,
                     saved,
                     cost.macs,
@@ -185,8 +190,8 @@ class _Run:
                     node.train_only,
                     cost.misfit,
                 )
-                for node, cost, field, depth, alive, saved in zip(
-                    self.graph.nodes, costs, self.fields, self._depths(), held.alive, kept, strict=False
+                for node, cost, size, field, depth, alive, saved in zip(
+                    self.graph.nodes, costs, sizes, self.fields, self._depths(), held.alive, kept, strict=False
                 )
             ]
         )

@@ -197,11 +197,11 @@ def compare(
     report: Report, measurements: Sequence[Measurement], memory: MemoryMeasurement | None = None, device: str = "cpu"
 ) -> tuple[LayerVerdict, ...]:
     """Every row of a report against the measurement of its layer, and what training keeps of it, where measured."""
-    batch, dtype = report.settings.batch, report.settings.dtype
+    batch = report.settings.batch
     other = _takes_other_steps(report, device)
     kept = [[]] * len(measurements) if memory is None else [[n] for n in memory.saved_for_backward_bytes]
     return tuple(
-        LayerVerdict(row, (*_compared(row, measurement, batch, dtype), *(_saved(row, n, device, other) for n in saved)))
+        LayerVerdict(row, (*_compared(row, measurement, batch), *(_saved(row, n, device, other) for n in saved)))
         for row, measurement, saved in zip(report.layers, measurements, kept, strict=True)
     )
 
@@ -239,7 +239,7 @@ def _takes_other_steps(report: Report, device: str) -> bool:
     return device == "meta" and any(row.layer.family == "attention" for row in report.layers)
 
 
-def _compared(row: LayerReport, measured: Measurement, batch: int, dtype: str) -> tuple[Comparison, ...]:
+def _compared(row: LayerReport, measured: Measurement, batch: int) -> tuple[Comparison, ...]:
     comparisons = []
     for figure in FIGURES:
         computed: Figure = (batch, *row.output) if figure == "output" else getattr(row, figure)
@@ -252,8 +252,6 @@ def _compared(row: LayerReport, measured: Measurement, batch: int, dtype: str) -
             reason = RULES_UNKNOWN
         elif found is None:
             reason = measured.why
-        elif figure == "memory_bytes" and measured.dtype.startswith("int") and measured.dtype != dtype:
-            reason = f"its output is {measured.dtype} in PyTorch, whatever the dtype of the activations"
         else:
             comparisons.append(Comparison(figure, computed, found, "agrees" if computed == found else "differs"))
             continue

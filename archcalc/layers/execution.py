@@ -165,7 +165,8 @@ class Execution:
 
     def permuted(self, x: Tensor, order: tuple[int, ...]) -> Tensor:
         """The axes in another order: axis k of the result is axis `order[k]`."""
-        return self.view(x, tuple(x.shape[k] for k in order), tuple(x.strides[k] for k in order))
+        layout = x.layout and tuple(x.layout[k] for k in order)
+        return self.view(x, tuple(x.shape[k] for k in order), layout)
 
     def reshaped(self, x: Tensor, shape: Shape) -> Tensor:
         """The elements in another shape: a view where the layout allows it, else a copy in order."""

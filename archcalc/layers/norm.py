@@ -17,6 +17,7 @@ from archcalc.layers.base import (
     Positive,
     Real,
     Sight,
+    Window,
     elements,
     fmt_shape,
 )
@@ -262,6 +263,9 @@ class LocalResponseNorm(Layer, kind="lrn"):
         run.keep(powers, sums)
         run.free(means, sums)
         return run.elementwise(x, powers, keeps=Keeps.INPUT)
+
+    def window(self, x: Shape) -> Window:
+        return ((1, 1, 0),) * (len(x) - 1)  # channels of one place
 
 
 def _by_constants(channels: Dim, outputs: Dim, affine: bool) -> Ops:

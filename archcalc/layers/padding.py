@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, require
-from archcalc.layers.base import MAX_RANK, NonNegative, Real, fmt_shape
+from archcalc.layers.base import MAX_RANK, AlongAxes, NonNegative, Real, Sight, fmt_shape
 from archcalc.layers.execution import Execution, Tensor
 from archcalc.layers.slicing import Extent
 from archcalc.layers.twin import TorchTwin
@@ -117,3 +117,6 @@ class Pad(Extent, kind="pad"):
         if self.mode in ("reflect", "replicate"):
             run.keep(y, x)
         return y
+
+    def window(self, x: Shape) -> AlongAxes | Sight:
+        return Sight.SCATTERED if self.mode == "circular" else super().window(x)

@@ -217,8 +217,11 @@ class Unsqueeze(Rearrangement, kind="unsqueeze"):
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         axis = self._place(x.shape[1:]) + 1
-        step = x.shape[axis] * x.strides[axis] if axis < len(x.shape) else 1
-        return run.view(x, (*x.shape[:axis], 1, *x.shape[axis:]), (*x.strides[:axis], step, *x.strides[axis:]))
+        shape, layout = (*x.shape[:axis], 1, *x.shape[axis:]), x.layout
+        if layout is not None:
+            step = x.shape[axis] * layout[axis] if axis < len(x.shape) else 1
+            layout = (*layout[:axis], step, *layout[axis:])
+        return run.view(x, shape, layout)
 
 
 class Squeeze(Rearrangement, kind="squeeze"):
@@ -256,7 +259,8 @@ class Squeeze(Rearrangement, kind="squeeze"):
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         axis = axis_of(self.axis, x.shape[1:]) + 1
-        return run.view(x, (*x.shape[:axis], *x.shape[axis + 1 :]), (*x.strides[:axis], *x.strides[axis + 1 :]))
+        layout = x.layout and (*x.layout[:axis], *x.layout[axis + 1 :])
+        return run.view(x, (*x.shape[:axis], *x.shape[axis + 1 :]), layout)
 
 
 def _moved(order: tuple[int, ...]) -> AlongAxes:

@@ -208,6 +208,9 @@ class ChannelShuffle(Rearrangement, kind="channel_shuffle"):
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         return run.new_map(x.shape, x)
 
+    def window(self, x: Shape) -> Window:
+        return ((1, 1, 0),) * (len(x) - 1)  # channels of one place
+
 
 class WindowPartition(Rearrangement, kind="window_partition"):
     """Cuts a map into windows, each a row of h · w tokens; channels come last.

@@ -13,6 +13,7 @@ from archcalc.layers.base import (
     AxisIndex,
     NonNegative,
     Positive,
+    Sight,
     Size2d,
     fmt_shape,
 )
@@ -30,7 +31,7 @@ Sizes = Annotated[tuple[Positive, ...], Meta(min_length=1, description="a list o
 class Extent(Rearrangement):
     """What kinds share that keep part of the places along the axes, or add places to them."""
 
-    def window(self, x: Shape) -> AlongAxes:
+    def window(self, x: Shape) -> AlongAxes | Sight:
         return AlongAxes(to=tuple(range(len(x))), starts=self.starts(x))
 
     def starts(self, x: Shape) -> Shape:
