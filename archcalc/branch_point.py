@@ -3,6 +3,7 @@
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from archcalc.snapshot import Snapshot
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import ENDINGS, find_all
 from archcalc.spec.files import read_file
+from archcalc.spec.recognition import is_spec
+from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, parse
 
 _ALIKE = 0.75
 """The share of their words from which a file that is gone and one that came are the same: only siblings share more."""
@@ -77,7 +80,7 @@ class BranchPoint:
 
     def _likeliest(self, path: str, stems: set[str]) -> str | None:
         """The spec that is gone, and that has the same name but for case and ending, or much the same words."""
-        ours = _words(read_file(path).text)
+        ours = _words(read_file(path))
         ranked = [(_stem(gone) in stems, _likeness(ours, words), gone) for gone, words in self._gone.items()]
         same, likeness, gone = max(ranked, default=(False, 0.0, ""))
         return gone if same or likeness >= _ALIKE else None
@@ -89,25 +92,58 @@ class BranchPoint:
 
     @cached_property
     def _gone(self) -> dict[str, Counter[str]]:
-        """The specs that no file of now has come from by git's account, with their words."""
+        """The specs that no spec of now is or, by git's account, has come from, with their words."""
         found = {}
-        accounted = self.repository.left_alone.union(self._renamed.values())
+        changed = {c.before: c.after for c in self.repository.changes(self.snapshot.commit) if c.before}
         for path in self.snapshot.paths:
-            is_here = path in accounted or os.path.isfile(os.path.join(self.repository.root, path))
-            if path.lower().endswith(ENDINGS) and not is_here:
-                try:
-                    found[path] = _words(self.snapshot.document(path).text)
-                except SpecError:
-                    continue  # no text, or a link that leads nowhere
+            if not path.lower().endswith(ENDINGS) or path in self.repository.left_alone:
+                continue
+            if self._is_still_one(changed.get(path, path), is_changed=path in changed):
+                continue
+            try:
+                found[path] = _words(self.snapshot.document(path))
+            except SpecError:
+                continue  # no text, or a link that leads nowhere
         return found
+
+    def _is_still_one(self, path: str | None, *, is_changed: bool) -> bool:
+        """Whether a file that was a spec is still there as one: a stub or a decoy in its place is none."""
+        there = path and os.path.join(self.repository.root, path)
+        if not there or not there.lower().endswith(ENDINGS) or not os.path.isfile(there):
+            return False
+        try:
+            return not is_changed or is_spec(read_file(there))
+        except SpecError:
+            return False
 
 
 def _stem(path: str) -> str:
     return os.path.splitext(path)[0].casefold()
 
 
-def _words(text: str) -> Counter[str]:
-    return Counter(re.findall(r"\w+", text))
+def _words(document: Document) -> Counter[str]:
+    """The words of what a spec says of a network: neither comments nor titles, which cost nothing to change."""
+    try:
+        tree, _ = parse(document)
+    except SpecError:
+        return Counter(re.findall(r"\w+", document.text))
+    items = tree.items if isinstance(tree, Mapping) else {}
+    return Counter(word for key, part in items.items() if key not in _WORDY for word in _words_of(part))
+
+
+_WORDY = {"name", "title", "source", "budget"}
+
+
+def _words_of(tree: Tree) -> Iterator[str]:
+    if isinstance(tree, Scalar):
+        yield from re.findall(r"\w+", tree.text)
+    elif isinstance(tree, Mapping):
+        for key, part in tree.items.items():
+            yield key
+            yield from _words_of(part)
+    elif isinstance(tree, Sequence):
+        for part in tree.items:
+            yield from _words_of(part)
 
 
 def _likeness(ours: Counter[str], theirs: Counter[str]) -> float:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,9 @@ from archcalc.spec.expand import expand
 from archcalc.spec.graph import Graph, Node, holding_indices, outputs
 from archcalc.spec.values import Value
 from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
+
+MAX_VALUE_DEPTH = 32
+"""How deep lists in vars may lie in one another."""
 
 
 def analyze(
@@ -60,6 +64,7 @@ def analyze_graph(
     if not isinstance(architecture, Architecture):
         architecture = load(architecture)
     shape = _check_settings(input, batch, dtype)
+    vars = _checked_vars(vars)
     graph, problems = expand(architecture, input=shape, vars=vars)
     settings = Settings(graph.input, batch, dtype, convention, msgspec.to_builtins(dict(vars or {}), enc_hook=str))
     report, shape_problems = report_on(graph, architecture, settings)
@@ -315,3 +320,20 @@ def _check_settings(input: Sequence[int] | None, batch: int, dtype: str) -> tupl
     if not (isinstance(input, tuple | list) and input and all(type(dim) is int and dim >= 1 for dim in input)):
         raise SettingError(f"input must be whole numbers ≥ 1, got {input!r}", hint="such as 3x224x224")
     return tuple(input)
+
+
+def _checked_vars(vars: Mapping[str, Value] | None) -> dict[str, Value] | None:
+    """The vars, lists in them as tuples; raises SettingError for what no spec could hold."""
+    if vars is None:
+        return None
+    if not isinstance(vars, Mapping) or not all(isinstance(name, str) for name in vars):
+        raise SettingError(f"vars must be a mapping of names to values, got {vars!r}", hint="such as {'classes': 10}")
+    return {name: _checked_value(name, value) for name, value in vars.items()}
+
+
+def _checked_value(name: str, value: Any, depth: int = 0) -> Value:
+    if isinstance(value, list | tuple) and depth < MAX_VALUE_DEPTH:
+        return tuple(_checked_value(name, item, depth + 1) for item in value)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise SettingError(f"vars: {name} cannot be {value!r}", hint="a number, a text, true, false or a list of these")

@@ -11,7 +11,7 @@ from archcalc.report import Report
 from archcalc.revisions import Change, Repository
 from archcalc.snapshot import Snapshot
 from archcalc.spec.catalogue import Reader, find_all, has_ending
-from archcalc.spec.files import read_file
+from archcalc.spec.files import read_plain_file
 from archcalc.spec.recognition import file_extended_by, is_spec
 from archcalc.spec.source import Document
 
@@ -32,7 +32,7 @@ def compared(
     A file is a spec if `paths` name it, or by its ending and what `is_spec` finds in it; one that extends a changed
     file changes with it. `settings` are those of `analyze`. Those that differ most come first.
     """
-    before, after = reader_at(repository, base), read_file if head is None else reader_at(repository, head)
+    before, after = reader_at(repository, base), read_plain_file if head is None else reader_at(repository, head)
     diffs: list[ReportDiff] = []
     problems: list[Problem] = []
     notes: list[str] = []

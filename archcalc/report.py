@@ -10,8 +10,10 @@ from archcalc.errors import SettingError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.arithmetic import UNKNOWN, Shape
 from archcalc.layers.base import elements, fmt_shape
+from archcalc.units import BYTES_PER_ELEMENT
 
 SCHEMA_VERSION = 1
+KNOWN_DTYPES = f"dtypes: {', '.join(BYTES_PER_ELEMENT)}"
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -214,6 +216,8 @@ class Report(msgspec.Struct, frozen=True):
                 raise SettingError("a report without layers", hint="make it anew with `archcalc table --json`")
             rows = tuple(map(_row, data["layers"]))
             settings = msgspec.convert(data["settings"], Settings)
+            if settings.dtype not in BYTES_PER_ELEMENT:
+                raise SettingError(f"a report at the unknown dtype {settings.dtype!r}", hint=KNOWN_DTYPES)
             name = msgspec.convert(data["architecture"], str)
             title = msgspec.convert(data.get("title", name), str)
             further = tuple(map(str, data.get("further_outputs", ())))

@@ -162,7 +162,7 @@ class Repository:
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         try:
             return subprocess.run(
-                ["git", "-c", "core.quotepath=off", *arguments],
+                ["git", *_SETTINGS, *arguments],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -172,6 +172,8 @@ class Repository:
             raise SettingError("git is not installed", hint="install git, or compare two files") from None
 
 
+# A repository may be part of what is judged: none that lies bare in it counts, and it names no program to be run.
+_SETTINGS = ("-c", "core.quotepath=off", "-c", "safe.bareRepository=explicit", "-c", "core.fsmonitor=false")
 _MOST_RENAMES = 5000  # beyond it git finds only those that were not changed
 _DEEPEN = "the clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in GitHub's checkout action"
 

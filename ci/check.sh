@@ -7,7 +7,7 @@ lines() { while IFS= read -r line; do [ -n "$line" ] && printf '%s\0' "$line"; d
 mapfile -d '' -t specs < <(lines "${SPECS:-}")
 mapfile -d '' -t arguments < <(lines "${ARGUMENTS:-}")
 report="${RUNNER_TEMP:-$(mktemp -d)}/archcalc.md"
-base="${BASE:-${GITHUB_BASE_REF:+origin/$GITHUB_BASE_REF}}"
+base="${BASE:-${GITHUB_BASE_REF:+refs/remotes/origin/$GITHUB_BASE_REF}}"
 
 # Adds what a command said on standard error to the report, in a fence longer than any run of backquotes inside.
 add_errors() {

@@ -191,9 +191,12 @@ def test_places_that_may_not_be_written(tmp_path: Path) -> None:
     for path in (tmp_path / "new", tmp_path / "there"):
         assert as_nobody(write, "x", str(path)) == f"error: cannot write {path}: Permission denied"
     assert ((tmp_path / "there").read_text(), (tmp_path / "new").exists()) == ("old", False)
-    # Whoever may write the folder may replace what is in it, and then it is theirs.
-    assert as_nobody(write, "x", str(theirs / "there")) == ""
-    assert ((theirs / "there").read_text(), (theirs / "there").stat().st_uid) == ("x", 65534)
+    # That the folder may be written does not make a file another's: it keeps its owner, or is left alone.
+    there = theirs / "there"
+    assert as_nobody(write, "x", str(there)) == f"error: cannot write {there}: Permission denied"
+    there.chmod(0o666)
+    assert as_nobody(write, "x", str(there)) == ""
+    assert (there.read_text(), there.stat().st_uid) == ("x", 0)
     assert [path.name for path in theirs.iterdir()] == ["there"]
 
 

@@ -59,6 +59,8 @@ def init(
         raise SettingError(f"--update and --{next(iter(given))} contradict", hint="the budget's own settings are taken")
     stated = {**DEFAULTS, **given}
     named = files or _configured()
+    if "-" in named:
+        raise SettingError("a budget is written into a file, not into standard input", hint="name the file")
     if into is not None:
         _into_config(into, named, chosen, share, stated, update)
         return

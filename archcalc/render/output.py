@@ -61,7 +61,7 @@ def write(content: str | bytes, path: str | None = None) -> None:
     """Write text or bytes to standard output or a file.
 
     A plain file is replaced in one step, so that none is ever half-written, and keeps its mode and owner; a link stays,
-    and what it points to is written. A device, a pipe, a socket or an open file (`/dev/fd/3`) is written into. Raises
+    and what it points to is written. A file of several names or of another owner, a device, a pipe, a socket or an open file (`/dev/fd/3`) is written into. Raises
     ArchcalcError where it cannot be written.
     """
     if path is None:
@@ -109,12 +109,16 @@ def _entry(path: str) -> str:
 
 
 def _is_replaceable(entry: str, there: os.stat_result) -> bool:
-    """Whether an entry is a plain file's own.
+    """Whether an entry is a plain file's own, and what takes its place can be as it was.
 
     That of a link to an open file is not, nor one on another device than its folder: a file that is mounted there, and
-    on macOS an open one.
+    on macOS an open one. A file of several names, of another owner, or that may not be written keeps its place, too.
     """
-    if os.path.islink(entry) or not stat.S_ISREG(there.st_mode):
+    if os.path.islink(entry) or not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
+        return False
+    if hasattr(os, "geteuid") and os.geteuid() not in (0, there.st_uid):
+        return False
+    if not os.access(entry, os.W_OK):
         return False
     return os.stat(os.path.dirname(entry)).st_dev == there.st_dev
 

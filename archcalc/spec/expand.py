@@ -21,6 +21,7 @@ from archcalc.spec.values import Value
 
 MAX_LAYERS = 1_000_000
 MAX_CALLS = 50_000
+MAX_NAME_CHARACTERS = 100_000_000
 MAX_DEPTH = 32
 
 Inputs: TypeAlias = tuple[int, ...]
@@ -54,6 +55,7 @@ class _Expansion:
         self.sound: int | None = None
         """How many nodes were there before the first problem."""
         self.calls = 0
+        self.name_characters = 0
         self._layers: dict[tuple[int, tuple[Value, ...]], Layer] = {}
 
     def run(self) -> tuple[Graph, list[Problem]]:
@@ -170,6 +172,7 @@ class _Expansion:
         inputs: list[int] = []
         problems: list[Problem] = []
         is_known = False
+        self.evaluate.count_work(tree, 6 * len(tree.items) if isinstance(tree, Sequence) else 1)  # each is looked up
         for item in tree.items if isinstance(tree, Sequence) else [tree]:
             found = scope.node(item, entry, self.paths)
             if isinstance(found, int):
@@ -231,6 +234,10 @@ class _Expansion:
             raise self.evaluate.error(entry.common["first"], "first is for blocks", "a layer may use `i` in its fields")
         tied = self._tied(entry, scope)
         train_only = self._condition("train_only", entry, scope, otherwise=scope.train_only)
+        self.name_characters += times * len(f"{scope.prefix}{name or ''}")
+        if self.name_characters > MAX_NAME_CHARACTERS:
+            message = f"the names of all layers are longer than {MAX_NAME_CHARACTERS:,} characters together"
+            raise self.evaluate.error(entry.tree, message, "give shorter names")
         for i in range(times):
             if varies and i:
                 layer = self._layer(entry, cls, {**variables, "i": i})
@@ -290,9 +297,11 @@ class _Expansion:
         train_only = self._condition("train_only", entry, scope, otherwise=scope.train_only)
         if block is not None and name is None:
             name = scope.namer.plain(block.name)
+        work = _work(block, entry, scope)
         for i in range(times):
             if self.evaluate.is_out:
                 break
+            self.evaluate.count_work(entry.tree, work)
             variables = {**scope.variables, "i": i} if repeated else scope.variables
             local = f"{name}.{i}" if repeated else name
             prefix = scope.prefix if name is None else f"{scope.prefix}{local}."
@@ -344,6 +353,15 @@ class _Expansion:
             raise self.evaluate.error(tree, f"join must be one of {', '.join(known)}", did_you_mean(kind, known))
         join = known[kind]
         return self._add(scope.namer.name(join), join(), tuple(ends), entry, scope)
+
+
+def _work(block: Block | None, entry: Entry, scope: Scope) -> int:
+    """How many names and branches one call of a block, or one pass through a structure, goes through."""
+    if block is None:
+        return len(scope.variables) + 4 * len(entry.parts)
+    # Each default sees the vars and the parameters before it.
+    seen = len(block.params) * (len(block.params) + len(scope.globals)) // 10
+    return len(scope.variables) + len(scope.globals) + len(block.inputs) + seen
 
 
 def _arity(kind: type[Layer] | Block | None) -> tuple[int, int | None]:

@@ -14,7 +14,16 @@ from archcalc.spec.entry import CALL_FIELDS, LAYER_FIELDS, Entry
 from archcalc.spec.expression import Expression
 from archcalc.spec.source import Mapping as MappingTree
 from archcalc.spec.source import Scalar, Sequence, Tree, line_words, problem_at
-from archcalc.spec.values import ENTRY_STEPS, MAX_ITEMS, ExpressionError, OutOfStepsError, Steps, Value, size_of
+from archcalc.spec.values import (
+    ENTRY_STEPS,
+    ITEMS_A_STEP,
+    MAX_ITEMS,
+    ExpressionError,
+    OutOfStepsError,
+    Steps,
+    Value,
+    size_of,
+)
 
 Variables: TypeAlias = Mapping[str, Value]
 
@@ -87,6 +96,13 @@ class Evaluator:
         """Take the steps of an entry that is built, or left out; raises SpecError where they are not left."""
         try:
             self._steps.take(ENTRY_STEPS)
+        except OutOfStepsError as error:
+            raise self._out_of_steps(tree, error) from None
+
+    def count_work(self, tree: Tree, items: int) -> None:
+        """Take the steps of going through so many names or branches; raises SpecError where they are not left."""
+        try:
+            self._steps.take(items // ITEMS_A_STEP)
         except OutOfStepsError as error:
             raise self._out_of_steps(tree, error) from None
 

@@ -12,7 +12,7 @@ from archcalc.layers import kinds
 from archcalc.spec.architecture import TOP_LEVEL, is_report
 from archcalc.spec.catalogue import FILE, MAX_EXTENDS, Reader, base_of, names
 from archcalc.spec.entry import STRUCTURES
-from archcalc.spec.files import read_file
+from archcalc.spec.files import read_plain_file
 from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, parse
 
 _CONTENT = {"input", "vars", "variants", "budget", "blocks", "replace", "layers"}
@@ -20,7 +20,7 @@ _CONTENT = {"input", "vars", "variants", "budget", "blocks", "replace", "layers"
 _KEY = re.compile(r"^(?P<before>[{ ]*[\"']?)(?P<key>\w+)[\"']?[ \t]*:", flags=re.MULTILINE)
 
 
-def is_spec(document: Document, reader: Reader = read_file) -> bool:
+def is_spec(document: Document, reader: Reader = read_plain_file) -> bool:
     """Whether a document is meant as a spec.
 
     It is where its `layers` are those of a network, or where it extends an architecture; `reader` gives what it

@@ -9,6 +9,8 @@ MAX_STEPS = 2_000_000
 """How many steps the evaluation of one spec may take, somewhat less than a second in all. Shipped ones take 3,000."""
 ENTRY_STEPS = 10
 """How many steps it is to build a layer that differs from those before it, or to leave an entry out."""
+ITEMS_A_STEP = 20
+"""How many names, edges or branches are gone through in the time of a step."""
 
 
 class ExpressionError(Exception):
