@@ -60,8 +60,9 @@ def print_grids(grids: Sequence[Grid], path: str | None = None) -> None:
 def write(content: str | bytes, path: str | None = None) -> None:
     """Write text or bytes to standard output or a file.
 
-    A plain file is replaced in one step, so that none is ever half-written, and keeps its mode and owner; a link stays,
-    and what it points to is written. A file of several names or of another owner, a device, a pipe, a socket or an open file (`/dev/fd/3`) is written into. Raises
+    A plain file is replaced in one step, so that none is ever half-written, and keeps its mode; a link stays, and what
+    it points to is written. A file of several names or of another owner, a device, a pipe, a socket or an open file
+    (`/dev/fd/3`) is written into. Raises
     ArchcalcError where it cannot be written.
     """
     if path is None:
