@@ -85,16 +85,20 @@ class GitBases:
         whole = absolute(path)
         elsewhere: SettingError | None = None
         try:
-            here = self._at(os.curdir)
+            here = self._whole(os.curdir)
             if here.inside(whole) is not None:
                 return here
         except SettingError as error:
             elsewhere = error
         for folder in (*Path(whole).parents, *Path(os.path.realpath(whole)).parents):
             if os.path.lexists(folder / ".git"):
-                found = self._at(os.fspath(folder))
-                return self._at(found.superproject) if found.superproject else found
+                return self._whole(os.fspath(folder))
         raise elsewhere or SettingError(f"{path} is outside of this git repository, and in no other")
+
+    def _whole(self, folder: str) -> Repository:
+        """That of a folder, or of a submodule's folder the one that it is part of."""
+        found = self._at(folder)
+        return self._at(found.superproject) if found.superproject else found
 
     def _at(self, folder: str) -> Repository:
         return _kept(self._repositories, folder, lambda: Repository(Repository(folder).root))

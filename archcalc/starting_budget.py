@@ -1,7 +1,7 @@
 """A first budget from today's figures, written into a spec or a configuration whose text stays as it is otherwise."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -87,6 +87,9 @@ def updated_spec(document: Document, limits: Mapping[str, str]) -> str:
     return _proved(document, "".join(lines), {name: limits[name] for name in places})
 
 
+_AS_TABLES = 'write budgets as tables, such as `[budgets."models/*.yaml"]`'
+
+
 def in_config(path: str, text: str, budgets: Mapping[str, Mapping[str, str]], settings: Any, *, update: bool) -> str:
     """The text of a configuration file with these maxima by pattern; comments and layout stay.
 
@@ -94,6 +97,7 @@ def in_config(path: str, text: str, budgets: Mapping[str, Mapping[str, str]], se
     """
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
+    from tomlkit.items import InlineTable
 
     try:
         document = tomlkit.parse(text)
@@ -102,8 +106,12 @@ def in_config(path: str, text: str, budgets: Mapping[str, Mapping[str, str]], se
     table: Any = document
     for name in (*FILES.get(os.path.basename(path), ()), "budgets"):
         if name not in table:
+            if isinstance(table, InlineTable):
+                raise SettingError(f"{path}: cannot add {name} to a table in one line", hint=_AS_TABLES)
             table[name] = tomlkit.table(is_super_table=True)
         table = table[name]
+        if not isinstance(table, MutableMapping) or isinstance(table, InlineTable):
+            raise SettingError(f"{path}: cannot add a budget to {name}, which is no table of its own", hint=_AS_TABLES)
     for pattern, limits in budgets.items():
         if update:
             _update(path, table.get(pattern), pattern, limits)

@@ -138,3 +138,40 @@ def test_a_report_at_an_unknown_dtype_is_refused() -> None:
     plain["settings"]["dtype"] = "x"
     with pytest.raises(SettingError, match="unknown dtype"):
         Report.from_dict(plain)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tool = 3\n",
+        "[[tool.archcalc.budgets]]\nparams = 3\n",
+        '[tool.archcalc]\nbudgets = "x"\n',
+        "tool = {a = {x = 1}}\n",
+        '[tool.archcalc]\nbudgets = {"x.yaml" = {params = "3M"}}\n',
+    ],
+)
+def test_budgets_that_are_no_tables_are_told_and_left_alone(text: str, tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text(LIGHT, encoding="utf-8")
+    config = tmp_path / "pyproject.toml"
+    config.write_text(text, encoding="utf-8")
+    found = piped("budget", "init", "net.yaml", "--into", "pyproject.toml", cwd=tmp_path)
+    assert (found.returncode, "internal error" in found.stderr, config.read_text(encoding="utf-8")) == (2, False, text)
+
+
+def test_inside_a_submodule_the_verdict_is_that_of_the_whole(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    whole = tmp_path_factory.mktemp("whole")
+    git(repository, "checkout", "-q", "main")
+    git(whole, "init", "-q")
+    git(whole, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repository), "sub")
+    git(whole, "commit", "-qm", "with a submodule")
+    git(whole, "checkout", "-qb", "work")
+    sub = whole / "sub"
+    (sub / "models/net.yaml").write_text(HEAVY, encoding="utf-8")
+    git(sub, "commit", "-qam", "heavy")
+    git(whole, "commit", "-qam", "heavier submodule")
+    arguments = ("--max-increase", "params=2%")
+    for folder, path in ((whole, "sub/models/net.yaml"), (sub, "models/net.yaml"), (sub / "models", "net.yaml")):
+        found = piped("check", path, *arguments, cwd=folder)
+        assert (found.returncode, "AC903" in found.stdout) == (2, True), (folder, found.stdout, found.stderr)
