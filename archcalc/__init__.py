@@ -11,31 +11,37 @@ from typing import TYPE_CHECKING, Any
 from archcalc._version import __version__
 
 if TYPE_CHECKING:
-    from archcalc.engine import analyze
+    from archcalc.analysis import analyze
+    from archcalc.api import to_torch
     from archcalc.errors import ArchcalcError, SettingError, SpecError
+    from archcalc.graph import Graph
+    from archcalc.graph.builder import Builder
     from archcalc.report import LayerReport, Report, Settings, Totals
     from archcalc.spec.architecture import Architecture
     from archcalc.spec.catalogue import load, names
-    from archcalc.torch_backend.build import to_torch
 
 _HOMES = {
     "ArchcalcError": "archcalc.errors",
     "Architecture": "archcalc.spec.architecture",
+    "Builder": "archcalc.graph.builder",
+    "Graph": "archcalc.graph",
     "LayerReport": "archcalc.report",
     "Report": "archcalc.report",
     "SettingError": "archcalc.errors",
     "Settings": "archcalc.report",
     "SpecError": "archcalc.errors",
     "Totals": "archcalc.report",
-    "analyze": "archcalc.engine",
+    "analyze": "archcalc.analysis",
     "load": "archcalc.spec.catalogue",
     "names": "archcalc.spec.catalogue",
-    "to_torch": "archcalc.torch_backend.build",
+    "to_torch": "archcalc.api",
 }
 
 __all__ = [
     "ArchcalcError",
     "Architecture",
+    "Builder",
+    "Graph",
     "LayerReport",
     "Report",
     "SettingError",

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from archcalc.analysis import analyze
 from archcalc.branch_point import BranchPoint
 from archcalc.check import Base
-from archcalc.engine import analyze
 from archcalc.errors import ArchcalcError, SettingError
 from archcalc.report import Report
 from archcalc.revisions import Repository, absolute

@@ -83,6 +83,10 @@ class SpecError(ArchcalcError):
         super().__init__(problems=ordered)
 
 
+class GraphError(ArchcalcError):
+    """A graph that cannot be built: a name that is taken, or a value that is not there."""
+
+
 class LayerError(ArchcalcError):
     """A layer's rule that does not hold for the input it is given.
 

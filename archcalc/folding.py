@@ -1,15 +1,18 @@
 """Graph and Report → what a picture of them shows: groups of layers as one box, repetitions drawn once."""
 
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import msgspec
 
+from archcalc.graph import Graph
 from archcalc.layers.arithmetic import Shape
 from archcalc.report import LayerReport, Report
-from archcalc.spec.graph import INPUT, Graph
 
-OUTPUT = -2
-"""The end of an edge that stands for the network's output: what no layer reads."""
+End: TypeAlias = int | str
+"""What an edge leads from or to: the key of a box, or INPUT or OUTPUT."""
+INPUT, OUTPUT = "input", "output"
+"""The ends that stand for the network's input, and for its output: what no layer reads."""
 ENOUGH_BOXES = 60
 """How many boxes a picture has at most where no depth is given."""
 MAX_LEVELS = 64
@@ -39,10 +42,10 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """What flows from one box to another, by their keys: the shapes, each once. An end may be INPUT or OUTPUT."""
+    """What flows from one box to another, by their keys: the shapes, each once."""
 
-    source: int
-    target: int
+    source: End
+    target: End
     shapes: tuple[Shape, ...]
 
 
@@ -66,12 +69,12 @@ def fold(graph: Graph, report: Report, depth: int | None = None, *, repetitions:
     that are numbered and follow one another with equal layers, shapes and connections are drawn once.
 
     >>> from archcalc import load
-    >>> from archcalc.engine import analyze_graph
+    >>> from archcalc.analysis import analyze_graph
     >>> picture = fold(*analyze_graph(load("resnet18")), depth=2)
     >>> [(box.name, times, box.layers) for box, times in picture.boxes()][4:7]
     [('layer1.0…1', 2, 7), ('layer2.0', 1, 9), ('layer2.1', 1, 7)]
     >>> picture.edges[0]
-    Edge(source=-1, target=0, shapes=((3, 224, 224),))
+    Edge(source='input', target=0, shapes=((3, 224, 224),))
     """
     tree = _Tree(graph, report.layers, repetitions)
     if depth is not None:
@@ -83,7 +86,7 @@ def fold(graph: Graph, report: Report, depth: int | None = None, *, repetitions:
             if candidate.boxes > ENOUGH_BOXES:
                 break
             drawing = candidate
-    return Folded(report.title, drawing.parts, drawing.edges(report.settings.input))
+    return Folded(report.title, drawing.parts, drawing.edges())
 
 
 def _boxes(parts: Iterable[Part], times: int) -> Iterator[tuple[Part, int]]:
@@ -120,14 +123,16 @@ class _Tree:
 
     def __init__(self, graph: Graph, rows: tuple[LayerReport, ...], repetitions: bool) -> None:
         self.nodes, self.rows, self.repetitions = graph.nodes, rows, repetitions
-        self.reads = [0] * len(graph.nodes)
-        """How often each layer is read."""
+        self.first = len(graph.inputs)
+        """The value that the first layer makes."""
+        self.shapes = [*[input.shape for input in graph.inputs], *[row.output for row in rows]]
+        self.reads = [0] * len(self.shapes)
+        """How often each value is read."""
         self.root, self.levels = _Branch("", None), 0
         self._groups = {"": self.root}
         for position, node in enumerate(graph.nodes):
-            for source in node.inputs:
-                if source != INPUT:
-                    self.reads[source] += 1
+            for value in node.inputs:
+                self.reads[value] += 1
             path = node.name.rpartition(".")[0]
             if path not in self._groups:
                 levels = path.split(".", MAX_LEVELS)[:MAX_LEVELS]
@@ -168,8 +173,8 @@ class _Tree:
         first, second = _number(one.path), _number(other.path)
         if first is None or second != first + 1 or len(one.positions) != len(other.positions):
             return {}
-        inside_one = {position: rank for rank, position in enumerate(one.positions)}
-        inside_other = {position: rank for rank, position in enumerate(other.positions)}
+        inside_one = {self.first + position: rank for rank, position in enumerate(one.positions)}
+        inside_other = {self.first + position: rank for rank, position in enumerate(other.positions)}
         links: dict[tuple[int, int], int] = {}
         read = 0
         for rank, (p, q) in enumerate(zip(one.positions, other.positions, strict=True)):
@@ -183,7 +188,7 @@ class _Tree:
                 elif y not in inside_other and x != y:
                     return {}
                 read += (x in inside_one) + (y in inside_one)
-        reads = [self.reads[position] for position in one.positions]
+        reads = [self.reads[self.first + position] for position in one.positions]
         return links if all(reads) and sum(reads) == read else {}
 
     def _equal(self, p: int, q: int) -> bool:
@@ -228,18 +233,18 @@ class _Drawing:
         params = sum([rows[position].params for position in first.positions])
         return Part(path, len(run), len(first.positions), params, row, key, parts)
 
-    def edges(self, input: Shape) -> tuple[Edge, ...]:
+    def edges(self) -> tuple[Edge, ...]:
         """The edges between boxes; those inside a box and from one repetition to the next are not among them."""
-        rows, home = self.tree.rows, self.home
-        flows: dict[tuple[int, int], dict[Shape, None]] = {}
+        home, first, shapes = self.home, self.tree.first, self.tree.shapes
+        flows: dict[tuple[End, End], dict[Shape, None]] = {}
         for position, node in enumerate(self.tree.nodes):
             if self.repeated[position]:
                 continue
-            for source in node.inputs:
-                start, shape = (INPUT, input) if source == INPUT else (home[source], rows[source].output)
+            for value in node.inputs:
+                start = INPUT if value < first else home[value - first]
                 if start != home[position]:
-                    flows.setdefault((start, home[position]), {})[shape] = None
-        for position, reads in enumerate(self.tree.reads):
-            if not reads:
-                flows.setdefault((home[position], OUTPUT), {})[rows[position].output] = None
-        return tuple([Edge(*ends, tuple(shapes)) for ends, shapes in flows.items()])
+                    flows.setdefault((start, home[position]), {})[shapes[value]] = None
+        for value in range(first, len(shapes)):
+            if not self.tree.reads[value]:
+                flows.setdefault((home[value - first], OUTPUT), {})[shapes[value]] = None
+        return tuple([Edge(*ends, tuple(flowing)) for ends, flowing in flows.items()])

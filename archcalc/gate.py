@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from archcalc.analysis import analyze_graph
 from archcalc.bases import Bases
 from archcalc.check import Base, Checked, Finding, Place, check, missing_limits, unknown_counts
 from archcalc.config import Config, Pattern
-from archcalc.engine import analyze_graph
 from archcalc.errors import ArchcalcError, Location, Problem, SpecError
+from archcalc.graph import Graph
 from archcalc.rules import INTERNAL_ERROR, INVALID_SPEC
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.budget import NO_BUDGET, Budget
 from archcalc.spec.catalogue import find, find_all
-from archcalc.spec.graph import Graph
 from archcalc.spec.source import Document
 from archcalc.subjects import STANDARD_INPUT, Subject
 
@@ -116,13 +116,11 @@ def exit_code(checked: Sequence[Checked]) -> int:
 
 def _places(graph: Graph, document: Document) -> Place:
     """Where the layer of a name stands: in the spec itself, where it or a call that leads to it does."""
-    nodes = {node.name: node for node in graph.nodes}
+    origins = {node.name: node.origin for node in graph.nodes}
 
     def place(name: str) -> Location:
-        node = nodes[name]
-        trees = [node.entry.tree, *(call.tree for call in reversed(node.calls))]
-        tree = next((tree for tree in trees if tree.document is document), trees[0])
-        return tree.document.locate(tree.line, tree.column)
+        origin = origins[name]
+        return document.locate(1, 1) if origin is None else origin.own_place()
 
     return place
 

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from archcalc.analysis import analyze
 from archcalc.diff import ReportDiff, diff
-from archcalc.engine import analyze
 from archcalc.errors import ArchcalcError, Problem, SpecError
 from archcalc.report import Report
 from archcalc.revisions import Change, Repository

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from archcalc.graph import Graph
+from archcalc.graph.nodes import holding_indices, outputs
 from archcalc.layers import Layer
 from archcalc.layers.arithmetic import Shape, is_known, product
 from archcalc.layers.execution import INDEX_BYTES, Execution, MemoryUnknownError
 from archcalc.layers.storage import Strides, in_order
-from archcalc.spec.graph import INPUT, Graph, holding_indices, outputs
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -62,76 +63,76 @@ def memory(graph: Graph, shapes: Sequence[Shape], batch: int, width: int) -> Mem
 
 
 class _Pass:
-    """One forward pass over the first nodes of a graph: what each layer does, and whose memory its output is in.
-
-    The last of the owners is the input's, so that INPUT (-1) finds it.
-    """
+    """One forward pass over the first nodes of a graph: what each layer does, and in whose memory each value is."""
 
     def __init__(self, graph: Graph, shapes: Sequence[Shape], batch: int, width: int, *, training: bool) -> None:
         self.nodes = graph.nodes[: len(shapes)]
         self.graph, self.training = graph, training
         indices = holding_indices(graph)
-        whole = (batch, *graph.input)
-        first = _Value(whole, in_order(whole), INDEX_BYTES if INPUT in indices else width, needs_grad=False)
-        self.input_bytes = product(whole) * first.width
-        values = [first] * (len(self.nodes) + 1)
-        self.owner = [*range(len(self.nodes)), INPUT]
+        values = list[_Value]()
+        for value, input in enumerate(graph.inputs):
+            whole = (batch, *input.shape)
+            bytes_each = INDEX_BYTES if value in indices else width
+            values.append(_Value(whole, in_order(whole), bytes_each, needs_grad=False))
+        self.input_bytes = [product(value.shape) * value.width for value in values]
+        self.owner = [*range(len(values) + len(self.nodes))]
         self.effects: list[_Effect] = []
         known: dict[tuple[object, ...], _Effect] = {}
         interned: dict[_Value, _Value] = {}
-        for position, node in enumerate(self.nodes):
+        for value, (node, shape) in enumerate(zip(self.nodes, shapes, strict=True), len(values)):
             read = node.inputs
             if len(read) == 1:
                 key: tuple[object, ...] = (id(node.layer), id(values[read[0]]))
             else:
                 key = (id(node.layer), *[id(values[i]) for i in read])
             effect = known.get(key)
-            if effect is None and node.train_only and not (training and is_known(shapes[position])):
-                effect = _unknown(values[read[0]], (batch, *shapes[position]), 0)  # it does not run, or does not fit
+            if effect is None and node.train_only and not (training and is_known(shape)):
+                effect = _unknown(values[read[0]], (batch, *shape), 0)  # it does not run, or does not fit
             elif effect is None:
-                effect = _effect(node.layer, [values[i] for i in read], (batch, *shapes[position]), width, training)
+                effect = _effect(node.layer, [values[i] for i in read], (batch, *shape), width, training)
                 output = interned.setdefault(effect.output, effect.output)
                 effect = known[key] = msgspec.structs.replace(effect, output=output)
-            values[position] = effect.output
+            values.append(effect.output)
             if effect.view_of is not None:
-                self.owner[position] = self.owner[read[effect.view_of]]
+                self.owner[value] = self.owner[read[effect.view_of]]
             self.effects.append(effect)
 
     def alive(self) -> list[int | None]:
         """For each layer the most bytes that are alive at once while it runs, those of the network's input included."""
-        owner, nodes, count = self.owner, self.nodes, len(self.nodes)
-        until = [*range(count), count]  # the position after which each tensor's memory is free
-        for position, node in enumerate(nodes):
-            until[owner[position]] = position
+        owner, nodes, first = self.owner, self.nodes, len(self.input_bytes)
+        until = [*range(len(owner))]  # the value with which each tensor's memory is last needed
+        for value, node in enumerate(nodes, first):
+            until[owner[value]] = value
             for i in node.inputs:
-                until[owner[i]] = position
-        for i in outputs(self.graph):
-            if i < count:
-                until[owner[i]] = count
-        freed = [0] * (count + 1)
-        held = self.input_bytes
+                until[owner[i]] = value
+        end = len(owner)
+        for value in outputs(self.graph):
+            if value < end:
+                until[owner[value]] = end
+        freed = [0] * (end + 1)
+        held = sum(self.input_bytes)
         found: list[int | None] = []
-        for position, (node, effect) in enumerate(zip(nodes, self.effects, strict=True)):
+        for value, (node, effect) in enumerate(zip(nodes, self.effects, strict=True), first):
             if node.train_only:
                 found.append(held)
                 continue
             found.append(None if effect.most_bytes is None else held + effect.most_bytes)
-            if owner[position] == position:
+            if owner[value] == value:
                 held += effect.output_bytes
-                freed[until[position]] += effect.output_bytes
-            held -= freed[position]
+                freed[until[value]] += effect.output_bytes
+            held -= freed[value]
         return found
 
     def kept(self) -> list[int | None]:
         """For each layer the bytes that it keeps for the backward pass, beyond what earlier layers keep."""
-        owner, sizes = self.owner, [*[effect.output_bytes for effect in self.effects], self.input_bytes]
+        owner, sizes = self.owner, [*self.input_bytes, *[effect.output_bytes for effect in self.effects]]
         seen: list[bool | None] = [False] * len(sizes)  # None: a layer may keep it of which that is not known
         found: list[int | None] = []
-        for position, (node, effect) in enumerate(zip(self.nodes, self.effects, strict=True)):
+        for value, (node, effect) in enumerate(zip(self.nodes, self.effects, strict=True), len(self.input_bytes)):
             total = effect.kept_bytes
             kept = [owner[node.inputs[k]] for k in effect.kept_inputs]
             if effect.keeps_output:
-                kept.append(owner[position])
+                kept.append(owner[value])
             for tensor in kept:
                 if seen[tensor] is None:
                     total = None
@@ -139,7 +140,7 @@ class _Pass:
                     total += sizes[tensor]
                 seen[tensor] = True
             if effect.kept_bytes is None:
-                for tensor in (*[owner[i] for i in node.inputs], owner[position]):
+                for tensor in (*[owner[i] for i in node.inputs], owner[value]):
                     seen[tensor] = seen[tensor] or None
             found.append(total)
         return found

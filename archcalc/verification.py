@@ -1,11 +1,12 @@
 """Two witnesses meet: archcalc's figures of every layer against what PyTorch did, figure by figure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from archcalc.graph import Graph
 from archcalc.report import LayerReport, Report
 
 FIGURES = ("output", "memory_bytes", "params", "buffers", "macs")
@@ -285,3 +286,10 @@ def reasons(verifications: Iterable[Verification]) -> Counter[str]:
 
 def _plain(figure: Figure) -> int | list[int] | None:
     return list(figure) if isinstance(figure, tuple) else figure
+
+
+class SmallerCopy(NamedTuple):
+    """A smaller copy of a network: the vars that make it small, and a function that gives it with its report."""
+
+    vars: dict[str, int]
+    analyzed: Callable[[], tuple[Graph, Report]]

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from archcalc import ArchcalcError, Architecture, Report, analyze
+from archcalc.graph import Graph
 from archcalc.spec.architecture import read
 from archcalc.spec.expand import expand
-from archcalc.spec.graph import Graph
 from archcalc.spec.source import Document
 
 

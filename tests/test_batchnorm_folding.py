@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 import archcalc
-from archcalc.batchnorm_folding import BatchNormFolding, fold_batchnorms
-from archcalc.engine import analyze_graph
+from archcalc.analysis import analyze_graph
+from archcalc.graph.batchnorm_folding import BatchNormFolding, fold_batchnorms
 from tests.running import on_terminal, piped
 from tests.specs_helper import layers, spec
 
 
 def folding(text: str) -> BatchNormFolding:
-    return fold_batchnorms(*analyze_graph(spec(text)))
+    graph, report = analyze_graph(spec(text))
+    return fold_batchnorms(graph, [row.output for row in report.layers])
 
 
 def kept(text: str) -> dict[str, str]:
@@ -27,7 +28,7 @@ def kept(text: str) -> dict[str, str]:
 def shown(found: BatchNormFolding) -> list[tuple[str, tuple[str, ...]]]:
     """The names of the folded graph's layers, and what each reads."""
     nodes = found.graph.nodes
-    return [(node.name, tuple("input" if i < 0 else nodes[i].name for i in node.inputs)) for node in nodes]
+    return [(node.name, tuple(found.graph.name_of(i) for i in node.inputs)) for node in nodes]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_what_gives_each_channel_weights_of_its_own_takes_a_norm(layer: str, hea
     found = folding(layers(layer, "batchnorm", "relu", head=head))
     first, second = found.graph.nodes
     original = found.original.nodes
-    assert (first.name, getattr(first.layer, "bias"), second.inputs) == (original[0].name, True, (0,))  # noqa: B009
+    assert (first.name, getattr(first.layer, "bias"), second.inputs) == (original[0].name, True, (1,))  # noqa: B009
     fields = (name for name in first.layer.__struct_fields__ if name != "bias")
     assert all(getattr(first.layer, name) == getattr(original[0].layer, name) for name in fields)
 
@@ -125,7 +126,7 @@ def test_the_last_layer_stays_the_last() -> None:
 @pytest.mark.parametrize("name", archcalc.names())
 def test_every_batch_norm_is_folded_or_stays_with_a_reason(name: str) -> None:
     graph, report = analyze_graph(archcalc.load(name))
-    found = fold_batchnorms(graph, report)
+    found = fold_batchnorms(graph, [row.output for row in report.layers])
     norms = [i for i, node in enumerate(graph.nodes) if node.layer.kind == "batchnorm"]
     assert sorted([fold.norm for fold in found.folds] + [one.norm for one in found.kept]) == norms
     assert len(found.graph.nodes) == len(graph.nodes) - len(found.folds)

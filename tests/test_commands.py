@@ -232,12 +232,12 @@ def test_output_in_ascii_is_no_error() -> None:
 def test_an_internal_error_is_one_line_and_exits_with_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from archcalc import cli, engine
+    from archcalc import analysis, cli
 
     def fails(*_: object, **__: object) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(engine, "analyze", fails)
+    monkeypatch.setattr(analysis, "analyze", fails)
     monkeypatch.delenv("ARCHCALC_TRACEBACK", raising=False)
     with pytest.raises(SystemExit) as exit_:
         cli.main(["table", "alexnet"])

@@ -179,7 +179,7 @@ def test_rows_before_a_shape_error_are_printed(tmp_path: Path) -> None:
 
 
 def test_an_internal_error_is_no_traceback() -> None:
-    broken = "import archcalc.engine, archcalc.cli\narchcalc.engine.expand = lambda *_, **__: 1 // 0\n"
+    broken = "import archcalc.analysis, archcalc.cli\narchcalc.analysis.expand = lambda *_, **__: 1 // 0\n"
     process = python("-c", broken + "archcalc.cli.main(['table', 'alexnet'])")
     assert process.returncode == 2
     assert process.stdout == ""
@@ -190,8 +190,8 @@ def test_an_internal_error_is_no_traceback() -> None:
 
 
 def test_an_internal_error_prints_no_control_characters() -> None:
-    broken = "import archcalc.engine, archcalc.cli\ndef fail(*_, **__): raise ValueError('\\x1b[31m')\n"
-    process = python("-c", broken + "archcalc.engine.expand = fail\narchcalc.cli.main(['table', 'alexnet'])")
+    broken = "import archcalc.analysis, archcalc.cli\ndef fail(*_, **__): raise ValueError('\\x1b[31m')\n"
+    process = python("-c", broken + "archcalc.analysis.expand = fail\narchcalc.cli.main(['table', 'alexnet'])")
     assert process.returncode == 2
     assert "\x1b" not in process.stderr
 

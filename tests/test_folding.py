@@ -6,10 +6,10 @@ import pytest
 
 import archcalc
 from archcalc import Report, load
-from archcalc.engine import analyze_graph
-from archcalc.folding import ENOUGH_BOXES, OUTPUT, Folded, Part, fold
+from archcalc.analysis import analyze_graph
+from archcalc.folding import ENOUGH_BOXES, INPUT, OUTPUT, End, Folded, Part, fold
+from archcalc.graph import Graph
 from archcalc.layers.arithmetic import Shape
-from archcalc.spec.graph import INPUT, Graph
 from tests.specs_helper import layers, spec
 
 
@@ -163,7 +163,11 @@ def test_without_folding_the_picture_is_the_graph(name: str) -> None:
     picture = fold(graph, report, 9, repetitions=False)
     found = list(picture.boxes())
     assert [(box.row, times) for box, times in found] == [(row, 1) for row in report.layers]
-    wires = {(source, target) for target, node in enumerate(graph.nodes) for source in node.inputs}
+    wires = {
+        (INPUT if source is None else source, target)
+        for target, node in enumerate(graph.nodes)
+        for source in map(graph.position, node.inputs)
+    }
     assert {(edge.source, edge.target) for edge in picture.edges} == wires | {(len(found) - 1, OUTPUT)}
 
 
@@ -175,16 +179,16 @@ def assert_sound(picture: Folded, graph: Graph, report: Report) -> None:
     assert sum(box.params * times for box, times in found) == report.totals.params
     trails = [list(trail(row.name, picture.parts)) for row in report.layers]
     unread = set(range(len(graph.nodes)))
-    expected: set[tuple[int | None, int | None, Shape]] = set()
+    expected: set[tuple[End | None, End | None, Shape]] = set()
     for target, node in enumerate(graph.nodes):
-        for source in node.inputs:
-            unread.discard(source)
-            here, there = ([], trails[target]) if source == INPUT else (trails[source], trails[target])
+        for source in map(graph.position, node.inputs):
+            unread.discard(-1 if source is None else source)
+            here, there = ([], trails[target]) if source is None else (trails[source], trails[target])
             if any(a[0] is b[0] and a[1] != b[1] for a, b in zip(here, there, strict=False)):
                 continue  # from one repetition to the next
-            start = INPUT if source == INPUT else here[-1][0].key
+            start = INPUT if source is None else here[-1][0].key
             if start != there[-1][0].key:
-                shape = report.settings.input if source == INPUT else report.layers[source].output
+                shape = report.settings.input if source is None else report.layers[source].output
                 expected.add((start, there[-1][0].key, shape))
     for position in unread:
         expected.add((trails[position][-1][0].key, OUTPUT, report.layers[position].output))

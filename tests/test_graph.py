@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from archcalc import load
-from archcalc.engine import analyze_graph
+from archcalc.analysis import analyze_graph
 from archcalc.folding import ENOUGH_BOXES, Folded, fold
 from archcalc.render import diagram
 from tests.running import measured, on_terminal, piped

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archcalc
-from archcalc.engine import analyze_graph
+from archcalc.analysis import analyze_graph
 from archcalc.errors import LayerError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.activation import GELU

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from archcalc import Report, SettingError, analyze, load
-from archcalc.engine import analyze_graph
+from archcalc.analysis import analyze_graph
 from archcalc.spec.expand import expand
 from tests.running import piped
 from tests.specs_helper import graph, layers, messages, report

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from archcalc.analysis import analyze
 from archcalc.conventions import convention_named
-from archcalc.engine import _Run, analyze
+from archcalc.engine import _Run
 from archcalc.receptive_field import Field
 from archcalc.spec.architecture import read
 from archcalc.spec.expand import expand
@@ -28,10 +29,10 @@ def last_field(spec: dict[str, Any]) -> tuple[Any, Field | None]:
     architecture = read(Document("joins.yaml", json.dumps(spec)))
     graph, problems = expand(architecture)
     assert not problems
-    run = _Run(graph, architecture, 1, "float32", convention_named("lecture"))
+    run = _Run(graph, 1, "float32", convention_named("lecture"))
     _, problems = run.rows()
     assert not problems, problems
-    return graph, run.fields[len(graph.nodes) - 1]
+    return graph, run.fields[-1]
 
 
 def seen(graph: Any) -> list[tuple[int, int] | None]:
@@ -39,7 +40,7 @@ def seen(graph: Any) -> list[tuple[int, int] | None]:
     model = build.build(graph).double().eval()
     for parameter in model.parameters():
         torch.nn.init.uniform_(parameter, 0.1, 1)  # nothing cancels out
-    x = torch.rand(1, *graph.input, dtype=torch.float64, requires_grad=True)
+    x = torch.rand(1, *graph.inputs[0].shape, dtype=torch.float64, requires_grad=True)
     y = model(x).sum((0, 1))
     found: list[tuple[int, int] | None] = []
     for output in y:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import archcalc
-from archcalc.engine import analyze_graph
+from archcalc.analysis import analyze_graph
+from archcalc.api import smaller_copy
 from archcalc.spec.architecture import Architecture
 from tests.running import python
 from tests.specs_helper import layers, messages, spec
@@ -23,7 +24,8 @@ DEEP = layers(
 
 def verified(architecture: Architecture, **settings: Any) -> list[Any]:
     graph, report = analyze_graph(architecture, batch=2, vars=settings.get("vars"))
-    found: list[Any] = backend.verify_as_it_fits(architecture, graph, report, **settings)
+    copy = smaller_copy(architecture, report, settings.pop("vars", None) or {})
+    found: list[Any] = backend.verify_as_it_fits(graph, report, copy, **settings)
     return found
 
 

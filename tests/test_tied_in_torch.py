@@ -18,7 +18,7 @@ from tests.strategies import Case, cases, variants
 torch = pytest.importorskip("torch")
 backend = pytest.importorskip("archcalc.torch_backend.layer")
 build = pytest.importorskip("archcalc.torch_backend.build")
-engine = pytest.importorskip("archcalc.engine")
+analysis = pytest.importorskip("archcalc.analysis")
 
 LEARNING = [cls for cls in kinds().values() if cls.parameters is not Layer.parameters]
 LEAST_OF_EACH = 40
@@ -84,10 +84,10 @@ def pairs(data: Any) -> None:
     architecture = read(Document("tied.yaml", json.dumps(spec)))
     if not can:
         with pytest.raises(SpecError, match="tied to a"):
-            engine.analyze_graph(architecture)
+            analysis.analyze_graph(architecture)
         found["refused"] += 1
         return
-    graph, report = engine.analyze_graph(architecture)
+    graph, report = analysis.analyze_graph(architecture)
     model = build.build(graph)
     known = {id(parameter) for parameter in model.a.parameters()}
     new = [parameter for parameter in model.b.parameters() if id(parameter) not in known]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import archcalc
 from archcalc import batchnorm_folding as pure
-from archcalc.engine import analyze_graph
+from archcalc.analysis import analyze_graph
 from archcalc.equivalence import TOLERANCES, Difference, Equivalence
 from archcalc.errors import ArchcalcError
 from tests.running import on_terminal, piped, python

@@ -19,7 +19,7 @@ def written_flat(name: str) -> Report:
     architecture = find(name)
     graph, problems = expand(architecture)
     assert not problems
-    text = flat_spec(graph, name=architecture.name, title=architecture.title, source=architecture.source)
+    text = flat_spec(graph)
     return archcalc.analyze(read(Document("flat.yaml", text)))
 
 

@@ -66,8 +66,8 @@ def bench(
     through memory, timed just before. `*` marks the layers that together take at least half of the time. Needs
     `pip install "archcalc[torch]"`.
     """
+    from archcalc.analysis import analyze_graph
     from archcalc.cli.progress import with_progress
-    from archcalc.engine import analyze_graph
     from archcalc.errors import SettingError
     from archcalc.spec.catalogue import find
 

@@ -76,8 +76,8 @@ def init(
 
 
 def _into_config(path: str, files: Any, metrics: list[str], share: Any, stated: dict[str, Any], update: bool) -> None:
+    from archcalc.analysis import analyze
     from archcalc.config import FILES
-    from archcalc.engine import analyze
     from archcalc.render.output import write
     from archcalc.spec.catalogue import find_all
     from archcalc.starting_budget import in_config, maxima
@@ -120,7 +120,7 @@ def _read(path: str) -> Any:
 
 def _reports(path: str, settings: dict[str, Any], *, of_spec: bool) -> dict[str | None, "Report"]:
     """The report of every variant in a file; with `of_spec`, at the settings that its budget states."""
-    from archcalc.engine import analyze
+    from archcalc.analysis import analyze
     from archcalc.spec.catalogue import find_all
 
     return {

@@ -10,8 +10,8 @@ from archcalc.errors import ArchcalcError, Problem, SettingError, SpecError
 
 if TYPE_CHECKING:
     from archcalc.compare import Comparison
+    from archcalc.graph import Graph
     from archcalc.report import Report
-    from archcalc.spec.graph import Graph
 
 MOST_INPUTS = 3
 BY_CHOICES = ("stage", "kind", "layer")
@@ -73,7 +73,7 @@ def compare(
 
 def analyzed(specs: tuple[str, ...], *, own_input: bool, **settings: Any) -> "list[tuple[Graph, Report]]":
     """Specs analysed, at the input of the first unless each is to have its own; all their problems at once."""
-    from archcalc.engine import analyze_graph
+    from archcalc.analysis import analyze_graph
     from archcalc.spec.catalogue import find
 
     if own_input and settings["input"]:

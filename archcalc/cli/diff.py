@@ -85,8 +85,8 @@ def _is_spec(what: str) -> bool:
 
 
 def _two(old: str, new: str, settings: dict[str, Any]) -> "ReportDiff":
+    from archcalc.analysis import analyze
     from archcalc.diff import diff
-    from archcalc.engine import analyze
     from archcalc.spec.catalogue import find
 
     reports = [analyze(find(what), **settings) for what in (old, new)]
@@ -97,8 +97,8 @@ def _with_report(specs: tuple[str, ...], path: str, settings: dict[str, Any]) ->
     """What changed since a report was kept, and what it was taken at otherwise."""
     import json
 
+    from archcalc.analysis import analyze
     from archcalc.diff import diff
-    from archcalc.engine import analyze
     from archcalc.report import Report
     from archcalc.spec.catalogue import find
     from archcalc.spec.files import read_file

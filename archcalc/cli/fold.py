@@ -34,21 +34,18 @@ def fold(
     The spec is flat: layer by layer, at the --input and --set given. `archcalc verify --fold` shows in PyTorch that
     the outputs stay the same.
     """
-    from archcalc.batchnorm_folding import fold_batchnorms
-    from archcalc.engine import analyze_graph, report_on
+    from archcalc.analysis import analyze_graph
+    from archcalc.engine import report_on
+    from archcalc.graph.batchnorm_folding import fold_batchnorms
     from archcalc.render import batchnorm_folding as render
     from archcalc.render.output import print_grid, terminal_width, write
     from archcalc.render.text import plain
     from archcalc.spec.catalogue import find
     from archcalc.spec.writer import flat_spec, too_large
 
-    architecture = find(spec)
-    graph, before = analyze_graph(architecture, vars=dict(assignments), **settings)
-    folding = fold_batchnorms(graph, before)
-    name, title = architecture.name, architecture.title
-    if folding.folds:
-        name, title = f"{name}-folded", f"{title}, batch norms folded"
-    after, _ = report_on(folding.graph, architecture, before.settings)  # no shape changes, so that nothing can be wrong
+    graph, before = analyze_graph(find(spec), vars=dict(assignments), **settings)
+    folding = fold_batchnorms(graph, [row.output for row in before.layers])
+    after, _ = report_on(folding.graph, before.settings)  # no shape changes, so that nothing can be wrong
     form = format_ or ("json" if (output or "").lower().endswith(".json") else "yaml")
     if form == "json":
         from archcalc.render.data import as_json
@@ -57,7 +54,7 @@ def fold(
         return
     totals = render.totals_grid(folding, before, after)
     if form == "yaml":
-        text = flat_spec(folding.graph, name=name, title=title, source=architecture.source)
+        text = flat_spec(folding.graph)
         write(text, output)
         if limit := too_large(text):
             click.echo(f"warning: archcalc reads no spec as large as this one: {limit}", err=True)

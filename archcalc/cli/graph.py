@@ -50,7 +50,7 @@ def graph(
     border. Numbered repetitions of equal layers and shapes are drawn once: `layer3.1…5 ×5` are five in a row, each
     reading the one before. What no layer reads goes to the output.
     """
-    from archcalc.engine import analyze_graph
+    from archcalc.analysis import analyze_graph
     from archcalc.folding import MAX_LEVELS, fold
     from archcalc.render import diagram
     from archcalc.render.output import write

@@ -15,7 +15,7 @@ def list_(format_: str | None, json_: bool, output: str | None) -> None:
 
     FLOPs are those of the lecture convention: a multiply-add counts one.
     """
-    from archcalc.engine import analyze
+    from archcalc.analysis import analyze
     from archcalc.layers.base import fmt_shape
     from archcalc.render.data import records
     from archcalc.render.grid import Cell, Column, Grid

@@ -30,8 +30,7 @@ def show(spec: str, flat: bool, output: str | None) -> None:
     from archcalc.spec.expand import expand
     from archcalc.spec.writer import flat_spec
 
-    architecture = find(spec)
-    graph, problems = expand(architecture)
+    graph, problems = expand(find(spec))
     if problems:
         raise SpecError(problems)
-    write(flat_spec(graph, name=architecture.name, title=architecture.title, source=architecture.source), output)
+    write(flat_spec(graph), output)

@@ -51,7 +51,7 @@ def table(
     live is what is alive in memory while a layer runs in eval mode, the input included; saved is what training keeps
     of it for the backward pass beyond what earlier layers keep, as PyTorch does on the CPU.
     """  # noqa: D301  # click takes the character \b for "keep these lines"
-    from archcalc.engine import analyze
+    from archcalc.analysis import analyze
     from archcalc.spec.catalogue import find
 
     choose(columns)  # an unknown column is said before anything is computed

@@ -79,9 +79,10 @@ def verify(
 
     Exits with 1 if anything differs, and with 2 if a model could not be run or checked.
     """
+    from archcalc.analysis import analyze_graph
+    from archcalc.api import smaller_copy
     from archcalc.cli.progress import with_progress
     from archcalc.cli.verify_folding import check_settings, verify_folding
-    from archcalc.engine import analyze_graph
     from archcalc.errors import SettingError
     from archcalc.spec.catalogue import find, names
 
@@ -104,9 +105,10 @@ def verify(
 
     taken_with = environment(chosen_device(device))
     found: list[Verification] = []
-    how: dict[str, Any] = {"device": device, "train": train, "seed": seed, "memory": memory, "vars": vars_}
+    how: dict[str, Any] = {"device": device, "train": train, "seed": seed, "memory": memory}
     for architecture, (graph, report) in zip(chosen, with_progress(pairs), strict=True):
-        found += backend.verify_as_it_fits(architecture, graph, report, **how)
+        copy = smaller_copy(architecture, report, vars_)
+        found += backend.verify_as_it_fits(graph, report, copy, **how)
     settings = {
         "device": device,
         "batch": batch,

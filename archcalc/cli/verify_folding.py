@@ -44,7 +44,7 @@ def verify_folding(
 
     `settings` are the device, batch, dtype, input, seed and vars to run them with.
     """
-    from archcalc.engine import analyze_graph
+    from archcalc.analysis import analyze_graph
 
     of_report = {key: settings[key] for key in ("input", "batch", "dtype", "vars")}
     pairs = [analyze_graph(architecture, **of_report) for architecture in chosen]  # errors come first

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from archcalc.engine import analyze
+from archcalc.analysis import analyze
 from archcalc.errors import SettingError, did_you_mean
 from archcalc.initialisation import MEAN_SQUARE_KEPT, preserving_std, variance_gain
 from archcalc.layers.base import elements

@@ -3,11 +3,11 @@
 from typing import Any
 
 from archcalc._version import __version__
-from archcalc.batchnorm_folding import BatchNormFolding
 from archcalc.errors import printable
-from archcalc.render.grid import Cell, Column, Grid
+from archcalc.graph.batchnorm_folding import BatchNormFolding
+from archcalc.render.grid import Cell, Column, Grid, fmt_line
 from archcalc.render.table import caption
-from archcalc.report import Report
+from archcalc.report import LayerReport, Report
 
 SCHEMA_VERSION = 1
 FIGURES = {
@@ -51,10 +51,14 @@ def _figures(report: Report) -> dict[str, int]:
 
 def _notes(folding: BatchNormFolding, before: Report) -> list[str]:
     stay = [(before.layers[kept.norm], kept.reason) for kept in folding.kept]
-    notes = [printable(f"{row.name} (line {row.line}) stays: {reason}") for row, reason in stay]
+    notes = [printable(f"{row.name}{_line(row)} stays: {reason}") for row, reason in stay]
     if not before.totals.complete:
         notes.append("totals are incomplete: of some layers the operations are unknown")
     return notes
+
+
+def _line(row: LayerReport) -> str:
+    return "" if row.line is None else f" (line {row.line})"
 
 
 def folds_grid(folding: BatchNormFolding, before: Report) -> Grid:
@@ -66,7 +70,7 @@ def folds_grid(folding: BatchNormFolding, before: Report) -> Grid:
         Column("kind", ("kind",), "left", drop_order=1),
     )
     pairs = [(before.layers[fold.norm], before.layers[fold.into]) for fold in folding.folds]
-    rows = tuple((norm.name, str(norm.line), layer.name, layer.kind) for norm, layer in pairs)
+    rows = tuple((norm.name, fmt_line(norm.line), layer.name, layer.kind) for norm, layer in pairs)
     return Grid(columns, tuple(tuple(Cell(printable(text)) for text in row) for row in rows))
 
 

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from archcalc.errors import SettingError, did_you_mean
 from archcalc.layers.base import AlongAxes, Sight, fmt_shape
-from archcalc.render.grid import Column
+from archcalc.render.grid import Column, fmt_line
 from archcalc.report import LayerReport, Report
 from archcalc.units import Unit, unit
 
@@ -49,7 +49,7 @@ FACTS: dict[str, tuple[Column, Text]] = {
         (Column("layer", ("layer",), "left"), lambda row: row.name),
         (Column("name", ("name",), "left"), lambda row: row.name),
         (Column("kind", ("kind",), "left", 8), lambda row: row.kind),
-        (Column("line", ("line",), "right", 9), lambda row: str(row.line)),
+        (Column("line", ("line",), "right", 9), lambda row: fmt_line(row.line)),
         (Column("input", ("input",), "right", 8), lambda row: " ".join(map(fmt_shape, row.inputs))),
         (Column("output", ("output",), "right", 8), lambda row: fmt_shape(row.output)),
         (Column("input_channels", ("in", "C"), "right", 60), lambda row: _channels(row.inputs[0])),

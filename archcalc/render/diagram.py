@@ -10,12 +10,11 @@ from functools import cache
 from typing import NamedTuple
 
 from archcalc.errors import printable
-from archcalc.folding import OUTPUT, Folded, Part
+from archcalc.folding import End, Folded, Part
 from archcalc.layers import Layer
 from archcalc.layers.base import fmt_shape
 from archcalc.layers.window import spread
 from archcalc.report import LayerReport
-from archcalc.spec.graph import INPUT
 from archcalc.units import COUNT_UNITS, human
 
 LONGEST_TEXT = 60
@@ -126,8 +125,8 @@ def _lines(
             yield indent + language.frame_end
 
 
-def _end(key: int) -> str:
-    return {INPUT: "input", OUTPUT: "output"}.get(key, f"n{key}")
+def _end(key: End) -> str:
+    return key if isinstance(key, str) else f"n{key}"
 
 
 def _label(part: Part, around: str) -> tuple[str, ...]:

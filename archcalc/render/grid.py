@@ -124,3 +124,12 @@ def _cut(grid: Grid, index: int, width: int) -> Grid:
         return (*row[:index], Cell(short, row[index].strong), *row[index + 1 :])
 
     return msgspec.structs.replace(grid, rows=tuple(map(cut, grid.rows)), closing=tuple(map(cut, grid.closing)))
+
+
+def fmt_line(line: int | None) -> str:
+    """The line of a spec, empty for a layer that no spec has.
+
+    >>> fmt_line(7), fmt_line(None)
+    ('7', '')
+    """
+    return "" if line is None else str(line)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from archcalc.errors import printable
 from archcalc.layers.base import fmt_shape
-from archcalc.render.grid import Cell, Column, Grid
+from archcalc.render.grid import Cell, Column, Grid, fmt_line
 from archcalc.units import MEMORY_UNITS, human, in_unit
 from archcalc.verification import FIGURES, SAVED, Comparison, Figure, LayerVerdict, Verification, reasons, summary
 
@@ -79,7 +79,17 @@ def differences_grid(verifications: Sequence[Verification]) -> Grid:
             )
         for row, c in found[:MOST_SHOWN]:
             name, layer = printable(v.name), printable(row.name)
-            rows.append((name, layer, row.kind, str(row.line), c.figure, _figure(c.computed), _figure(c.measured)))
+            rows.append(
+                (
+                    name,
+                    layer,
+                    row.kind,
+                    fmt_line(row.line),
+                    c.figure,
+                    _figure(c.computed),
+                    _figure(c.measured),
+                )
+            )
         if len(found) > MOST_SHOWN:
             notes.append(f"{printable(v.name)}: {len(found) - MOST_SHOWN:,} more (--json holds all)")
     return Grid(columns, tuple(tuple(map(Cell, row)) for row in rows), title="What differs", notes=tuple(notes))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
+from archcalc.graph import Graph, Input, Node
 from archcalc.layers import Layer, kinds
 from archcalc.layers.activation import Identity
 from archcalc.layers.arithmetic import Shape
@@ -13,7 +14,7 @@ from archcalc.spec.architecture import Architecture, Block
 from archcalc.spec.entry import MALFORMED, STRUCTURES, Entry
 from archcalc.spec.environment import evaluated_vars, input_shape
 from archcalc.spec.fields import Evaluator, block_arguments, build_layer, show
-from archcalc.spec.graph import INPUT, Call, Graph, Node, call_words
+from archcalc.spec.origin import Call, SpecOrigin, call_words
 from archcalc.spec.scope import Scope
 from archcalc.spec.source import Scalar, Sequence, Tree, problem_at
 from archcalc.spec.standard import standard_blocks
@@ -25,6 +26,10 @@ MAX_NAME_CHARACTERS = 100_000_000
 MAX_DEPTH = 32
 
 Inputs: TypeAlias = tuple[int, ...]
+INPUT = 0
+"""The value that is the spec's input."""
+FIRST = 1
+"""The value that the first node makes."""
 _COUNT_WORDS = {2: "two", 3: "three"}
 
 
@@ -51,7 +56,7 @@ class _Expansion:
         self.problems: list[Problem] = list(architecture.problems)
         self.nodes: list[Node] = []
         self.paths: dict[str, int] = {}
-        """Where each name leads, names inside others as paths."""
+        """The value that each name leads to, names inside others as paths."""
         self.sound: int | None = None
         """How many nodes were there before the first problem."""
         self.calls = 0
@@ -64,14 +69,16 @@ class _Expansion:
         if problems or more or not shape:
             self._broken((*problems, *more))
         # Of an input that is in error nothing is known: an index into it must not be an error as well.
-        scope = Scope("", {"input": shape or (1,) * MAX_RANK, **variables}, self.architecture.entries)
+        dims = {"input": shape or (1,) * MAX_RANK}
+        scope = Scope("", {**dims, **variables}, self.architecture.entries, inputs={"input": INPUT})
         self._sequence(self.architecture.entries, scope, INPUT)
         if self.architecture.entries and not self.nodes and not self.problems:
             self.problems.append(
                 self.architecture.document.problem("no layer is left: every `when` is false with these vars")
             )
         nodes = self.nodes if self.sound is None else self.nodes[: self.sound]
-        return Graph(shape, tuple(nodes)), self.problems
+        spec = self.architecture
+        return Graph(spec.name, spec.title, (Input("input", shape),), tuple(nodes), spec.source), self.problems
 
     def _broken(self, problems: tuple[Problem, ...], calls: tuple[Call, ...] = ()) -> None:
         """Note problems, after which the nodes built so far are the last that can be trusted."""
@@ -92,7 +99,7 @@ class _Expansion:
                 break
             try:
                 end = self._entry(entry, scope, current)
-                if scope.train_only or end < 0 or not self.nodes[end].train_only:
+                if scope.train_only or end < FIRST or not self.nodes[end - FIRST].train_only:
                     current = end  # else it is a branch that ends here: the next entry reads what it read
             except SpecError as error:
                 self._broken(error.problems, scope.calls)
@@ -132,7 +139,8 @@ class _Expansion:
             stands_for = cls or Identity
             if name:
                 scope.namer.count(stands_for)
-            return self._add(name or scope.namer.name(stands_for), Identity(), (current,), entry, scope)
+            local = name or scope.namer.name(stands_for)
+            return self._add(local, Identity(), (current,), self._origin(entry, scope), scope)
         return self._structures(entry, block, name, inputs, times, scope, repeated=repeat is not None)
 
     def _block(self, name: str) -> Block | None:
@@ -152,7 +160,7 @@ class _Expansion:
         return bool(value)
 
     def _inputs(self, entry: Entry, kind: type[Layer] | Block | None, times: int, scope: Scope, current: int) -> Inputs:
-        """The nodes that an entry reads, as many as its kind takes."""
+        """The values that an entry reads, as many as its kind takes."""
         tree = entry.common.get("from")
         inputs: Inputs = (current,)
         if tree is not None:
@@ -168,7 +176,7 @@ class _Expansion:
         return inputs
 
     def _sources(self, tree: Tree, entry: Entry, scope: Scope) -> Inputs:
-        """The nodes that an entry's `from` names; raises SpecError with all names that lead nowhere."""
+        """The values that an entry's `from` names; raises SpecError with all names that lead nowhere."""
         inputs: list[int] = []
         problems: list[Problem] = []
         is_known = False
@@ -189,8 +197,8 @@ class _Expansion:
 
     def _require_run(self, inputs: Inputs, tree: Tree) -> None:
         for i in inputs:
-            if i >= 0 and self.nodes[i].train_only:
-                message = f"from: {self.nodes[i].name} runs in training alone"
+            if i >= FIRST and (node := self.nodes[i - FIRST]).train_only:
+                message = f"from: {node.name} runs in training alone"
                 raise self.evaluate.error(tree, message, "what reads it must be `train_only` as well")
 
     def _wrong_count(self, where: Tree, entry: Entry, kind: type[Layer] | Block | None, got: int) -> SpecError:
@@ -205,13 +213,13 @@ class _Expansion:
         return self.evaluate.error(where, message if got == 1 else f"{message}, got {got}", hint)
 
     def _tied(self, entry: Entry, scope: Scope) -> int | None:
-        """The node whose weights an entry's layer uses."""
+        """The position of the node whose weights an entry's layer uses."""
         tree = entry.common.get("tied")
         if tree is None:
             return None
         found = scope.node(tree, entry, self.paths, "tied")
-        if isinstance(found, int) and found >= 0:
-            return found
+        if isinstance(found, int) and found >= FIRST:
+            return found - FIRST
         at_input = problem_at(tree, "tied: the input holds no weights", "name a layer")
         raise SpecError([found] if isinstance(found, Problem) else [at_input] if found is not None else [])
 
@@ -238,6 +246,7 @@ class _Expansion:
         if self.name_characters > MAX_NAME_CHARACTERS:
             message = f"the names of all layers are longer than {MAX_NAME_CHARACTERS:,} characters together"
             raise self.evaluate.error(entry.tree, message, "give shorter names")
+        origin = self._origin(entry, scope)
         for i in range(times):
             if varies and i:
                 layer = self._layer(entry, cls, {**variables, "i": i})
@@ -249,7 +258,7 @@ class _Expansion:
             if (repeated or name is not None) and scope.prefix + local in self.paths:
                 message = f"name {local!r} is given twice"
                 raise self.evaluate.error(entry.place("name"), message, "every layer needs a name of its own")
-            inputs = (self._add(local, layer, inputs, entry, scope, tied, train_only),)
+            inputs = (self._add(local, layer, inputs, origin, scope, tied, train_only),)
         if name is not None:
             self.paths[scope.prefix + name] = inputs[0]
         return inputs[0]
@@ -268,15 +277,18 @@ class _Expansion:
         local: str,
         layer: Layer,
         inputs: Inputs,
-        entry: Entry,
+        origin: SpecOrigin,
         scope: Scope,
         tied: int | None = None,
         train_only: bool = False,
     ) -> int:
-        path, position = scope.prefix + local, len(self.nodes)
-        self.paths[path] = position
-        self.nodes.append(Node(path, layer, inputs, entry, scope.calls, tied, train_only or scope.train_only))
-        return position
+        path, value = scope.prefix + local, len(self.nodes) + FIRST
+        self.paths[path] = value
+        self.nodes.append(Node(path, layer, inputs, origin, tied, train_only or scope.train_only))
+        return value
+
+    def _origin(self, entry: Entry, scope: Scope) -> SpecOrigin:
+        return SpecOrigin(entry, scope.calls, self.architecture.document)
 
     def _structures(
         self,
@@ -352,7 +364,7 @@ class _Expansion:
         if tree is not None and kind not in known:
             raise self.evaluate.error(tree, f"join must be one of {', '.join(known)}", did_you_mean(kind, known))
         join = known[kind]
-        return self._add(scope.namer.name(join), join(), tuple(ends), entry, scope)
+        return self._add(scope.namer.name(join), join(), tuple(ends), self._origin(entry, scope), scope)
 
 
 def _work(block: Block | None, entry: Entry, scope: Scope) -> int:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from archcalc.errors import Problem, SpecError, did_you_mean
+from archcalc.graph.naming import Namer
 from archcalc.spec.entry import Entry
 from archcalc.spec.evaluation import some
-from archcalc.spec.graph import INPUT, Call
-from archcalc.spec.naming import Namer
+from archcalc.spec.origin import Call
 from archcalc.spec.source import Scalar, Tree, problem_at
 from archcalc.spec.values import Value
 
@@ -14,7 +14,7 @@ from archcalc.spec.values import Value
 class Scope:
     """The variables and names of a run of entries.
 
-    `inputs` are the nodes that it begins from, by the name that `from` knows them by; `input` is always there. `calls`
+    `inputs` are the values that it begins from, by the name that `from` knows them by; `input` is always there. `calls`
     are the blocks that it is inside of, the innermost last; `globals` are the vars of the spec, which a block sees
     besides its own parameters. Inside `train_only` everything runs in training alone.
     """
@@ -32,7 +32,7 @@ class Scope:
         train_only: bool = False,
     ) -> None:
         self.prefix, self.variables, self.parent = prefix, variables, parent
-        self.inputs: Mapping[str, int] = inputs or (parent.inputs if parent else {"input": INPUT})
+        self.inputs: Mapping[str, int] = inputs or (parent.inputs if parent else {})
         self.calls: tuple[Call, ...] = calls if calls is not None else parent.calls if parent else ()
         self.globals: dict[str, Value] = globals if globals is not None else parent.globals if parent else variables
         self.train_only: bool = train_only or (parent is not None and parent.train_only)
@@ -59,7 +59,7 @@ class Scope:
         return tree.text
 
     def node(self, tree: Tree, entry: Entry, paths: Mapping[str, int], field: str = "from") -> int | Problem | None:
-        """The node that a name in an entry leads to, or what is wrong with it; None where that is known already."""
+        """The value that a name in an entry leads to, or what is wrong with it; None where that is known already."""
         name = tree.text if isinstance(tree, Scalar) else ""
         if name in self.inputs:
             return self.inputs[name]

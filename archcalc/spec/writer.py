@@ -5,32 +5,33 @@ import re
 from typing import Any
 
 from archcalc.errors import SpecError
+from archcalc.graph import Graph, Node
 from archcalc.layers import Layer
 from archcalc.spec.fields import field_types, required_fields
 from archcalc.spec.files import text_of
-from archcalc.spec.graph import INPUT, Graph, Node
 from archcalc.spec.source import parse, resolve
 
 _PLAIN = re.compile(r"[A-Za-z_][\w.-]*", flags=re.ASCII)
 
 
-def flat_spec(graph: Graph, *, name: str, title: str, source: str = "") -> str:
+def flat_spec(graph: Graph) -> str:
     """A spec of the same layers under the same names; `from` stands only where it is not the layer before.
 
     >>> from archcalc import load
     >>> from archcalc.spec.expand import expand
     >>> graph, _ = expand(load("lenet5"))
-    >>> print(flat_spec(graph, name="lenet5", title="LeNet-5").splitlines()[4].strip())
+    >>> print(flat_spec(graph).splitlines()[5].strip())
     - conv: {name: C1, filters: 6, kernel: 5}
     """
-    lines = [f"name: {_text(name)}", f"title: {_text(title)}"]
-    lines += [f"source: {_text(source)}"] if source else []
-    lines += [f"input: {_value(graph.input)}", "layers:"]
-    current = INPUT
-    for position, node in enumerate(graph.nodes):
+    lines = [f"name: {_text(graph.name)}", f"title: {_text(graph.title)}"]
+    lines += [f"source: {_text(graph.source)}"] if graph.source else []
+    (input,) = graph.inputs
+    lines += [f"input: {_value(input.shape)}", "layers:"]
+    current = 0
+    for value, node in enumerate(graph.nodes, 1):
         lines.append(f"  - {node.layer.kind}: {{{', '.join(_fields(graph, node, current))}}}")
         if not node.train_only:
-            current = position
+            current = value
     return "\n".join(lines) + "\n"
 
 
@@ -48,15 +49,12 @@ def too_large(text: str) -> str | None:
 
 
 def _fields(graph: Graph, node: Node, current: int) -> list[str]:
-    def name(position: int) -> str:
-        return "input" if position == INPUT else _text(graph.nodes[position].name)
-
     fields = [f"name: {_text(node.name)}"]
     if node.inputs != (current,):
-        names = ", ".join(map(name, node.inputs))
+        names = ", ".join([_text(graph.name_of(value)) for value in node.inputs])
         fields.append(f"from: {names}" if len(node.inputs) == 1 else f"from: [{names}]")
     if node.tied is not None:
-        fields.append(f"tied: {name(node.tied)}")
+        fields.append(f"tied: {_text(graph.nodes[node.tied].name)}")
     if node.train_only:
         fields.append("train_only: true")
     return [*fields, *(f"{key}: {_value(value)}" for key, value in _given(node.layer).items())]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from archcalc.batchnorm_folding import BatchNormFolding
+from archcalc.graph.batchnorm_folding import BatchNormFolding
 from archcalc.torch_backend.build import Network
 
 

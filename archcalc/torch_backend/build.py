@@ -5,19 +5,15 @@ tensors of a dry run on the meta device, never taken from archcalc's own shapes.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from archcalc.errors import ArchcalcError, LayerError, SpecError, printable
-from archcalc.layers.arithmetic import Shape
-from archcalc.spec.architecture import Architecture
-from archcalc.spec.catalogue import load
-from archcalc.spec.expand import expand
-from archcalc.spec.graph import INPUT, Graph, Node, holding_indices, outputs
-from archcalc.spec.values import Value
+from archcalc.errors import ArchcalcError, LayerError, printable
+from archcalc.graph import Graph, Node
+from archcalc.graph.nodes import holding_indices, outputs
 from archcalc.torch_backend.layer import call, module_of
 from archcalc.units import MEMORY_UNITS, human
 
@@ -32,8 +28,7 @@ class RefusalError(ArchcalcError):
     """PyTorch does not take a layer that archcalc takes: one of them is wrong."""
 
     def __init__(self, node: Node, error: Exception) -> None:
-        where = f"{node.name} (line {node.entry.line})"
-        super().__init__(f"{where}: PyTorch refuses {node.layer.torch.path}: {words(error)}")
+        super().__init__(f"{node.title}: PyTorch refuses {node.layer.torch.path}: {words(error)}")
 
 
 class PyTorchError(ArchcalcError):
@@ -41,13 +36,14 @@ class PyTorchError(ArchcalcError):
 
 
 class Step(NamedTuple):
-    """One layer of a Network: the path of its module, the positions of what it reads, and which result counts.
+    """One layer of a Network: the path of its module, the values that it reads and makes, and which result counts.
 
-    `frees` are the positions of the values that no later step reads.
+    `frees` are the values that no later step reads.
     """
 
     path: str
     inputs: tuple[int, ...]
+    makes: int
     result: int | None
     train_only: bool
     frees: tuple[int, ...]
@@ -69,8 +65,8 @@ class Network(nn.Module):
         frees = freed_after(graph)
         paths = module_paths([node.name for node in graph.nodes])
         self.steps = tuple(
-            Step(path, node.inputs, node.layer.torch.result, node.train_only, done)
-            for path, node, done in zip(paths, graph.nodes, frees, strict=True)
+            Step(path, node.inputs, value, node.layer.torch.result, node.train_only, done)
+            for value, (path, node, done) in enumerate(zip(paths, graph.nodes, frees, strict=True), len(graph.inputs))
         )
         self.outputs = outputs(graph)
         for path, module in zip(paths, modules, strict=True):
@@ -78,11 +74,11 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """What the last layer makes of `x`, the batch first; of several outputs, all of them."""
-        values = {INPUT: x}
-        for position, step in enumerate(self.steps):
+        values = {0: x}
+        for step in self.steps:
             if self.training or not step.train_only:
                 inputs = [values[i] for i in step.inputs]
-                values[position] = call(self.get_submodule(step.path), inputs, step.result)
+                values[step.makes] = call(self.get_submodule(step.path), inputs, step.result)
                 del inputs
             for i in step.frees:
                 values.pop(i, None)
@@ -90,39 +86,18 @@ class Network(nn.Module):
         return (main, *others) if others else main
 
 
-def to_torch(
-    what: str | Architecture, *, input: Shape | None = None, vars: Mapping[str, Value] | None = None
-) -> Network:
-    """An architecture as a trainable torch.nn.Module, with PyTorch's own initial weights.
-
-    `what` is an Architecture or what `load` takes; `input` and `vars` override the spec's own. Raises SpecError with
-    what is wrong with the spec, and ArchcalcError for a layer that PyTorch does not take.
-
-    >>> import torch
-    >>> model = to_torch("lenet5")
-    >>> model.C1
-    Conv2d(1, 6, kernel_size=(5, 5), stride=(1, 1))
-    >>> model(torch.zeros(2, 1, 32, 32)).shape
-    torch.Size([2, 10])
-    """
-    graph, problems = expand(load(what) if isinstance(what, str) else what, input=input, vars=vars)
-    if problems:
-        raise SpecError(problems)
-    return build(graph)
-
-
 def build(graph: Graph, device: str = "cpu") -> Network:
-    """The module of a graph, on a device, in training mode as PyTorch's modules begin.
+    """The module of a graph, on a device, in training mode as PyTorch's modules begin, with its own initial weights.
 
     Raises RefusalError for a layer that PyTorch does not take, PyTorchError for one that cannot run without data.
     """
     with torch.device("meta"):
-        values = {INPUT: random_input(graph, DRY_BATCH)}
+        values = [random_input(graph, DRY_BATCH)]
     modules: list[nn.Module] = []
-    for position, node in enumerate(graph.nodes):
+    for node in graph.nodes:
         inputs = [values[i] for i in node.inputs]
         try:
-            values[position] = _dry_run(node, inputs)
+            values.append(_dry_run(node, inputs))
         except NotImplementedError as error:
             raise PyTorchError(f"{node.name}: PyTorch cannot run it without data: {words(error)}") from error
         except REFUSALS as error:
@@ -162,14 +137,14 @@ def _fits(node: Node, inputs: Sequence[Tensor]) -> bool:
 
 def random_input(graph: Graph, batch: int) -> Tensor:
     """A random input on the default device: normal numbers, or indices that every table of the graph has."""
-    shape = (batch, *graph.input)
+    shape = (batch, *graph.inputs[0].shape)
     below = input_below(graph)
     return torch.randn(shape) if below is None else torch.randint(below, shape)
 
 
 def input_below(graph: Graph) -> int | None:
     """What the input's values must be less than where they are indices into some layer's table, else None."""
-    if INPUT not in holding_indices(graph):
+    if 0 not in holding_indices(graph):
         return None
     sizes: list[int] = [
         getattr(node.layer, field) for node in graph.nodes if (field := node.layer.indices_below) is not None
@@ -200,8 +175,9 @@ def _asked_for(said: str) -> str:
 
 
 def freed_after(graph: Graph) -> list[tuple[int, ...]]:
-    """For each node the positions of the values that none reads once it has run."""
-    last = {i: i for i in range(len(graph.nodes))}
+    """For each node the values that none reads once it has run."""
+    first = len(graph.inputs)
+    last = {first + position: position for position in range(len(graph.nodes))}
     for position, node in enumerate(graph.nodes):
         last.update(dict.fromkeys(node.inputs, position))
     freed: list[list[int]] = [[] for _ in graph.nodes]
@@ -253,7 +229,7 @@ def _tie(node: Node, module: nn.Module, other: Node, source: nn.Module) -> None:
     theirs = dict(source.named_parameters())
     fitting = [name for name, own in module.named_parameters() if name in theirs and theirs[name].shape == own.shape]
     if not fitting:
-        message = f"{node.name} (line {node.entry.line}) cannot use the weights of {other.name}"
+        message = f"{node.title} cannot use the weights of {other.name}"
         raise PyTorchError(message, hint="none of them has the name and the shape of one of its own")
     for name in fitting:
         home, _, leaf = name.rpartition(".")

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from archcalc.spec.graph import Graph
+from archcalc.graph import Graph
 from archcalc.torch_backend.build import REFUSALS, Network, build, failure, random_input
 from archcalc.verification import Measurement
 
@@ -23,10 +23,8 @@ def measure(
 
     Raises RefusalError where PyTorch does not take a layer, and PyTorchError where it cannot run the model.
 
-    >>> from archcalc import load
-    >>> from archcalc.spec.expand import expand
-    >>> graph, _ = expand(load("lenet5"))
-    >>> measure(graph, device="meta")[0]
+    >>> from archcalc.analysis import graph_of
+    >>> measure(graph_of("lenet5"), device="meta")[0]
     Measurement(output=(1, 6, 28, 28), memory_bytes=18816, dtype='float32', params=156, buffers=0, macs=117600, why='')
     """
     with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, x):

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
-from archcalc.spec.graph import Graph
+from archcalc.graph import Graph
 from archcalc.torch_backend.build import REFUSALS, Network, failure
 from archcalc.torch_backend.measure import made
 from archcalc.verification import MemoryMeasurement
@@ -24,9 +24,8 @@ def measure_memory(
 
     Raises RefusalError where PyTorch does not take a layer, and PyTorchError where it cannot run the model.
 
-    >>> from archcalc import load
-    >>> from archcalc.spec.expand import expand
-    >>> found = measure_memory(expand(load("lenet5"))[0], device="meta")
+    >>> from archcalc.analysis import graph_of
+    >>> found = measure_memory(graph_of("lenet5"), device="meta")
     >>> found.saved_for_backward_bytes[:3], found.peak_memory_bytes
     ((4096, 18816, 0), 41728)
     """

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from archcalc.errors import printable
+from archcalc.graph import Graph, Node
 from archcalc.report import Report
-from archcalc.spec.graph import Graph, Node
 from archcalc.timing import LayerRun, LayerTiming, Roof, Samples, Timing
 from archcalc.torch_backend.build import REFUSALS, SMALLER, Network, PyTorchError, build, failure, random_input
 from archcalc.torch_backend.clocks import Clock, clock_of

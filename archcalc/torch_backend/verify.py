@@ -1,21 +1,17 @@
 """A report against PyTorch: measures its architecture and compares."""
 
 import time
-from collections.abc import Mapping
 
 import msgspec
 
-from archcalc.engine import analyze_graph
+from archcalc.graph import Graph
 from archcalc.report import Report
-from archcalc.spec.architecture import Architecture
-from archcalc.spec.graph import Graph
-from archcalc.spec.values import Value
 from archcalc.torch_backend.build import SMALLER, PyTorchError, RefusalError
 from archcalc.torch_backend.devices import chosen_device, free_memory
 from archcalc.torch_backend.measure import measure
 from archcalc.torch_backend.memory import measure_memory
 from archcalc.units import BYTES_PER_ELEMENT, MEMORY_UNITS, human
-from archcalc.verification import LayerVerdict, Verification, compare, compare_memory
+from archcalc.verification import LayerVerdict, SmallerCopy, Verification, compare, compare_memory
 
 SPARE = 3
 """How often the activations must fit: kernels lay out anew what they read and write."""
@@ -33,9 +29,8 @@ def verify(
     On the device `auto`, a model that does not fit the memory runs on the meta device; the note then says so.
     Raises SettingError for a device that is not there.
 
-    >>> from archcalc import analyze, load
-    >>> from archcalc.spec.expand import expand
-    >>> found = verify(expand(load("lenet5"))[0], analyze(load("lenet5")), device="meta")
+    >>> from archcalc.analysis import analyze_graph
+    >>> found = verify(*analyze_graph("lenet5"), device="meta")
     >>> found.verdict, found.checked, found.figures
     ('agrees', 60, 60)
     """
@@ -59,35 +54,26 @@ def verify(
 
 
 def verify_as_it_fits(
-    architecture: Architecture,
     graph: Graph,
     report: Report,
+    copy: SmallerCopy | None,
     *,
     device: str = "auto",
     train: bool = False,
     seed: int = 0,
     memory: bool = False,
-    vars: Mapping[str, Value] | None = None,
 ) -> list[Verification]:
     """As `verify`; where memory is asked for and `auto` must take the meta device, a smaller copy is run as well.
 
-    The copy is the architecture with the vars that its spec calls `reduced`, save those that `vars` sets.
-
-    >>> from archcalc import load
-    >>> from archcalc.engine import analyze_graph
-    >>> lenet5 = load("lenet5")
-    >>> [found.device for found in verify_as_it_fits(lenet5, *analyze_graph(lenet5), device="meta")]
+    >>> from archcalc.analysis import analyze_graph
+    >>> [found.device for found in verify_as_it_fits(*analyze_graph("lenet5"), None, device="meta")]
     ['meta']
     """
     whole = verify(graph, report, device=device, train=train, seed=seed, memory=memory)
-    given = vars or {}
-    reduced = {name: value for name, value in architecture.reduced_vars.items() if name not in given}
-    if not memory or device != "auto" or whole.device != "meta" or not reduced:
+    if not memory or device != "auto" or whole.device != "meta" or copy is None:
         return [whole]
-    settings = report.settings
-    copy = analyze_graph(architecture, batch=settings.batch, dtype=settings.dtype, vars={**given, **reduced})
-    found = verify(*copy, device=device, train=train, seed=seed, memory=True)
-    return [whole, msgspec.structs.replace(found, reduced=reduced)]
+    found = verify(*copy.analyzed(), device=device, train=train, seed=seed, memory=True)
+    return [whole, msgspec.structs.replace(found, reduced=copy.vars)]
 
 
 def memory_needed(report: Report, *, training: bool = False, spare: int = SPARE) -> int:

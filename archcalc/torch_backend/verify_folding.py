@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from archcalc.batchnorm_folding import BatchNormFolding, fold_batchnorms
 from archcalc.equivalence import Difference, Equivalence
+from archcalc.graph import Graph
+from archcalc.graph.batchnorm_folding import BatchNormFolding, fold_batchnorms
 from archcalc.report import Report
-from archcalc.spec.graph import INPUT, Graph
 from archcalc.torch_backend.batchnorm_folding import move_weights, randomise_batchnorms
 from archcalc.torch_backend.build import (
     REFUSALS,
@@ -34,13 +34,13 @@ def verify_folding(graph: Graph, report: Report, *, device: str = "auto", seed: 
     is run. Raises SettingError for a device that is not there.
 
     >>> from archcalc import load
-    >>> from archcalc.engine import analyze_graph
+    >>> from archcalc.analysis import analyze_graph
     >>> found = verify_folding(*analyze_graph(load("resnet20-cifar"), dtype="float64"), device="cpu")
     >>> found.verdict, found.folded, len(found.differences)
     ('agrees', 19, 54)
     """
     started = time.perf_counter()
-    folding = fold_batchnorms(graph, report)
+    folding = fold_batchnorms(graph, [row.output for row in report.layers])
     on = chosen_device(device)
     if device == "auto" and on == "mps" and report.settings.dtype == "float64":  # which it does not have
         on = "cpu"
@@ -91,12 +91,12 @@ def _differences(folding: BatchNormFolding, original: Network, folded: Network, 
 
 def _outputs(model: Network, x: Tensor) -> Iterator[tuple[int, Tensor]]:
     """The position of every layer that runs in eval mode, and its output, one after the other."""
-    values = {INPUT: x}
+    values = {0: x}
     for position, step in enumerate(model.steps):
         if not step.train_only:
             inputs = [values[i] for i in step.inputs]
-            values[position] = call(model.get_submodule(step.path), inputs, step.result)
-            yield position, values[position]
+            values[step.makes] = call(model.get_submodule(step.path), inputs, step.result)
+            yield position, values[step.makes]
         for i in step.frees:
             values.pop(i, None)
 

@@ -31,7 +31,7 @@ def microseconds_per_layer(layers: int, runs: int) -> tuple[float, float]:
         begin = time.perf_counter()
         graph, problems = expand(architecture)
         expanded = time.perf_counter()
-        rows, shape_problems = propagate(graph, architecture, 1, "float32", LECTURE)
+        rows, shape_problems = propagate(graph, 1, "float32", LECTURE)
         totals = Totals.of(rows)
         end = time.perf_counter()
         assert not problems

@@ -3,10 +3,9 @@
 from html import escape
 
 from archcalc.errors import printable
-from archcalc.folding import OUTPUT, Folded, Part
+from archcalc.folding import INPUT, OUTPUT, End, Folded, Part
 from archcalc.layers.base import fmt_shape
 from archcalc.render.diagram import describe
-from archcalc.spec.graph import INPUT
 from archcalc.units import COUNT_UNITS, human
 
 WIDTH, BOX, ROW, LEFT, LETTER = 760, 420, 40, 24, 6.4
@@ -16,7 +15,8 @@ MOST_REACH = 260
 def arcs(folded: Folded) -> str:
     """The graph as an SVG; each edge's title tells the shapes that flow along it."""
     boxes = list(folded.boxes())
-    rows = {INPUT: 0, **{box.key: i for i, (box, _) in enumerate(boxes, 1)}, OUTPUT: len(boxes) + 1}
+    rows: dict[End | None, int] = {INPUT: 0, OUTPUT: len(boxes) + 1}
+    rows |= {box.key: i for i, (box, _) in enumerate(boxes, 1)}
     height = ROW * (len(boxes) + 2)
     nodes = [_node("input", "", 0, end=True), _node("output", "", len(boxes) + 1, end=True)]
     nodes += [_node(_name(box), _what(box, times), i, end=False) for i, (box, times) in enumerate(boxes, 1)]

@@ -16,6 +16,7 @@ from archcalc._version import __version__
 from archcalc.compare import compare
 from archcalc.errors import printable
 from archcalc.folding import fold
+from archcalc.graph import Graph
 from archcalc.grouping import stages
 from archcalc.layers.base import fmt_shape
 from archcalc.metrics import METRICS, OF_ROW
@@ -26,7 +27,6 @@ from archcalc.render.page.arcs import arcs
 from archcalc.render.page.treemap import treemap
 from archcalc.render.table import caption
 from archcalc.report import LayerReport, Report
-from archcalc.spec.graph import Graph
 
 COSTS = ("memory", "params", "flops")
 SHOWN_FIRST = "flops"
@@ -40,7 +40,7 @@ def page(networks: Sequence[tuple[Graph, Report]], caption_of_all: str) -> str:
     """The page of one architecture or several, which are then set side by side first.
 
     >>> from archcalc import load
-    >>> from archcalc.engine import analyze_graph
+    >>> from archcalc.analysis import analyze_graph
     >>> page([analyze_graph(load("lenet5"))], "")[:15]
     '<!doctype html>'
     """

@@ -1,4 +1,4 @@
-"""Graph and Report → the graph in which batch norms are folded into the layers before them, and why some are not.
+"""Graph → the graph in which batch norms are folded into the layers before them, and why some are not.
 
 In eval mode a batch norm is one linear operator for each channel, with constants that training has left:
 y = scale · (x - mean) + beta with scale = gamma / sqrt(variance + eps). Where x is a channel of a convolution or linear
@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from archcalc.graph.nodes import Graph, Node
 from archcalc.layers import Layer
+from archcalc.layers.arithmetic import Shape
 from archcalc.layers.conv import Convolution, DepthwiseConv2d
 from archcalc.layers.conv_transpose import TransposedConvolution
 from archcalc.layers.linear import Linear
 from archcalc.layers.norm import BatchNorm
-from archcalc.report import Report
-from archcalc.spec.graph import INPUT, Graph, Node
 
 TAKES_A_NORM = (Convolution, DepthwiseConv2d, TransposedConvolution, Linear)
 """The layers that give each channel weights and a bias of its own; all have a field `bias`."""
@@ -61,15 +61,15 @@ class BatchNormFolding(msgspec.Struct, frozen=True, eq=False):
         return tuple(into.get(place, place) for place in self.places)
 
 
-def fold_batchnorms(graph: Graph, report: Report) -> BatchNormFolding:
-    """Fold every batch norm that can be, of a graph that has been analysed without errors.
+def fold_batchnorms(graph: Graph, outputs: Sequence[Shape]) -> BatchNormFolding:
+    """Fold every batch norm that can be, of a graph whose nodes have outputs of these shapes.
 
     A layer keeps its name and gets a bias. It stands where the norm stood, so that the last layer stays the last. Of
     several norms in a row, the second is folded into what the first was folded into.
 
-    >>> from archcalc import load
-    >>> from archcalc.engine import analyze_graph
-    >>> folding = fold_batchnorms(*analyze_graph(load("resnet18")))
+    >>> from archcalc.analysis import analyze_graph
+    >>> graph, report = analyze_graph("resnet18")
+    >>> folding = fold_batchnorms(graph, [row.output for row in report.layers])
     >>> folding.norms, len(folding.kept), [node.name for node in folding.graph.nodes[:3]]
     (20, 0, ['conv1', 'relu1', 'pool1'])
     >>> folding.graph.nodes[0].layer.bias
@@ -78,8 +78,9 @@ def fold_batchnorms(graph: Graph, report: Report) -> BatchNormFolding:
     readers: list[list[int]] = [[] for _ in graph.nodes]
     tied: dict[int, int] = {}
     for position, node in enumerate(graph.nodes):
-        for source in dict.fromkeys(node.inputs):
-            if source != INPUT:
+        for value in dict.fromkeys(node.inputs):
+            source = graph.position(value)
+            if source is not None:
                 readers[source].append(position)
         if node.tied is not None:
             tied.setdefault(node.tied, position)
@@ -88,32 +89,38 @@ def fold_batchnorms(graph: Graph, report: Report) -> BatchNormFolding:
     for position, node in enumerate(graph.nodes):
         if not isinstance(node.layer, BatchNorm):
             continue
-        source = node.inputs[0]
-        layer = into.get(source, source)
-        reason = _obstacle(graph, report, position, layer, readers[source], tied)
-        if reason is None:
-            into[position] = layer
-        else:
+        source = graph.position(node.inputs[0])
+        layer = None if source is None else into.get(source, source)
+        reason = _obstacle(graph, outputs, position, layer, readers, tied)
+        if reason is not None:
             kept.append(Kept(position, reason))
+        elif layer is not None:
+            into[position] = layer
     folds = tuple(Fold(norm, layer) for norm, layer in into.items())
     return _folded(graph, into, folds, tuple(kept))
 
 
 def _obstacle(
-    graph: Graph, report: Report, norm: int, layer: int, readers: Sequence[int], tied: dict[int, int]
+    graph: Graph,
+    outputs: Sequence[Shape],
+    norm: int,
+    layer: int | None,
+    readers: Sequence[Sequence[int]],
+    tied: dict[int, int],
 ) -> str | None:
-    """Why a norm cannot be folded into a layer, None where it can; `readers` are those of what the norm reads."""
+    """Why a norm cannot be folded into a layer, None where it can; `readers` are those of each node."""
     nodes, node = graph.nodes, graph.nodes[norm]
     if node.train_only:
         return "it runs in training mode alone"
-    if layer == INPUT:
+    place = graph.position(node.inputs[0])
+    if layer is None or place is None:
         return "it reads the input, which no layer makes"
-    before, source = nodes[layer], nodes[node.inputs[0]]
+    before, source = nodes[layer], nodes[place]
     if not isinstance(before.layer, TAKES_A_NORM):
         return f"it follows {source.name} ({source.layer.kind}), which is no convolution or linear layer"
-    if isinstance(before.layer, Linear) and len(report.layers[layer].output) > 1:
+    if isinstance(before.layer, Linear) and len(outputs[layer]) > 1:
         return f"{before.name} has its features along the last axis, and the norm its channels along the first"
-    others = [nodes[reader].name for reader in readers if reader != norm]
+    others = [nodes[reader].name for reader in readers[place] if reader != norm]
     if others:
         return f"{source.name} is read by {_listed(others)}, too"
     for position, whose in ((norm, "its weights"), (layer, f"the weights of {before.name}")):
@@ -131,21 +138,27 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _folded(graph: Graph, into: dict[int, int], folds: tuple[Fold, ...], kept: tuple[Kept, ...]) -> BatchNormFolding:
-    gone = {graph.nodes[norm].inputs[0] for norm in into}
+    first = len(graph.inputs)
+    gone = {graph.nodes[norm].inputs[0] - first for norm in into}
     """What a folded norm reads: the layer itself, or the norm before that was folded into it, too."""
     places = tuple(position for position in range(len(graph.nodes)) if position not in gone)
-    moved = {place: position for position, place in enumerate(places)} | {INPUT: INPUT}
+    moved = {place: position for position, place in enumerate(places)}
+    values = {value: value for value in range(first)}
+    values |= {first + place: first + position for place, position in moved.items()}
 
     def node_at(place: int) -> Node:
         node = graph.nodes[into.get(place, place)]
         return msgspec.structs.replace(
             node,
             layer=_with_bias(node.layer) if place in into else node.layer,
-            inputs=tuple(moved[i] for i in node.inputs),
+            inputs=tuple(values[value] for value in node.inputs),
             tied=None if node.tied is None else moved[node.tied],
         )
 
-    folded = Graph(graph.input, tuple(node_at(place) for place in places))
+    folded = msgspec.structs.replace(graph, nodes=tuple(node_at(place) for place in places))
+    if folds:
+        title = f"{graph.title}, batch norms folded"
+        folded = msgspec.structs.replace(folded, name=f"{graph.name}-folded", title=title)
     return BatchNormFolding(graph, folded, places, folds, kept)
 
 

@@ -1,0 +1,138 @@
+"""Where specs and the engine meet: a name, a path, an architecture or a graph in, a report out."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from archcalc.conventions import convention_named
+from archcalc.engine import report_on
+from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
+from archcalc.graph import Graph, Input
+from archcalc.layers.arithmetic import Shape
+from archcalc.report import Report, Settings
+from archcalc.spec.architecture import Architecture
+from archcalc.spec.catalogue import load
+from archcalc.spec.expand import expand
+from archcalc.spec.values import Value
+from archcalc.units import BYTES_PER_ELEMENT
+
+MAX_VALUE_DEPTH = 32
+"""How deep lists in vars may lie in one another."""
+
+Network: TypeAlias = Graph | Architecture | str | os.PathLike[str]
+"""A graph, a loaded architecture, or what `load` takes: a name or a path."""
+
+
+def analyze(
+    network: Network,
+    *,
+    input: Sequence[int] | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    convention: str = "lecture",
+    vars: Mapping[str, Value] | None = None,
+) -> Report:
+    """What every layer of a network costs: of a graph, an architecture, or a name or path that `load` takes.
+
+    `input` (a shape without the batch) and `vars` override the network's own; `dtype` is one of float32, float16,
+    bfloat16, float64, int8; `convention` says what a FLOP is ("lecture" or "torch").
+
+    Raises SpecError with all problems of the spec at once, and SettingError for a setting that cannot be used.
+
+    >>> from archcalc import analyze
+    >>> report = analyze("alexnet", batch=2)
+    >>> [(row.name, row.flops) for row in report.layers[:1]], report.totals.params
+    ([('conv1', 145711104)], 61100840)
+    """
+    return analyze_graph(network, input=input, batch=batch, dtype=dtype, convention=convention, vars=vars)[1]
+
+
+def analyze_graph(
+    network: Network,
+    *,
+    input: Sequence[int] | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    convention: str = "lecture",
+    vars: Mapping[str, Value] | None = None,
+) -> tuple[Graph, Report]:
+    """The graph of a network with the report on it, one row for each node; as `analyze` otherwise."""
+    convention_named(convention)
+    loaded = _loaded(network)
+    shape = _check_settings(input, batch, dtype)
+    vars = _checked_vars(vars)
+    graph, problems = _graph(loaded, shape, vars or {})
+    given = msgspec.to_builtins(dict(vars or {}), enc_hook=str)
+    settings = Settings(graph.inputs[0].shape, batch, dtype, convention, given)
+    report, shape_problems = report_on(graph, settings)
+    if problems or shape_problems:
+        raise SpecError([*problems, *shape_problems], partial=report)
+    return graph, report
+
+
+def graph_of(network: Network, *, input: Sequence[int] | None = None, vars: Mapping[str, Value] | None = None) -> Graph:
+    """The graph of a network, for an input and with vars that override its own.
+
+    Raises SpecError with what is wrong with the spec, and SettingError for a setting that cannot be used. Whether each
+    layer fits what it reads only shows in an analysis.
+
+    >>> [node.name for node in graph_of("alexnet").nodes[:3]]
+    ['conv1', 'relu1', 'pool1']
+    """
+    graph, problems = _graph(_loaded(network), _check_input(input), _checked_vars(vars) or {})
+    if problems:
+        raise SpecError(problems)
+    return graph
+
+
+def _loaded(network: Network) -> Graph | Architecture:
+    return network if isinstance(network, Graph | Architecture) else load(network)
+
+
+def _graph(
+    network: Graph | Architecture, input: Shape | None, vars: Mapping[str, Value]
+) -> tuple[Graph, list[Problem]]:
+    if isinstance(network, Architecture):
+        return expand(network, input=input, vars=vars)
+    for name in vars:
+        raise SettingError(f"{network.name} has no variable {name!r}", hint="a graph has no vars")
+    if input is not None:
+        network = msgspec.structs.replace(network, inputs=(Input(network.inputs[0].name, input),))
+    return network, []
+
+
+def _check_settings(input: Sequence[int] | None, batch: int, dtype: str) -> Shape | None:
+    """The shape of the input; raises SettingError for what cannot be used."""
+    if type(batch) is not int or batch < 1:
+        raise SettingError(f"batch must be a whole number ≥ 1, got {batch!r}")
+    if not isinstance(dtype, str) or dtype not in BYTES_PER_ELEMENT:
+        known = f"dtypes: {', '.join(BYTES_PER_ELEMENT)}"
+        raise SettingError(f"unknown dtype {dtype!r}", hint=did_you_mean(str(dtype), BYTES_PER_ELEMENT, known))
+    return _check_input(input)
+
+
+def _check_input(input: Sequence[int] | None) -> Shape | None:
+    if input is None:
+        return None
+    if not (isinstance(input, tuple | list) and input and all(type(dim) is int and dim >= 1 for dim in input)):
+        raise SettingError(f"input must be whole numbers ≥ 1, got {input!r}", hint="such as 3x224x224")
+    return tuple(input)
+
+
+def _checked_vars(vars: Mapping[str, Value] | None) -> dict[str, Value] | None:
+    """The vars, lists in them as tuples; raises SettingError for what no spec could hold."""
+    if vars is None:
+        return None
+    if not isinstance(vars, Mapping) or not all(isinstance(name, str) for name in vars):
+        raise SettingError(f"vars must be a mapping of names to values, got {vars!r}", hint="such as {'classes': 10}")
+    return {name: _checked_value(name, value) for name, value in vars.items()}
+
+
+def _checked_value(name: str, value: Any, depth: int = 0) -> Value:
+    if isinstance(value, list | tuple) and depth < MAX_VALUE_DEPTH:
+        return tuple(_checked_value(name, item, depth + 1) for item in value)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise SettingError(f"vars: {name} cannot be {value!r}", hint="a number, a text, true, false or a list of these")

@@ -1,0 +1,51 @@
+"""What users of the library call that needs more than one of its parts."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from archcalc.analysis import Network, analyze_graph, graph_of
+from archcalc.graph import Graph
+from archcalc.report import Report
+from archcalc.spec.architecture import Architecture
+from archcalc.spec.values import Value
+from archcalc.verification import SmallerCopy
+
+if TYPE_CHECKING:
+    from archcalc.torch_backend import build
+
+
+def to_torch(
+    network: Network, *, input: Sequence[int] | None = None, vars: Mapping[str, Value] | None = None
+) -> "build.Network":
+    """A network as a trainable torch.nn.Module, with PyTorch's own initial weights.
+
+    `network` is a Graph, an Architecture, or what `load` takes; `input` and `vars` override its own. Raises SpecError
+    with what is wrong with the spec, SettingError for a setting that cannot be used, and ArchcalcError for a layer that
+    PyTorch does not take.
+
+    >>> import torch
+    >>> model = to_torch("lenet5")
+    >>> model.C1
+    Conv2d(1, 6, kernel_size=(5, 5), stride=(1, 1))
+    >>> model(torch.zeros(2, 1, 32, 32)).shape
+    torch.Size([2, 10])
+    """
+    from archcalc.torch_backend import build
+
+    return build.build(graph_of(network, input=input, vars=vars))
+
+
+def smaller_copy(architecture: Architecture, report: Report, vars: Mapping[str, Value]) -> SmallerCopy | None:
+    """The smaller copy that a spec's `reduced` vars make, save those in `vars`; None where they make none.
+
+    It has the batch and the dtype of the report, and is analysed when it is asked for.
+    """
+    reduced = {name: value for name, value in architecture.reduced_vars.items() if name not in vars}
+    if not reduced:
+        return None
+    settings = report.settings
+
+    def analyzed() -> tuple[Graph, Report]:
+        return analyze_graph(architecture, batch=settings.batch, dtype=settings.dtype, vars={**vars, **reduced})
+
+    return SmallerCopy(reduced, analyzed)
