@@ -32,6 +32,5 @@ True
 """
 
 from archcalc.graph.nodes import Graph, Input, Node
-from archcalc.graph.origin import Origin
 
-__all__ = ["Graph", "Input", "Node", "Origin"]
+__all__ = ["Graph", "Input", "Node"]

@@ -1,10 +1,14 @@
 """A graph: its inputs, and a flat list of nodes, each a layer and the values that it reads."""
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from archcalc.graph.origin import Origin
 from archcalc.layers import Layer
 from archcalc.layers.arithmetic import Shape
+
+if TYPE_CHECKING:
+    from archcalc.graph.origin import Origin
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -24,7 +28,7 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
     name: str
     layer: Layer
     inputs: tuple[int, ...]
-    origin: Origin | None = None
+    origin: "Origin | None" = None
     tied: int | None = None
     train_only: bool = False
 
