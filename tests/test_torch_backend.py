@@ -128,13 +128,13 @@ def test_a_model_can_be_copied_and_kept() -> None:
 def test_values_are_freed_when_their_last_reader_has_run() -> None:
     net = graph(TINY)
     alive: list[int] = []
-    values: set[int] = {-1}
-    for position, freed in enumerate(build.freed_after(net)):
-        values.add(position)
+    values: set[int] = {0}
+    for value, freed in enumerate(build.freed_after(net), 1):
+        values.add(value)
         values -= set(freed)
         alive.append(len(values))
     assert max(alive) == 2  # of a residual or a parallel, what goes in and what has come out so far
-    assert values == {len(net.nodes) - 1}
+    assert values == {len(net.nodes)}
 
 
 def test_a_spec_that_does_not_fit_says_so() -> None:

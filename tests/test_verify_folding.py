@@ -11,10 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import archcalc
-from archcalc import batchnorm_folding as pure
 from archcalc.analysis import analyze_graph
 from archcalc.equivalence import TOLERANCES, Difference, Equivalence
 from archcalc.errors import ArchcalcError
+from archcalc.graph import batchnorm_folding as pure
 from tests.running import on_terminal, piped, python
 from tests.specs_helper import layers, report, spec
 
@@ -194,10 +194,13 @@ def _forced(folded: Any) -> Any:
 
     def force(graph: Any, into: Any, folds: Any, kept: Any) -> Any:
         become = {layer: norm for norm, layer in into.items()}
+        first = len(graph.inputs)
 
         def rewired(node: Any) -> Any:
             return replace(
-                node, inputs=tuple(become.get(i, i) for i in node.inputs), tied=become.get(node.tied, node.tied)
+                node,
+                inputs=tuple(first + become.get(i - first, i - first) for i in node.inputs),
+                tied=become.get(node.tied, node.tied),
             )
 
         nodes = tuple(node if i in into else rewired(node) for i, node in enumerate(graph.nodes))
