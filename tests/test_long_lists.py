@@ -34,7 +34,7 @@ def test_concat_of_many_maps_is_that_of_pytorch(maps: int) -> None:
 @pytest.mark.parametrize("kind", ["add", "mul", "concat"])
 @pytest.mark.parametrize("maps", MAPS)
 def test_a_join_reads_every_map_that_is_named(kind: str, maps: int) -> None:
-    assert graph(joined(kind, [4] * maps)).nodes[-1].inputs == tuple(range(maps))
+    assert graph(joined(kind, [4] * maps)).nodes[-1].inputs == tuple(range(1, maps + 1))
 
 
 @pytest.mark.parametrize("branches", MAPS)
