@@ -1,6 +1,6 @@
 """Propagation: runs the rules of every layer over a graph and tallies what they cost."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -107,7 +107,7 @@ class _Run:
 
     def _reports(self, costs: list[_Cost]) -> tuple[LayerReport, ...]:
         """The rows of the first nodes, which have these costs."""
-        first = len(self.graph.inputs)
+        nodes, first = self.graph.nodes, len(self.graph.inputs)
         held = memory(self.graph, [cost.output for cost in costs], self.batch, self.bytes_per_element)
         kept = held.kept if self.trains else [None] * len(costs)
         sizes = [cost.memory_bytes for cost in costs]
@@ -119,7 +119,7 @@ class _Run:
                 LayerReport(
                     node.name,
                     node.layer.kind,
-                    None if node.origin is None else node.origin.own_line,
+                    line,
                     cost.inputs,
                     cost.output,
                     cost.params,
@@ -133,15 +133,32 @@ class _Run:
                     None if field is None else field.size,
                     depth,
                     node.layer,
-                    None if node.tied is None else self.graph.nodes[node.tied].name,
+                    None if node.tied is None else nodes[node.tied].name,
                     node.train_only,
                     cost.misfit,
                 )
-                for node, cost, size, field, depth, alive, saved in zip(
-                    self.graph.nodes, costs, sizes, self.fields[first:], self._depths(), held.alive, kept, strict=False
+                for node, line, cost, size, field, depth, alive, saved in zip(
+                    nodes,
+                    self._lines(),
+                    costs,
+                    sizes,
+                    self.fields[first:],
+                    self._depths(),
+                    held.alive,
+                    kept,
+                    strict=False,
                 )
             ]
         )
+
+    def _lines(self) -> Iterator[int | None]:
+        """The line of each node; repetitions have one origin, which is asked once."""
+        origin, line = None, None
+        for node in self.graph.nodes:
+            if node.origin is not origin:
+                origin = node.origin
+                line = None if origin is None else origin.own_line
+            yield line
 
     def _depths(self) -> list[int]:
         """For each node, how many counted layers lie on the longest way to its output."""
