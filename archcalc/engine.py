@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from archcalc.conventions import Convention, convention_named
+from archcalc.conventions import Convention, Work, convention_named
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
 from archcalc.graph import Graph, Node
 from archcalc.graph.nodes import holding_indices, outputs
 from archcalc.layer_problems import layer_problem
 from archcalc.layers.arithmetic import UNKNOWN, Shape, is_known
-from archcalc.layers.base import NO_OPS, Params, Sight, elements, fmt_shape, is_bias
+from archcalc.layers.base import NO_OPS, Ops, Params, Sight, elements, fmt_shape, is_bias
 from archcalc.layers.execution import INDEX_BYTES
 from archcalc.memory import memory
 from archcalc.receptive_field import Field, Lens, after, joined, lens, start
@@ -47,6 +47,7 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
     weights: int
     buffers: int
     memory_bytes: int
+    ops: Ops | None
     macs: int | None
     flops: int | None
     lens: Lens | None
@@ -133,6 +134,8 @@ class _Run:
                     None if field is None else field.size,
                     depth,
                     node.layer,
+                    cost.ops,
+                    self.batch,
                     None if node.tied is None else nodes[node.tied].name,
                     node.train_only,
                     cost.misfit,
@@ -185,7 +188,8 @@ class _Run:
         layer, (x, *others) = node.layer, inputs
         y = layer.output(*inputs)
         params = layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
-        ops = NO_OPS if node.train_only else layer.ops(x, y, *others)
+        sample = NO_OPS if node.train_only else layer.ops(x, y, *others)
+        ops = None if sample is None else sample.times(self.batch)
         return _Cost(
             inputs=inputs,
             output=y,
@@ -193,8 +197,9 @@ class _Run:
             weights=params.weights,
             buffers=params.buffers,
             memory_bytes=0 if node.train_only else self.batch * elements(y) * self.bytes_per_element,
-            macs=None if ops is None else self.batch * ops.macs,
-            flops=None if ops is None else self.batch * self.convention.flops(ops, layer.family),
+            ops=ops,
+            macs=None if ops is None else ops.macs,
+            flops=0 if node.train_only else self.convention.flops(Work(layer, inputs, y, ops, self.batch)),
             lens=lens(layer.window(x), layer.covers),
         )
 
@@ -212,6 +217,7 @@ class _Run:
             weights=params.weights,
             buffers=params.buffers,
             memory_bytes=0,
+            ops=NO_OPS,
             macs=0,
             flops=0,
             lens=Lens(sight=Sight.UNKNOWN),

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from archcalc.diff import paired
+from archcalc.layers.base import Operation
 from archcalc.report import LayerReport, Report
 
 By: TypeAlias = Literal["stage", "kind", "layer"]
 BY: tuple[By, ...] = ("stage", "kind", "layer")
 STEM, HEAD = "stem", "head"
-POOLS = ("pool", "adaptive_pool")
 
 
 class Group(NamedTuple):
@@ -65,7 +65,7 @@ def _pooled_stages(rows: Sequence[LayerReport]) -> list[Group]:
     found: list[LayerReport] = []
     for row in rows:
         found.append(row)
-        if row.layer.family in POOLS:
+        if row.layer.operation is Operation.POOLING:
             groups.append(Group(f"stage{len(groups) + 1}", tuple(found)))
             found = []
     return [*groups, Group(HEAD, tuple(found))] if found else groups

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from archcalc._version import __version__
+from archcalc.conventions import Convention, Work, convention_named
 from archcalc.errors import SettingError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.arithmetic import UNKNOWN, Shape
-from archcalc.layers.base import elements, fmt_shape
+from archcalc.layers.base import Ops, elements, fmt_shape
 from archcalc.units import BYTES_PER_ELEMENT
 
 SCHEMA_VERSION = 1
@@ -47,8 +48,10 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class LayerReport(msgspec.Struct, frozen=True, gc=False):
-    """One row: `memory_bytes`, `macs` and `flops` are for the whole batch, `macs` and `flops` None where unknown.
+    """One row: `memory_bytes`, `macs`, `flops` and the tally `ops` are for the whole batch of `samples`.
 
+    `ops` and `macs` are None where unknown, `flops` where the convention cannot tell; `ops` also where the report is of
+    an earlier version.
     `live_bytes` is what is alive in memory while the row runs in eval mode, the network's input included; None where
     unknown.
     `saved_for_backward_bytes` is what training keeps of it beyond what earlier rows keep, as PyTorch does on the CPU:
@@ -77,6 +80,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     receptive_field: Shape | None
     depth: int
     layer: Layer
+    ops: Ops | None
+    samples: int
     tied: str | None = None
     train_only: bool = False
     misfit: str | None = None
@@ -90,6 +95,21 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     def elements(self) -> int:
         """How many numbers the output of one sample holds."""
         return elements(self.output)
+
+    def flops_by(self, convention: str | Convention) -> int | None:
+        """The FLOPs of the whole batch by this convention; None where they are unknown.
+
+        Raises SettingError for an unknown convention.
+
+        >>> from archcalc import analyze
+        >>> row = analyze("alexnet").layer("conv1")
+        >>> row.flops, row.flops_by("torch")
+        (72855552, 145711104)
+        """
+        if self.train_only:
+            return 0
+        found = convention_named(convention) if isinstance(convention, str) else convention
+        return found.flops(Work(self.layer, self.inputs, self.output, self.ops, self.samples))
 
     @property
     def is_foldable(self) -> bool:
@@ -112,6 +132,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
             "saved_for_backward_bytes": self.saved_for_backward_bytes,
             "macs": self.macs,
             "flops": self.flops,
+            "ops": None if self.ops is None else msgspec.structs.asdict(self.ops),
             "receptive_field": None if self.receptive_field is None else list(self.receptive_field),
             "depth": self.depth,
             "tied": self.tied,
@@ -184,6 +205,20 @@ class Report(msgspec.Struct, frozen=True):
                 return row
         raise KeyError(name)
 
+    def flops(self, convention: str | Convention) -> int | None:
+        """The FLOPs of all rows by this convention; None where those of some row are unknown.
+
+        Raises SettingError for an unknown convention.
+
+        >>> from archcalc import analyze
+        >>> report = analyze("alexnet")
+        >>> report.flops("lecture"), report.flops("torch")
+        (717562112, 1433534464)
+        """
+        found = convention_named(convention) if isinstance(convention, str) else convention
+        flops = [row.flops_by(found) for row in self.layers]
+        return None if None in flops else sum(filter(None, flops))
+
     def to_dict(self) -> dict[str, Any]:
         """The report as `archcalc table --json` prints it: plain lists, dicts and exact integers."""
         return {
@@ -214,8 +249,8 @@ class Report(msgspec.Struct, frozen=True):
                 )
             if not data["layers"]:
                 raise SettingError("a report without layers", hint="make it anew with `archcalc table --json`")
-            rows = tuple(map(_row, data["layers"]))
             settings = msgspec.convert(data["settings"], Settings)
+            rows = tuple([_row(row, settings.batch) for row in data["layers"]])
             if settings.dtype not in BYTES_PER_ELEMENT:
                 raise SettingError(f"a report at the unknown dtype {settings.dtype!r}", hint=KNOWN_DTYPES)
             name = msgspec.convert(data["architecture"], str)
@@ -247,15 +282,16 @@ def _shape(plain: Any) -> Shape:
     return tuple([UNKNOWN if size is None else size for size in sizes])
 
 
-def _row(data: dict[str, Any]) -> LayerReport:
-    """The row that `LayerReport.to_dict` made this of; one of an earlier version has no `misfit`."""
+def _row(data: dict[str, Any], samples: int) -> LayerReport:
+    """The row that `LayerReport.to_dict` made this of; one of an earlier version has no `misfit` and no `ops`."""
     layer = msgspec.convert(data["fields"], kinds()[data["kind"]])
     types = {field.name: field.type for field in msgspec.structs.fields(LayerReport)}
-    plain = types.keys() - {"layer", "inputs", "output", "misfit"}
+    plain = types.keys() - {"layer", "inputs", "output", "samples", "ops", "misfit"}
     return LayerReport(
         layer=layer,
         inputs=tuple(map(_shape, data["inputs"])),
         output=_shape(data["output"]),
-        misfit=msgspec.convert(data.get("misfit"), types["misfit"]),
+        samples=samples,
+        **{name: msgspec.convert(data.get(name), types[name]) for name in ("ops", "misfit")},
         **{name: msgspec.convert(data[name], types[name]) for name in plain},
     )

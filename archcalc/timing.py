@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from archcalc.layers.base import Operation
 from archcalc.report import LayerReport, Report
 
 SCHEMA_VERSION = 1
@@ -26,7 +27,6 @@ NEAR_THE_ROOF = 0.5
 """The share of what the roof allows from which on a layer is called bound by it."""
 FASTER_THAN_MEMORY = 1.25
 """A layer that moves bytes at more than this share of the memory's rate had them in a cache."""
-CONVOLUTIONS = ("conv", "conv_transpose")
 
 Bound: TypeAlias = Literal["compute", "memory", "cache", "neither", "too short", "moves nothing"]
 
@@ -94,7 +94,8 @@ class Roof(msgspec.Struct, frozen=True):
 
         The two differ where a library computes them at different precision, as TF32 on a GPU.
         """
-        return self.conv_macs_per_second if row.layer.family in CONVOLUTIONS else self.matmul_macs_per_second
+        convolves = row.layer.operation is Operation.CONVOLUTION
+        return self.conv_macs_per_second if convolves else self.matmul_macs_per_second
 
 
 class LayerRun(msgspec.Struct, frozen=True):

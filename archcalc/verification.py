@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from archcalc.graph import Graph
+from archcalc.layers.base import Operation
 from archcalc.report import LayerReport, Report
 
 FIGURES = ("output", "memory_bytes", "params", "buffers", "macs")
@@ -237,7 +238,7 @@ def _saved(row: LayerReport, measured: int, device: str, takes_other_steps: bool
 
 def _takes_other_steps(report: Report, device: str) -> bool:
     """Whether PyTorch's meta device runs a network in other steps than its CPU: it has no fused attention."""
-    return device == "meta" and any(row.layer.family == "attention" for row in report.layers)
+    return device == "meta" and any(row.layer.operation is Operation.ATTENTION for row in report.layers)
 
 
 def _compared(row: LayerReport, measured: Measurement, batch: int) -> tuple[Comparison, ...]:

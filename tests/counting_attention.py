@@ -1,8 +1,9 @@
 """Naive loops through attention and recurrent layers, scalar by scalar, that count what they do."""
 
 from archcalc.layers.arithmetic import Shape
-from archcalc.layers.attention import Attention, CosineWindowAttention, WindowAttention
+from archcalc.layers.attention import Attention
 from archcalc.layers.recurrent import GRU, LSTM, RNN, Recurrent
+from archcalc.layers.window_attention import CosineWindowAttention, WindowAttention
 from tests.counting import Tally, every
 
 

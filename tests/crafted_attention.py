@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from archcalc.layers.arithmetic import Shape
-from archcalc.layers.attention import Attention, CosineWindowAttention, WindowAttention
+from archcalc.layers.attention import Attention
 from archcalc.layers.recurrent import GRU, LSTM, RNN, Recurrent
+from archcalc.layers.window_attention import CosineWindowAttention, WindowAttention
 from tests.strategies import CRAFTED, Case
 
 small = st.integers(1, 3)

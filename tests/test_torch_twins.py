@@ -11,7 +11,7 @@ from archcalc.layers import Layer, kinds
 from archcalc.layers.adaptive_pool import AdaptiveAvgPool2d
 from archcalc.layers.arithmetic import Shape
 from archcalc.layers.axiswise import AlongAxis, Softmax
-from archcalc.layers.base import Ops, Params
+from archcalc.layers.base import Operation, Ops, Params
 from archcalc.layers.conv import Conv2d
 from archcalc.layers.conv_transpose import ConvTranspose2d
 from archcalc.layers.dropout import Dropout2d
@@ -109,7 +109,7 @@ def named_axes(layer: Layer) -> tuple[int, ...]:
 EXCUSES = [
     Excuse(
         "to PyTorch, a batch of vectors looks like one sequence without a batch",
-        lambda layer, inputs: layer.family == "recurrent" and len(inputs[0]) == 1,
+        lambda layer, inputs: layer.operation is Operation.RECURRENCE and len(inputs[0]) == 1,
         Case(LSTM(hidden=3), ((4,),)),
     ),
     Excuse(

@@ -24,8 +24,11 @@ from archcalc.layers import (
     shuffle,
     slicing,
     upsample,
+    window_attention,
 )
-from archcalc.layers.base import Layer, kinds
+from archcalc.layers.base import Layer, LayerType, kinds
+
+LayerType.kinds = dict(sorted(LayerType.kinds.items()))  # in which file a kind lives decides nothing, no order either
 
 __all__ = [
     "Layer",
@@ -53,4 +56,5 @@ __all__ = [
     "shuffle",
     "slicing",
     "upsample",
+    "window_attention",
 ]

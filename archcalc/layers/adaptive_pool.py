@@ -7,7 +7,7 @@ addition for every element, from zero, and one division.
 from typing import ClassVar
 
 from archcalc.layers.arithmetic import Dim, Shape, ceil_div, gcd, product
-from archcalc.layers.base import Layer, Ops, Positive, Sight, Size2d, Size3d, Window, elements
+from archcalc.layers.base import Layer, Operation, Ops, Positive, Sight, Size2d, Size3d, Window, elements
 from archcalc.layers.execution import INDEX_BYTES, Execution, Tensor
 from archcalc.layers.twin import Constant, TorchTwin
 from archcalc.layers.window import Extent, require_any_map, require_map, spread
@@ -27,6 +27,7 @@ class AdaptivePool(Layer):
 
     size: Extent
 
+    operation = Operation.POOLING
     label = "pool"
     covers = True
     dimensions: ClassVar[int]
@@ -211,6 +212,7 @@ class GlobalPool(Layer):
     Raises: input is not a map
     """
 
+    operation = Operation.POOLING
     label = "pool"
 
     def output(self, x: Shape) -> Shape:

@@ -49,6 +49,16 @@ AxisIndex = Annotated[
 AxisCount = Annotated[int, Meta(ge=1, le=MAX_RANK, description="how many axes, ≥ 1", extra=STRUCTURAL)]
 
 
+class Operation(enum.Enum):
+    """What a kind does, of what conventions and measurements treat apart: declared by the kind, inherited otherwise."""
+
+    CONVOLUTION = "convolution"
+    POOLING = "pooling"
+    ATTENTION = "attention"
+    RECURRENCE = "recurrence"
+    OTHER = "other"
+
+
 class Sight(enum.Enum):
     """What one output sees of the input, where that is no window that slides over it."""
 
@@ -162,7 +172,6 @@ class LayerType(msgspec.StructMeta):
             if kind in mcls.kinds:
                 raise TypeError(f"layer kind {kind!r} is registered twice")
             cls.kind = kind
-            cls.family = cls.__module__.rpartition(".")[2]
             mcls.kinds[kind] = cls
         made: LayerType = cls
         return made
@@ -177,8 +186,8 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """
 
     kind: ClassVar[str]
-    family: ClassVar[str]
-    """The file that the kind lives in (conv, pool, norm …); conventions weigh operations by it."""
+    operation: ClassVar[Operation] = Operation.OTHER
+    """What the kind does, as far as conventions weigh it differently."""
     label: ClassVar[str | None] = None
     """What automatic names begin with (`fc` for linear); the kind itself where None."""
     counted: ClassVar[bool] = False

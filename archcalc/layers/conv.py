@@ -7,6 +7,7 @@ from archcalc.layers.arithmetic import Dim, Shape, divides, equal, product, requ
 from archcalc.layers.base import (
     Flag,
     Layer,
+    Operation,
     Ops,
     PadOrSame1d,
     PadOrSame2d,
@@ -59,6 +60,7 @@ class Convolution(Layer):
     groups: Positive = 1
     bias: Flag = True
 
+    operation = Operation.CONVOLUTION
     counted = True
     label = "conv"
     dimensions: ClassVar[int]
@@ -240,6 +242,7 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
     multiplier: Positive = 1
     bias: Flag = True
 
+    operation = Operation.CONVOLUTION
     counted = True
     label = "conv"
     dimensions: ClassVar[int] = 2

@@ -8,6 +8,7 @@ from archcalc.layers.base import (
     Flag,
     Layer,
     NonNegative,
+    Operation,
     Ops,
     Pad2d,
     Pad3d,
@@ -66,6 +67,7 @@ class TransposedConvolution(Layer):
     groups: Positive = 1
     bias: Flag = True
 
+    operation = Operation.CONVOLUTION
     counted = True
     label = "conv_transpose"
     dimensions: ClassVar[int]

@@ -13,6 +13,7 @@ from archcalc.layers.base import (
     Flag,
     Layer,
     NonNegative,
+    Operation,
     Ops,
     Pad2d,
     Pad3d,
@@ -35,6 +36,7 @@ class Pool(Layer):
     stride: Extent | None = None
     pad: Extent = 0
 
+    operation = Operation.POOLING
     label = "pool"
     dimensions: ClassVar[int]
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, require
-from archcalc.layers.base import STRUCTURAL, Flag, Layer, Ops, Positive, Sight, fmt_shape
+from archcalc.layers.base import STRUCTURAL, Flag, Layer, Operation, Ops, Positive, Sight, fmt_shape
 from archcalc.layers.execution import FULL_PRECISION_BYTES, Execution, Tensor
 from archcalc.layers.twin import FEATURES, Constant, TorchTwin
 
@@ -32,6 +32,8 @@ class Recurrent(Layer):
     layers: Count = 1
     bidirectional: Flag = False
     bias: Flag = True
+
+    operation = Operation.RECURRENCE
 
     gates: ClassVar[int]
     """How many times as wide as the state what a step computes from input and state is."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from archcalc.errors import SettingError, did_you_mean
-from archcalc.layers.base import AlongAxes, Sight, fmt_shape
+from archcalc.layers.base import AlongAxes, Operation, Sight, fmt_shape
 from archcalc.render.grid import Column, fmt_line
 from archcalc.report import LayerReport, Report
 from archcalc.units import Unit, unit
@@ -14,8 +14,8 @@ Metric: TypeAlias = Callable[[LayerReport], int | None]
 Units: TypeAlias = dict[str, Unit]
 
 NOTHING = ""
-FOR_SEQUENCES = ("attention", "recurrent")
-"""Families of layers that read tokens × features, or windows of them."""
+FOR_SEQUENCES = (Operation.ATTENTION, Operation.RECURRENCE)
+"""What layers do that read tokens × features, or windows of them."""
 
 
 def _channels(shape: tuple[int, ...]) -> str:
@@ -148,7 +148,7 @@ def default_columns(report: Report) -> tuple[str, ...]:
 def _has_channels_first(row: LayerReport) -> bool:
     """Whether a layer reads and makes maps, their channels first, or flat tensors: no tokens, no windows."""
     layer, x, y = row.layer, row.inputs[0], row.output
-    if layer.indices_below is not None or layer.family in FOR_SEQUENCES:
+    if layer.indices_below is not None or layer.operation in FOR_SEQUENCES:
         return False
     if len(y) == 1:
         return len(x) == 1 or layer.window(x) is not Sight.LAST_AXIS

@@ -37,7 +37,7 @@ def describe_kind(name: str) -> dict[str, Any]:
     ]
     return {
         "kind": name,
-        "family": cls.family,
+        "operation": cls.operation.value,
         "summary": text.split("\n\n")[0].replace("\n", " "),
         "text": text,
         "fields": fields,
@@ -57,7 +57,7 @@ def describe_block(name: str) -> dict[str, Any]:
     after = itertools.takewhile(lambda line: line.startswith("    "), block.tree.document.text.splitlines()[first:])
     return {
         "kind": name,
-        "family": "block",
+        "operation": "block",
         "summary": block.title,
         "text": block.title,
         "fields": [
