@@ -82,6 +82,6 @@ def convention_named(name: str) -> Convention:
     """
     try:
         return CONVENTIONS[name]
-    except KeyError:
+    except (KeyError, TypeError):
         known = f"conventions: {', '.join(CONVENTIONS)}"
-        raise SettingError(f"unknown convention {name!r}", hint=did_you_mean(name, CONVENTIONS, known)) from None
+        raise SettingError(f"unknown convention {name!r}", hint=did_you_mean(str(name), CONVENTIONS, known)) from None

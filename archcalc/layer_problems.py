@@ -34,13 +34,16 @@ def _sources(node: Node, graph: Graph) -> str:
 
 def _shrunk_by(node: Node, graph: Graph, shapes: Sequence[Shape | None]) -> Node | None:
     """The nearest layer before this one that made the map smaller."""
+    nodes, first = graph.nodes, len(graph.inputs)
     value = node.inputs[0]
     for _ in range(MAX_SEARCH):
-        earlier = graph.node(value)
-        if earlier is None:
+        if value < first:
             break
-        before, after = shapes[earlier.inputs[0]], shapes[value]
-        if before and after and before[1:] > after[1:]:
+        earlier = nodes[value - first]
+        source = earlier.inputs[0]
+        before, after = shapes[source], shapes[value]
+        # Most layers change no shape, and a comparison is all that they cost.
+        if before != after and before and after and before[1:] > after[1:]:
             return earlier
-        value = earlier.inputs[0]
+        value = source
     return None

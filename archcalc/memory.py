@@ -79,6 +79,7 @@ class _Pass:
         self.effects: list[_Effect] = []
         known: dict[tuple[object, ...], _Effect] = {}
         interned: dict[_Value, _Value] = {}
+        equal: dict[Layer, Layer] = {}
         for value, (node, shape) in enumerate(zip(self.nodes, shapes, strict=True), len(values)):
             read = node.inputs
             if len(read) == 1:
@@ -89,9 +90,15 @@ class _Pass:
             if effect is None and node.train_only and not (training and is_known(shape)):
                 effect = _unknown(values[read[0]], (batch, *shape), 0)  # it does not run, or does not fit
             elif effect is None:
-                effect = _effect(node.layer, [values[i] for i in read], (batch, *shape), width, training)
-                output = interned.setdefault(effect.output, effect.output)
-                effect = known[key] = msgspec.structs.replace(effect, output=output)
+                # Equal layers of several entries are objects of their own, and do the same.
+                layer = equal.setdefault(node.layer, node.layer)
+                same = (id(layer), *key[1:])
+                effect = known.get(same)
+                if effect is None:
+                    effect = _effect(layer, [values[i] for i in read], (batch, *shape), width, training)
+                    output = interned.setdefault(effect.output, effect.output)
+                    effect = known[same] = msgspec.structs.replace(effect, output=output)
+                known[key] = effect
             values.append(effect.output)
             if effect.view_of is not None:
                 self.owner[value] = self.owner[read[effect.view_of]]

@@ -1,6 +1,10 @@
 """What changed between two reports: nothing between equal ones, and the other way round the mirror image."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +13,7 @@ from hypothesis import strategies as st
 from archcalc.diff import Delta, ReportDiff, diff, paired
 from archcalc.render.diff import comment, layers_grid, totals_grid
 from archcalc.report import Report
-from tests.running import piped
+from tests.running import ROOT, piped
 from tests.specs_helper import layers, report
 
 LINES = (
@@ -149,3 +153,23 @@ def test_the_grids_fit_and_tell_the_sign() -> None:
     assert [row[3].text for row in totals.rows if row[0].text == "params"] == ["-56"]
     assert [row[0].text for row in changes.rows] == ["~", "-"]
     assert "filters 4 → 2" in changes.rows[0][2].text
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="there are no open files as paths")
+def test_what_comes_through_a_pipe_is_a_spec() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"input: [8]\nlayers:\n  - linear: {name: a, features: 4}\n")
+    os.close(writer)
+    command = [sys.executable, "-m", "archcalc", "diff", f"/dev/fd/{reader}", "-", "--json"]
+    text = "input: [8]\nlayers:\n  - linear: {name: a, features: 8}\n"
+    found = subprocess.run(
+        command, input=text, capture_output=True, text=True, pass_fds=[reader], cwd=ROOT, check=False
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    (one,) = json.loads(found.stdout)["specs"]
+    assert one["change"] == "changed"
+
+
+def test_a_single_pipe_is_in_no_repository() -> None:
+    found = piped("diff", "-", stdin="input: [8]\nlayers: [relu]\n")
+    assert (found.returncode, "is in no repository" in found.stderr) == (2, True)

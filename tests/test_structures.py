@@ -196,7 +196,7 @@ layers:
             "parallel: {branches: [[relu]], join: add}",
             "error: branches must be a list of two or more lists",
         ),
-        ("parallel: {branches: [[relu], []], join: conct}", "error: join must be one of add, mul, concat"),
+        ("parallel: {branches: [[relu], []], join: conct}", "error: join must be one of add, concat, mul"),
         (
             "residual: {main: [{conv: {filters: 4, kernel: 1}}]}",
             "error: add1: add needs inputs of one shape, got 4×8×8 and 3×8×8\n",

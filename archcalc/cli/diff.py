@@ -70,7 +70,8 @@ def _is_spec(what: str) -> bool:
     from archcalc.revisions import Repository
     from archcalc.spec.catalogue import FILE, names
 
-    if FILE.fullmatch(what) or os.path.isfile(what):
+    # A pipe, as a shell makes of `<(...)`, is no path of a repository, and neither is standard input.
+    if what == "-" or FILE.fullmatch(what) or (os.path.exists(what) and not os.path.isdir(what)):
         return True
     if what not in names():
         return False
@@ -124,6 +125,9 @@ def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any
     from archcalc.history import compared
     from archcalc.revisions import Repository
 
+    for path in arguments:
+        if path == "-" or (os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))):
+            raise SettingError(f"{path!r} is in no repository", hint="archcalc diff OLD NEW compares two specs")
     repository = Repository()
     head = None
     if base is None and arguments and not os.path.exists(arguments[0]):

@@ -16,7 +16,8 @@ class Attention(Layer, kind="attention"):
 
     Fields:
         heads: parts of the width that attend each for itself
-        kv_heads: heads of keys and values, each shared by as many heads of queries; heads where left out
+        kv_heads: heads of keys and values, each shared by as many heads of queries, in memory by a copy; heads where
+            left out
         causal: whether a token sees only those before it and itself
         sliding_window: how many of these it sees at the most, itself included; all where left out
         scale: what the products q · k are multiplied by; 1/√d where left out
