@@ -16,7 +16,7 @@ from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
 from archcalc.spec.values import Value
-from archcalc.units import BYTES_PER_ELEMENT
+from archcalc.units import BYTES_PER_ELEMENT, KNOWN_DTYPES
 
 MAX_VALUE_DEPTH = 32
 """How deep lists in vars may lie in one another."""
@@ -108,8 +108,8 @@ def _check_settings(input: Sequence[int] | None, batch: int, dtype: str) -> Shap
     if type(batch) is not int or batch < 1:
         raise SettingError(f"batch must be a whole number ≥ 1, got {batch!r}")
     if not isinstance(dtype, str) or dtype not in BYTES_PER_ELEMENT:
-        known = f"dtypes: {', '.join(BYTES_PER_ELEMENT)}"
-        raise SettingError(f"unknown dtype {dtype!r}", hint=did_you_mean(str(dtype), BYTES_PER_ELEMENT, known))
+        hint = did_you_mean(str(dtype), BYTES_PER_ELEMENT, KNOWN_DTYPES)
+        raise SettingError(f"unknown dtype {dtype!r}", hint=hint)
     return _check_input(input)
 
 

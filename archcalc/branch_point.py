@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from archcalc.errors import Problem, SpecError
-from archcalc.revisions import Repository, absolute
+from archcalc.revisions import Change, Repository, absolute
 from archcalc.snapshot import Snapshot
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import ENDINGS, find_all
@@ -18,6 +18,8 @@ from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, pars
 
 _ALIKE = 0.75
 """The share of their words from which a file that is gone and one that came are the same: only siblings share more."""
+_WORDY = {"name", "title", "source", "budget"}
+"""The keys of a spec that say nothing of its network."""
 _UNWATCHED = "git does not watch (ignored, in a repository of its own, or marked to be left alone)"
 
 
@@ -86,15 +88,18 @@ class BranchPoint:
         return gone if same or likeness >= _ALIKE else None
 
     @cached_property
+    def _changes(self) -> list[Change]:
+        return self.repository.changes(self.snapshot.commit)
+
+    @cached_property
     def _renamed(self) -> dict[str, str]:
-        changes = self.repository.changes(self.snapshot.commit)
-        return {c.after: c.before for c in changes if c.status == "renamed" and c.after and c.before}
+        return {c.after: c.before for c in self._changes if c.status == "renamed" and c.after and c.before}
 
     @cached_property
     def _gone(self) -> dict[str, Counter[str]]:
         """The specs that no spec of now is or, by git's account, has come from, with their words."""
         found = {}
-        changed = {c.before: c.after for c in self.repository.changes(self.snapshot.commit) if c.before}
+        changed = {c.before: c.after for c in self._changes if c.before}
         for path in self.snapshot.paths:
             if not path.lower().endswith(ENDINGS) or path in self.repository.left_alone:
                 continue
@@ -129,9 +134,6 @@ def _words(document: Document) -> Counter[str]:
         return Counter(re.findall(r"\w+", document.text))
     items = tree.items if isinstance(tree, Mapping) else {}
     return Counter(word for key, part in items.items() if key not in _WORDY for word in _words_of(part))
-
-
-_WORDY = {"name", "title", "source", "budget"}
 
 
 def _words_of(tree: Tree) -> Iterator[str]:

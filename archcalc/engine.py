@@ -109,10 +109,11 @@ class _Run:
     def _reports(self, costs: list[_Cost]) -> tuple[LayerReport, ...]:
         """The rows of the first nodes, which have these costs."""
         nodes, first = self.graph.nodes, len(self.graph.inputs)
-        held = memory(self.graph, [cost.output for cost in costs], self.batch, self.bytes_per_element)
+        indices = holding_indices(self.graph)  # which are int64, whatever the dtype of the activations
+        held = memory(self.graph, [cost.output for cost in costs], indices, self.batch, self.bytes_per_element)
         kept = held.kept if self.trains else [None] * len(costs)
         sizes = [cost.memory_bytes for cost in costs]
-        for value in holding_indices(self.graph):  # which are int64, whatever the dtype of the activations
+        for value in indices:
             if first <= value < first + len(costs):
                 sizes[value - first] = sizes[value - first] // self.bytes_per_element * INDEX_BYTES
         return tuple(
@@ -187,7 +188,7 @@ class _Run:
             return self._cost_where_unknown(node, inputs)
         layer, (x, *others) = node.layer, inputs
         y = layer.output(*inputs)
-        params = layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
+        params = self._params(node, x)
         sample = NO_OPS if node.train_only else layer.ops(x, y, *others)
         ops = None if sample is None else sample.times(self.batch)
         return _Cost(
@@ -207,7 +208,7 @@ class _Run:
         """What is known of a layer that runs in training alone, behind one that does not fit its input."""
         layer, (x, *_) = node.layer, inputs
         y = layer.output(*inputs)
-        params = layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
+        params = self._params(node, x)
         if not is_known((params.weights, params.biases, params.buffers)):
             raise LayerError("its parameters depend on a size that is not known")
         return _Cost(
@@ -222,6 +223,9 @@ class _Run:
             flops=0,
             lens=Lens(sight=Sight.UNKNOWN),
         )
+
+    def _params(self, node: Node, x: Shape) -> Params:
+        return node.layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
 
     def _own_params(self, node: Node, tied: int, x: Shape) -> Params:
         """What a layer holds that uses the weights of another: the parameters that the other has none of, and buffers.

@@ -4,12 +4,12 @@ Both follow PyTorch: some layers (a flatten, a dropout in eval mode) give a view
 memory, and a tensor that several layers keep is there once. What a kernel takes for itself while it runs is left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import msgspec
 
 from archcalc.graph import Graph
-from archcalc.graph.nodes import holding_indices, outputs
+from archcalc.graph.nodes import outputs
 from archcalc.layers import Layer
 from archcalc.layers.arithmetic import Shape, is_known, product
 from archcalc.layers.execution import INDEX_BYTES, Execution, MemoryUnknownError
@@ -51,24 +51,24 @@ class _Effect(msgspec.Struct, frozen=True, gc=False):
     keeps_output: bool
 
 
-def memory(graph: Graph, shapes: Sequence[Shape], batch: int, width: int) -> Memory:
+def memory(graph: Graph, shapes: Sequence[Shape], indices: Set[int], batch: int, width: int) -> Memory:
     """What each layer of a graph has alive and keeps, at `width` bytes for each number of the activations.
 
-    `shapes` are those of the outputs of the first nodes, as many as are known.
+    `shapes` are those of the outputs of the first nodes, as many as are known, and `indices` the values that are int64.
     """
     return Memory(
-        _Pass(graph, shapes, batch, width, training=False).alive(),
-        _Pass(graph, shapes, batch, width, training=True).kept(),
+        _Pass(graph, shapes, indices, batch, width, training=False).alive(),
+        _Pass(graph, shapes, indices, batch, width, training=True).kept(),
     )
 
 
 class _Pass:
     """One forward pass over the first nodes of a graph: what each layer does, and in whose memory each value is."""
 
-    def __init__(self, graph: Graph, shapes: Sequence[Shape], batch: int, width: int, *, training: bool) -> None:
-        self.nodes = graph.nodes[: len(shapes)]
-        self.graph, self.training = graph, training
-        indices = holding_indices(graph)
+    def __init__(
+        self, graph: Graph, shapes: Sequence[Shape], indices: Set[int], batch: int, width: int, *, training: bool
+    ) -> None:
+        self.graph, self.nodes = graph, graph.nodes[: len(shapes)]
         values = list[_Value]()
         for value, input in enumerate(graph.inputs):
             whole = (batch, *input.shape)

@@ -11,10 +11,9 @@ from archcalc.errors import SettingError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.arithmetic import UNKNOWN, Shape
 from archcalc.layers.base import Ops, elements, fmt_shape
-from archcalc.units import BYTES_PER_ELEMENT
+from archcalc.units import BYTES_PER_ELEMENT, KNOWN_DTYPES
 
 SCHEMA_VERSION = 1
-KNOWN_DTYPES = f"dtypes: {', '.join(BYTES_PER_ELEMENT)}"
 
 
 class Settings(msgspec.Struct, frozen=True):

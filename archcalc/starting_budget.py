@@ -106,8 +106,6 @@ def in_config(path: str, text: str, budgets: Mapping[str, Mapping[str, str]], se
     table: Any = document
     for name in (*FILES.get(os.path.basename(path), ()), "budgets"):
         if name not in table:
-            if isinstance(table, InlineTable):
-                raise SettingError(f"{path}: cannot add {name} to a table in one line", hint=_AS_TABLES)
             table[name] = tomlkit.table(is_super_table=True)
         table = table[name]
         if not isinstance(table, MutableMapping) or isinstance(table, InlineTable):

@@ -17,6 +17,8 @@ Measure: TypeAlias = Literal["count", "bytes"]
 """What a quantity is of: elements, operations and layers are counted, memory is in bytes."""
 
 BYTES_PER_ELEMENT = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8, "int8": 1}
+KNOWN_DTYPES = f"dtypes: {', '.join(BYTES_PER_ELEMENT)}"
+"""The hint where another one is named."""
 INTEGERS = ("int8",)
 """The dtypes of BYTES_PER_ELEMENT that cannot be trained in."""
 

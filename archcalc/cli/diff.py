@@ -70,8 +70,7 @@ def _is_spec(what: str) -> bool:
     from archcalc.revisions import Repository
     from archcalc.spec.catalogue import FILE, names
 
-    # A pipe, as a shell makes of `<(...)`, is no path of a repository, and neither is standard input.
-    if what == "-" or FILE.fullmatch(what) or (os.path.exists(what) and not os.path.isdir(what)):
+    if FILE.fullmatch(what) or os.path.isfile(what) or _is_stream(what):
         return True
     if what not in names():
         return False
@@ -83,6 +82,11 @@ def _is_spec(what: str) -> bool:
         if "shipped" in error.problems[0].message:
             raise
     return True
+
+
+def _is_stream(what: str) -> bool:
+    """Whether it is standard input, or a pipe as a shell makes of `<(...)`: no path of a repository."""
+    return what == "-" or (os.path.exists(what) and not (os.path.isfile(what) or os.path.isdir(what)))
 
 
 def _two(old: str, new: str, settings: dict[str, Any]) -> "ReportDiff":
@@ -126,7 +130,7 @@ def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any
     from archcalc.revisions import Repository
 
     for path in arguments:
-        if path == "-" or (os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))):
+        if _is_stream(path):
             raise SettingError(f"{path!r} is in no repository", hint="archcalc diff OLD NEW compares two specs")
     repository = Repository()
     head = None

@@ -150,7 +150,8 @@ class Attention(Layer, kind="attention"):
         k = self._shared(run, keys)
         in_order = run.contiguous(q), run.contiguous(k)
         scores = run.matmul(in_order[0], turned(run, in_order[1]))
-        run.free(*_copies(q, in_order[0]), *_copies(keys, in_order[1]))
+        run.free_copy(in_order[0], q)
+        run.free_copy(in_order[1], keys)
         for keeps in (Keeps.NOTHING, Keeps.OUTPUT, Keeps.NOTHING):  # of its factor, the tanh, and the bound
             scores, last = run.elementwise(scores, keeps=keeps), scores
             run.free(last)
@@ -161,7 +162,7 @@ class Attention(Layer, kind="attention"):
         run.free(scores)
         v = run.contiguous(self._shared(run, values))
         y = run.matmul(weights, v)
-        run.free(*_copies(values, v))
+        run.free_copy(v, values)
         return join_heads(run, y)
 
     def _attended(self, run: Execution, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -214,11 +215,6 @@ def turned(run: Execution, x: Tensor) -> Tensor:
     """The last two axes swapped, a view."""
     last = len(x.shape) - 1
     return run.permuted(x, (*range(last - 1), last, last - 1))
-
-
-def _copies(x: Tensor, y: Tensor) -> list[Tensor]:
-    """`y`, unless it is in the memory of `x`."""
-    return [y] if y.storage is not x.storage else []
 
 
 def _is_fused(q: Tensor, k: Tensor, v: Tensor) -> bool:

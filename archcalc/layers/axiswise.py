@@ -131,7 +131,7 @@ class GLU(AlongAxis, kind="glu"):
         return Sight.UNKNOWN if len(x) == 1 else super().window(x)  # two places of a row, not all of it
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        half = run.view(x, (x.shape[0], *self.output(x.shape[1:])), x.layout)
+        half = run.view(x, self.batched_output(x), x.layout)
         y = run.elementwise(half, half)
         run.keep(y, x)
         return y

@@ -226,6 +226,10 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         """What one output sees of the input, for the receptive field."""
         return Sight.POINT
 
+    def batched_output(self, x: Tensor) -> Shape:
+        """The output's shape for one input, the batch first."""
+        return (x.shape[0], *self.output(x.shape[1:]))
+
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         """The output, made by the operations that PyTorch makes it by on a CPU, as far as memory goes.
 

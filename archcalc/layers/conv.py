@@ -102,7 +102,7 @@ class Convolution(Layer):
             if any(odd):
                 sizes = (size + more for size, more in zip(x.shape[2:], odd, strict=True))
                 read = run.new_map((*x.shape[:2], *sizes), x)
-        shape = (x.shape[0], *self.output(x.shape[1:]))
+        shape = self.batched_output(x)
         y = convolved(run, shape, read)
         run.keep(y, read)
         return y

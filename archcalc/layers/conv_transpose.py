@@ -119,7 +119,7 @@ class TransposedConvolution(Layer):
         return Sight.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        shape = (x.shape[0], *self.output(x.shape[1:]))
+        shape = self.batched_output(x)
         if self.dimensions == 3 and product(shape) < product(x.shape):
             raise MemoryUnknownError  # one of PyTorch's kernels then gives its output the memory that the input takes
         y = convolved(run, shape, x)

@@ -35,13 +35,12 @@ class MemoryUnknownError(Exception):
 
 
 class Storage:
-    """Bytes that one tensor or several views share. `number` is that of the layer's input they belong to, if any."""
+    """Bytes that one tensor or several views share."""
 
-    __slots__ = ("bytes", "is_output", "number")
+    __slots__ = ("bytes",)
 
-    def __init__(self, bytes: int, number: int | None = None) -> None:
-        self.bytes, self.number = bytes, number
-        self.is_output = False
+    def __init__(self, bytes: int) -> None:
+        self.bytes = bytes
 
 
 PARAMETERS = Storage(0)
@@ -101,8 +100,8 @@ class Execution:
     >>> run = Execution(width=4)
     >>> x = run.input((2, 10), needs_grad=True)
     >>> y = run.elementwise(x, keeps=Keeps.OUTPUT)
-    >>> run.peak_bytes, y.strides, run.kept_bytes
-    (80, (10, 1), 80)
+    >>> run.peak_bytes, y.strides, [storage.bytes for storage in run.kept]
+    (80, (10, 1), [80])
     """
 
     def __init__(self, *, width: int, training: bool = True) -> None:
@@ -112,14 +111,12 @@ class Execution:
         self.peak_bytes = 0
         self._alive_bytes = 0
         self._kept: dict[int, Storage] = {}
-        self._inputs = 0
         self.keeps_unknown = self.most_unknown = False
 
     def input(self, shape: Shape, layout: Strides | None = (), *, width: int = 0, needs_grad: bool = False) -> Tensor:
-        """The next input of the layer, in order unless a layout is given; its bytes are not the layer's own."""
-        self._inputs += 1
-        storage = Storage(0, self._inputs - 1)
-        return Tensor(shape, in_order(shape) if layout == () else layout, width or self.width, storage, needs_grad)
+        """An input of the layer, in order unless a layout is given; its bytes are not the layer's own."""
+        layout = in_order(shape) if layout == () else layout
+        return Tensor(shape, layout, width or self.width, Storage(0), needs_grad)
 
     def parameter(self, shape: Shape) -> Tensor:
         """A learned tensor of the layer's own."""
@@ -217,9 +214,12 @@ class Execution:
         """Tensors one behind another along an axis; with channels last where those of all are."""
         first = tensors[0]
         shape = (*first.shape[:axis], sum(x.shape[axis] for x in tensors), *first.shape[axis + 1 :])
-        unknown = any(x.layout is None for x in tensors) and len(shape) in (4, 5)
-        last = not unknown and all(is_channels_last(x.shape, x.strides) for x in tensors if len(shape) in (4, 5))
-        layout = None if unknown else channels_last(shape) if last and len(shape) in (4, 5) else in_order(shape)
+        layout: Strides | None = in_order(shape)
+        if len(shape) in (4, 5):
+            if any(x.layout is None for x in tensors):
+                layout = None
+            elif all(x.is_channels_last for x in tensors):
+                layout = channels_last(shape)
         return self.new(shape, *tensors, layout=layout, width=first.width)
 
     def rearranged(self, x: Tensor, apart: Shape, order: tuple[int, ...], shape: Shape) -> Tensor:
@@ -238,9 +238,8 @@ class Execution:
         flat_a, flat_b = self.reshaped(a, (count, m, k)), self.reshaped(b, (count, k, n))
         y = self.new((*groups, m, n), flat_a, flat_b)
         self.keep_factors(flat_a, flat_b)
-        for copy, original in ((flat_a, a), (flat_b, b)):
-            if copy.storage is not original.storage:
-                self.free(copy)
+        self.free_copy(flat_a, a)
+        self.free_copy(flat_b, b)
         return y
 
     def contiguous_as(self, x: Tensor, y: Tensor) -> Tensor:
@@ -271,6 +270,11 @@ class Execution:
         for tensor in tensors:
             self._alive_bytes -= tensor.storage.bytes
 
+    def free_copy(self, y: Tensor, x: Tensor) -> None:
+        """Nothing reads what was made of `x` any more, which was a copy or a view."""
+        if y.storage is not x.storage:
+            self.free(y)
+
     def keeps_what_is_unknown(self) -> None:
         """It is not known what the layer keeps for the backward pass."""
         self.keeps_unknown = True
@@ -285,11 +289,6 @@ class Execution:
     def kept(self) -> tuple[Storage, ...]:
         """What is kept, each storage once."""
         return tuple(self._kept.values())
-
-    @property
-    def kept_bytes(self) -> int:
-        """The bytes that the layer made itself and keeps."""
-        return sum(storage.bytes for storage in self._kept.values())
 
 
 def broadcast(*shapes: Shape) -> Shape:

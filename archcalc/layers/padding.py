@@ -113,7 +113,7 @@ class Pad(Extent, kind="pad"):
         pairs = self._pairs(x.shape[1:])
         if not any(before or after for before, after in pairs) and self.mode == "constant":
             return run.new_like(x, x)
-        y = run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
+        y = run.new_map(self.batched_output(x), x)
         if self.mode in ("reflect", "replicate"):
             run.keep(y, x)
         return y

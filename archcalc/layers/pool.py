@@ -93,7 +93,7 @@ class MaxPool(Pool):
         return receptive_window(self.dimensions, self.kernel, self.step, self.pad, self.dilation)
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        shape = (x.shape[0], *self.output(x.shape[1:]))
+        shape = self.batched_output(x)
         if self.dimensions == 1 and not x.needs_grad:
             return run.new(shape, x)  # the one pool that leaves indices out where no gradient is wanted
         y = run.new_map(shape, x, as_rows=True)
@@ -128,7 +128,7 @@ class AvgPool(Pool):
         return receptive_window(self.dimensions, self.kernel, self.step, self.pad)
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        shape = (x.shape[0], *self.output(x.shape[1:]))
+        shape = self.batched_output(x)
         y = run.new_map(shape, x, as_rows=True) if self.dimensions < 3 else run.new(shape, x)
         run.keep(y, x)
         return y

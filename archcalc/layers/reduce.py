@@ -57,4 +57,4 @@ class Mean(Layer, kind="mean"):
         return AlongAxes(to=tuple(left.index(k) if k in left else None for k in range(len(x))), whole=gone)
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.new((x.shape[0], *self.output(x.shape[1:])), x)
+        return run.new(self.batched_output(x), x)

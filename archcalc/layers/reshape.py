@@ -58,7 +58,7 @@ class Flatten(Rearrangement, kind="flatten"):
         return AlongAxes(to=tuple(min(k, start) for k in range(len(x))))
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        shape = (x.shape[0], *self.output(x.shape[1:]))
+        shape = self.batched_output(x)
         return x if shape == x.shape else run.reshaped(x, shape)
 
 
@@ -102,7 +102,7 @@ class Reshape(Rearrangement, kind="reshape"):
         return Sight.SCATTERED
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.reshaped(x, (x.shape[0], *self.output(x.shape[1:])))
+        return run.reshaped(x, self.batched_output(x))
 
 
 class Permute(Rearrangement, kind="permute"):

@@ -94,7 +94,7 @@ class Tile(Rearrangement, kind="tile"):
         return Sight.SCATTERED
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.new((x.shape[0], *self.output(x.shape[1:])), x, width=x.width)
+        return run.new(self.batched_output(x), x, width=x.width)
 
 
 class PixelShuffle(Rearrangement, kind="pixel_shuffle"):
@@ -130,7 +130,7 @@ class PixelShuffle(Rearrangement, kind="pixel_shuffle"):
         return Sight.SCATTERED
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
+        return run.new_map(self.batched_output(x), x)
 
 
 class PixelUnshuffle(Rearrangement, kind="pixel_unshuffle"):
@@ -169,7 +169,7 @@ class PixelUnshuffle(Rearrangement, kind="pixel_unshuffle"):
         return ((self.factor, self.factor, 0),) * 2
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.new_map((x.shape[0], *self.output(x.shape[1:])), x)
+        return run.new_map(self.batched_output(x), x)
 
 
 class ChannelShuffle(Rearrangement, kind="channel_shuffle"):

@@ -100,7 +100,7 @@ class Slice(Extent, kind="slice"):
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         axis = axis_of(self.axis, x.shape[1:]) + 1
         strides = resized(x.strides, axis, x.strides[axis] * self.step)
-        return run.view(x, (x.shape[0], *self.output(x.shape[1:])), strides)
+        return run.view(x, self.batched_output(x), strides)
 
 
 def _place(at: int, size: Dim) -> Dim:
@@ -163,7 +163,7 @@ class Chunk(Extent, kind="chunk"):
         return _from(x, axis, self.index * ceil_div(x[axis], self.chunks))
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.view(x, (x.shape[0], *self.output(x.shape[1:])), x.layout)
+        return run.view(x, self.batched_output(x), x.layout)
 
 
 class Split(Extent, kind="split"):
@@ -217,7 +217,7 @@ class Split(Extent, kind="split"):
         return _from(x, axis_of(self.axis, x), sum(self.sizes[: self.index]))
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.view(x, (x.shape[0], *self.output(x.shape[1:])), x.layout)
+        return run.view(x, self.batched_output(x), x.layout)
 
 
 class Crop(Extent, kind="crop"):
@@ -259,4 +259,4 @@ class Crop(Extent, kind="crop"):
         return (0, *((there - wanted) // 2 for wanted, there in zip(spread(self.size, 2), x[1:], strict=True)))
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.view(x, (x.shape[0], *self.output(x.shape[1:])), x.layout)
+        return run.view(x, self.batched_output(x), x.layout)

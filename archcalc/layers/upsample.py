@@ -107,5 +107,5 @@ class Upsample(Layer, kind="upsample"):
         return Sight.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        shape = (x.shape[0], *self.output(x.shape[1:]))
+        shape = self.batched_output(x)
         return run.new_map(shape, x)

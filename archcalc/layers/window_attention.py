@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.arithmetic import Dim, Shape, divides, equal, product, require
-from archcalc.layers.attention import join_heads, split_heads
+from archcalc.layers.attention import join_heads, split_heads, turned
 from archcalc.layers.base import (
     STRUCTURAL,
     Layer,
@@ -158,7 +158,7 @@ class WindowAttention(OfWindows, kind="window_attention"):
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         q, k = split_heads(run, x, self.heads), split_heads(run, others[0], self.heads)
         scaled = run.elementwise(q)
-        scores = run.matmul(scaled, run.permuted(k, (0, 1, 2, 3, 5, 4)))
+        scores = run.matmul(scaled, turned(run, k))
         run.free(scaled)
         table = run.parameter((self.offsets, self.heads))
         return self.attend(run, scores, table, others[1])
@@ -226,7 +226,7 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         q, k = (_normalised(run, split_heads(run, tensor, self.heads)) for tensor in (x, others[0]))
-        product = run.matmul(q, run.permuted(k, (0, 1, 2, 3, 5, 4)))
+        product = run.matmul(q, turned(run, k))
         limit = run.elementwise(run.parameter((self.heads, 1, 1)))
         scale = run.elementwise(limit, keeps=Keeps.OUTPUT)
         run.free(limit)
@@ -237,8 +237,7 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
         flat = run.reshaped(offsets, (batch * self.offsets, 2))
         hidden = run.new((batch, self.offsets, self.hidden), flat, trains=True)
         run.keep(hidden, flat)
-        if flat.storage is not offsets.storage:
-            run.free(flat)
+        run.free_copy(flat, offsets)
         rectified = run.elementwise(hidden, keeps=Keeps.OUTPUT)
         run.free(hidden)
         logits = run.new((batch, self.offsets, self.heads), rectified, trains=True)

@@ -62,8 +62,7 @@ def write(content: str | bytes, path: str | None = None) -> None:
 
     A plain file is replaced in one step, so that none is ever half-written, and keeps its mode; a link stays, and what
     it points to is written. A file of several names or of another owner, a device, a pipe, a socket or an open file
-    (`/dev/fd/3`) is written into. Raises
-    ArchcalcError where it cannot be written.
+    (`/dev/fd/3`) is written into. Raises ArchcalcError where it cannot be written.
     """
     if path is None:
         if isinstance(content, str):

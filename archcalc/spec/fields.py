@@ -94,15 +94,15 @@ class Evaluator:
 
     def count_entry(self, tree: Tree) -> None:
         """Take the steps of an entry that is built, or left out; raises SpecError where they are not left."""
-        try:
-            self._steps.take(ENTRY_STEPS)
-        except OutOfStepsError as error:
-            raise self._out_of_steps(tree, error) from None
+        self._take(tree, ENTRY_STEPS)
 
     def count_work(self, tree: Tree, items: int) -> None:
         """Take the steps of going through so many names or branches; raises SpecError where they are not left."""
+        self._take(tree, items // ITEMS_A_STEP)
+
+    def _take(self, tree: Tree, steps: int) -> None:
         try:
-            self._steps.take(items // ITEMS_A_STEP)
+            self._steps.take(steps)
         except OutOfStepsError as error:
             raise self._out_of_steps(tree, error) from None
 
