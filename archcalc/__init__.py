@@ -13,10 +13,10 @@ from archcalc._version import __version__
 if TYPE_CHECKING:
     from archcalc.analysis import analyze
     from archcalc.api import to_torch
+    from archcalc.engine.report import LayerReport, Report, Settings, Totals
     from archcalc.errors import ArchcalcError, SettingError, SpecError
     from archcalc.graph import Graph
     from archcalc.graph.builder import Builder
-    from archcalc.report import LayerReport, Report, Settings, Totals
     from archcalc.spec.architecture import Architecture
     from archcalc.spec.catalogue import load, names
 
@@ -25,12 +25,12 @@ _HOMES = {
     "Architecture": "archcalc.spec.architecture",
     "Builder": "archcalc.graph.builder",
     "Graph": "archcalc.graph",
-    "LayerReport": "archcalc.report",
-    "Report": "archcalc.report",
+    "LayerReport": "archcalc.engine.report",
+    "Report": "archcalc.engine.report",
     "SettingError": "archcalc.errors",
-    "Settings": "archcalc.report",
+    "Settings": "archcalc.engine.report",
     "SpecError": "archcalc.errors",
-    "Totals": "archcalc.report",
+    "Totals": "archcalc.engine.report",
     "analyze": "archcalc.analysis",
     "load": "archcalc.spec.catalogue",
     "names": "archcalc.spec.catalogue",

@@ -6,12 +6,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from archcalc.conventions import convention_named
-from archcalc.engine import report_on
+from archcalc.engine.conventions import convention_named
+from archcalc.engine.propagation import report_on
+from archcalc.engine.report import Report, Settings
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.graph import Graph, Input
-from archcalc.layers.arithmetic import Shape
-from archcalc.report import Report, Settings
+from archcalc.layers.core.arithmetic import Shape
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from archcalc.analysis import Network, analyze_graph, graph_of
+from archcalc.engine.report import Report
+from archcalc.evidence.layer_agreement import SmallerCopy
 from archcalc.graph import Graph
-from archcalc.report import Report
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.values import Value
-from archcalc.verification import SmallerCopy
 
 if TYPE_CHECKING:
     from archcalc.torch_backend import build

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-import tests.crafted_attention
-import tests.crafted_shapes
-import tests.crafted_tokens
-import tests.crafted_windows  # noqa: F401  # they register their cases
+import tests.layers.crafted_attention
+import tests.layers.crafted_shapes
+import tests.layers.crafted_tokens
+import tests.layers.crafted_windows  # noqa: F401  # they register their cases
 
 # The tests run side by side, one process a core, so that many threads in each would only wait for one another. With
 # a single one PyTorch takes other kernels, which refuse and keep other things than those that users get.

@@ -6,10 +6,10 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import batch_option, input_option, set_option
-from archcalc.verification import DEVICES, DTYPES
+from archcalc.evidence.layer_agreement import DEVICES, DTYPES
 
 if TYPE_CHECKING:
-    from archcalc.timing import Roof, Timing
+    from archcalc.evidence.timing import Roof, Timing
 
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
@@ -114,9 +114,9 @@ def _write_json(
 ) -> None:
     import msgspec
 
-    from archcalc.render.data import as_record_of_a_run
+    from archcalc.evidence.timing import SCHEMA_VERSION
+    from archcalc.render.formats.data import as_record_of_a_run
     from archcalc.render.output import write
-    from archcalc.timing import SCHEMA_VERSION
 
     timings = [timing.to_dict() for timing in found]
     measured = msgspec.structs.asdict(roof)

@@ -8,13 +8,13 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command, LazyGroup
 from archcalc.cli.options import input_option
-from archcalc.conventions import CONVENTIONS
+from archcalc.engine.conventions import CONVENTIONS
+from archcalc.engine.metrics import metric_named
 from archcalc.errors import ArchcalcError, SettingError, printable
-from archcalc.metrics import metric_named
 from archcalc.units import BYTES_PER_ELEMENT
 
 if TYPE_CHECKING:
-    from archcalc.report import Report
+    from archcalc.engine.report import Report
 
 DEFAULTS = {"batch": 1, "dtype": "float32", "convention": "lecture"}
 
@@ -48,8 +48,8 @@ def init(
     a configuration each variant gets its own. Without FILES, all that the configuration matches. The limits are at the
     settings that are written with them; --update takes those that a budget has.
     """
+    from archcalc.gate.initial import DEFAULT_METRICS, in_spec, maxima, updated_spec
     from archcalc.render.output import write
-    from archcalc.starting_budget import DEFAULT_METRICS, in_spec, maxima, updated_spec
     from archcalc.units import parse_percent
 
     share = parse_percent(headroom)
@@ -77,10 +77,10 @@ def init(
 
 def _into_config(path: str, files: Any, metrics: list[str], share: Any, stated: dict[str, Any], update: bool) -> None:
     from archcalc.analysis import analyze
-    from archcalc.config import FILES
+    from archcalc.gate.config import FILES
+    from archcalc.gate.initial import in_config, maxima
     from archcalc.render.output import write
     from archcalc.spec.catalogue import find_all
-    from archcalc.starting_budget import in_config, maxima
 
     if os.path.basename(path) not in FILES:
         raise SettingError(f"{path} is no configuration file", hint=f"it is called {' or '.join(FILES)}")
@@ -104,7 +104,7 @@ def _budgets_in(path: str) -> dict[str, dict[str, Any]]:
     """The settings of each pattern's budget in a configuration file."""
     from pathlib import Path
 
-    from archcalc.config import read_config
+    from archcalc.gate.config import read_config
 
     return {pattern.text: dict(pattern.budget.settings) for pattern in read_config(Path(path)).patterns}
 
@@ -133,7 +133,7 @@ def _configured() -> tuple[str, ...]:
     """The files that the configuration matches."""
     from pathlib import Path
 
-    from archcalc.config import find_config, read_config
+    from archcalc.gate.config import find_config, read_config
 
     config = read_config(find_config(Path.cwd()))
     files = dict.fromkeys(str(file) for pattern in config.patterns for file in config.files(pattern))

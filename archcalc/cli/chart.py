@@ -40,7 +40,7 @@ def chart(
     --scatter draws each architecture as a labelled point of two metrics: params macs flops memory peak saved weights
     layers depth receptive_field. Each is then taken at the input of its own spec, unless --input gives one for all.
     """
-    from archcalc.compare import compare
+    from archcalc.comparison.compare import compare
     from archcalc.render.output import write
 
     form = PICTURES.get(os.path.splitext(output or "")[1].lower())
@@ -56,16 +56,16 @@ def chart(
         found = compare(reports, by or ("layer" if len(reports) == 1 else "stage"))
         metrics = ("memory", "params", "flops") if metric == "all" else (metric,)
         if form is None:
-            from archcalc.render.bars import draw
+            from archcalc.render.charts.bars import draw
 
             write(f"{caption(reports, own_input)}\n\n")
             draw(found, metrics)
             return
-        from archcalc.render.picture import bar_picture
+        from archcalc.render.charts.picture import bar_picture
 
         picture = bar_picture(found, metrics, caption(reports, own_input), form)
     if (output or "").endswith((".html", ".htm")):
-        from archcalc.render.picture import page
+        from archcalc.render.charts.picture import page
 
         write(page(picture, ", ".join(report.title for report in reports)), output)
     else:
@@ -73,8 +73,8 @@ def chart(
 
 
 def _scatter(reports: Any, metrics: str, caption: str, form: str | None) -> bytes:
-    from archcalc.metrics import metric_named
-    from archcalc.render.picture import scatter_picture
+    from archcalc.engine.metrics import metric_named
+    from archcalc.render.charts.picture import scatter_picture
 
     if form is None:
         raise SettingError("--scatter draws a picture", hint="add -o picture.svg")

@@ -9,14 +9,14 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import ShapeType
-from archcalc.conventions import CONVENTIONS
+from archcalc.engine.conventions import CONVENTIONS
+from archcalc.engine.metrics import metric_named
 from archcalc.errors import ArchcalcError, SettingError, printable
-from archcalc.metrics import metric_named
 from archcalc.units import BYTES_PER_ELEMENT
 
 if TYPE_CHECKING:
-    from archcalc.bases import Bases
-    from archcalc.check import Checked
+    from archcalc.gate.baselines import Bases
+    from archcalc.gate.judge import Checked
     from archcalc.spec.budget import Budget, LimitKind
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -115,9 +115,9 @@ def check(
     Exits with 0 if all is fine, warnings included; 1 if over budget; 2 if anything else is wrong.
     """  # noqa: D301  # click takes the character \b for "keep these lines"
     from archcalc.cli.progress import bar
-    from archcalc.config import find_config, read_config
-    from archcalc.gate import Gate, exit_code
-    from archcalc.subjects import configured, named
+    from archcalc.gate.config import find_config, read_config
+    from archcalc.gate.run import Gate, exit_code
+    from archcalc.gate.subjects import configured, named
 
     if specs.count("-") > 1:
         raise SettingError("standard input is named twice", hint="name - once")
@@ -151,7 +151,7 @@ _KINDS = ("max", "min", "warn", "max_increase")
 
 
 def _bases(base: str | None, compare_to: str | None) -> "Bases":
-    from archcalc.bases import GitBases, SavedBases
+    from archcalc.gate.baselines import GitBases, SavedBases
 
     if base is not None and compare_to is not None:
         raise SettingError("--base and --compare-to contradict", hint="give one of them")
@@ -165,13 +165,13 @@ def _write(checked: list["Checked"], form: str, path: str | None) -> None:
     if form == "text":
         _write_text(checked, path)
     elif form == "junit":
-        from archcalc.render.junit import junit
+        from archcalc.render.formats.junit import junit
 
         write(junit(checked), path)
     elif form == "markdown":
         write(render.markdown(checked), path)
     else:
-        from archcalc.render import findings
+        from archcalc.render.formats import findings
 
         write(getattr(findings, form)(checked), path)
     if path is not None:
@@ -180,8 +180,8 @@ def _write(checked: list["Checked"], form: str, path: str | None) -> None:
 
 def _write_text(checked: list["Checked"], path: str | None) -> None:
     from archcalc.render import check as render
+    from archcalc.render.formats.text import plain
     from archcalc.render.output import print_grid, terminal_width, write
-    from archcalc.render.text import plain
 
     parts: list[str] = []
     on_terminal = path is None and terminal_width() is not None

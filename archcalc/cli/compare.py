@@ -9,9 +9,9 @@ from archcalc.cli.options import chosen_format, format_options, settings_options
 from archcalc.errors import ArchcalcError, Problem, SettingError, SpecError
 
 if TYPE_CHECKING:
-    from archcalc.compare import Comparison
+    from archcalc.comparison.compare import Comparison
+    from archcalc.engine.report import Report
     from archcalc.graph import Graph
-    from archcalc.report import Report
 
 MOST_INPUTS = 3
 BY_CHOICES = ("stage", "kind", "layer")
@@ -54,7 +54,7 @@ def compare(
     Below the totals stand the stages: layers whose names begin alike; where no name has a dot, a stage ends with a
     pooling layer. --by kind and --by layer group otherwise; layers are paired as archcalc diff pairs them.
     """
-    from archcalc.compare import compare as compared
+    from archcalc.comparison.compare import compare as compared
 
     form = chosen_format(format_, json_, output)
     if bars and form != "table":
@@ -104,7 +104,7 @@ def _with_hint(problem: Problem, hint: str) -> Problem:
 
 def caption(reports: "list[Report]", own_input: bool) -> str:
     """What the figures were made at."""
-    from archcalc.layers.base import fmt_shape
+    from archcalc.layers.core.base import fmt_shape
     from archcalc.render.table import caption as of_one
 
     inputs = dict.fromkeys(fmt_shape(report.settings.input) for report in reports)
@@ -118,8 +118,8 @@ def caption(reports: "list[Report]", own_input: bool) -> str:
 
 
 def _write_data(found: "Comparison", form: str, output: str | None) -> None:
-    from archcalc.compare import SCHEMA_VERSION
-    from archcalc.render.data import as_document, records
+    from archcalc.comparison.compare import SCHEMA_VERSION
+    from archcalc.render.formats.data import as_document, records
     from archcalc.render.output import write
 
     data = found.to_dict()
@@ -152,12 +152,12 @@ def _write_tables(
     if not bars:
         grids.append(render.breakdown_grid(found, metrics))
     if form != "table":
-        from archcalc.render import markup
+        from archcalc.render.formats import markup
 
         write("\n".join(getattr(markup, form)(grid) for grid in grids), output)
         return
     print_grids(grids, output)
     if bars:
-        from archcalc.render.bars import draw
+        from archcalc.render.charts.bars import draw
 
         draw(found, metrics, output)

@@ -10,7 +10,7 @@ from archcalc.cli.options import settings_options
 from archcalc.errors import ArchcalcError, SettingError
 
 if TYPE_CHECKING:
-    from archcalc.diff import ReportDiff
+    from archcalc.comparison.diff import ReportDiff
 
 FORMATS = ("table", "json", "markdown")
 
@@ -47,7 +47,7 @@ def diff(
     Exits with 0 whatever changed, and with 2 if a spec cannot be read or git cannot tell the base; what could be
     compared is shown all the same.
     """
-    from archcalc.history import History
+    from archcalc.history.changes import History
 
     if json_ and format_ not in (None, "json"):
         raise SettingError(f"--json and --format {format_} contradict", hint="give one of them")
@@ -67,7 +67,7 @@ def diff(
 
 def _is_spec(what: str) -> bool:
     """Whether an argument names a spec: a file, or a shipped one that is no revision of git as well."""
-    from archcalc.revisions import Repository
+    from archcalc.history.git import Repository
     from archcalc.spec.catalogue import FILE, names
 
     if FILE.fullmatch(what) or os.path.isfile(what) or _is_stream(what):
@@ -91,7 +91,7 @@ def _is_stream(what: str) -> bool:
 
 def _two(old: str, new: str, settings: dict[str, Any]) -> "ReportDiff":
     from archcalc.analysis import analyze
-    from archcalc.diff import diff
+    from archcalc.comparison.diff import diff
     from archcalc.spec.catalogue import find
 
     reports = [analyze(find(what), **settings) for what in (old, new)]
@@ -103,8 +103,8 @@ def _with_report(specs: tuple[str, ...], path: str, settings: dict[str, Any]) ->
     import json
 
     from archcalc.analysis import analyze
-    from archcalc.diff import diff
-    from archcalc.report import Report
+    from archcalc.comparison.diff import diff
+    from archcalc.engine.report import Report
     from archcalc.spec.catalogue import find
     from archcalc.spec.files import read_file
 
@@ -126,8 +126,8 @@ def _with_report(specs: tuple[str, ...], path: str, settings: dict[str, Any]) ->
 
 def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any]) -> tuple[Any, str]:
     """What changed since a revision, and which one that is."""
-    from archcalc.history import compared
-    from archcalc.revisions import Repository
+    from archcalc.history.changes import compared
+    from archcalc.history.git import Repository
 
     for path in arguments:
         if _is_stream(path):
@@ -153,8 +153,8 @@ def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any
 
 
 def _caption(settings: dict[str, Any], against: str) -> str:
-    from archcalc.conventions import CONVENTIONS
-    from archcalc.layers.base import fmt_shape
+    from archcalc.engine.conventions import CONVENTIONS
+    from archcalc.layers.core.base import fmt_shape
 
     parts = [against] if against else []
     parts += [f"input {fmt_shape(settings['input'])}" if settings["input"] else "each spec's own input"]
@@ -168,8 +168,8 @@ def _write(found: Any, caption: str, form: str, all_: bool, output: str | None) 
     from archcalc.render.output import print_grids, write
 
     if form == "json":
-        from archcalc.diff import SCHEMA_VERSION
-        from archcalc.render.data import as_document
+        from archcalc.comparison.diff import SCHEMA_VERSION
+        from archcalc.render.formats.data import as_document
 
         problems = [str(problem) for problem in found.problems]
         specs = [one.to_dict() for one in found.diffs]

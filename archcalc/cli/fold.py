@@ -35,11 +35,11 @@ def fold(
     the outputs stay the same.
     """
     from archcalc.analysis import analyze_graph
-    from archcalc.engine import report_on
+    from archcalc.engine.propagation import report_on
     from archcalc.graph.batchnorm_folding import fold_batchnorms
     from archcalc.render import batchnorm_folding as render
+    from archcalc.render.formats.text import plain
     from archcalc.render.output import print_grid, terminal_width, write
-    from archcalc.render.text import plain
     from archcalc.spec.catalogue import find
     from archcalc.spec.writer import flat_spec, too_large
 
@@ -48,7 +48,7 @@ def fold(
     after, _ = report_on(folding.graph, before.settings)  # no shape changes, so that nothing can be wrong
     form = format_ or ("json" if (output or "").lower().endswith(".json") else "yaml")
     if form == "json":
-        from archcalc.render.data import as_json
+        from archcalc.render.formats.data import as_json
 
         write(as_json(render.folding_data(folding, before, after)), output)
         return

@@ -51,8 +51,8 @@ def graph(
     reading the one before. What no layer reads goes to the output.
     """
     from archcalc.analysis import analyze_graph
-    from archcalc.folding import MAX_LEVELS, fold
-    from archcalc.render import diagram
+    from archcalc.render.charts import diagram
+    from archcalc.render.charts.outline import MAX_LEVELS, fold
     from archcalc.render.output import write
     from archcalc.spec.catalogue import find
 
@@ -73,7 +73,7 @@ def graph(
     if form == "dot":
         write(text, output)
     else:
-        from archcalc.render.graphviz import drawn as drawn_by_graphviz
+        from archcalc.render.charts.graphviz import drawn as drawn_by_graphviz
 
         write(drawn_by_graphviz(text, form), output)
 

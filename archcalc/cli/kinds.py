@@ -18,7 +18,7 @@ def kinds_(kind: str | None, format_: str | None, json_: bool, output: str | Non
     Of a kind: its fields, rules, source and PyTorch twin. Of a block: its parameters and its layers.
     """
     from archcalc.layers import kinds
-    from archcalc.render.data import records
+    from archcalc.render.formats.data import records
     from archcalc.render.grid import Cell, Column, Grid
     from archcalc.render.output import print_grid, write
     from archcalc.spec.description import describe_block, describe_kind

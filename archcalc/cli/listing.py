@@ -16,8 +16,8 @@ def list_(format_: str | None, json_: bool, output: str | None) -> None:
     FLOPs are those of the lecture convention: a multiply-add counts one.
     """
     from archcalc.analysis import analyze
-    from archcalc.layers.base import fmt_shape
-    from archcalc.render.data import records
+    from archcalc.layers.core.base import fmt_shape
+    from archcalc.render.formats.data import records
     from archcalc.render.grid import Cell, Column, Grid
     from archcalc.render.output import print_grid, write
     from archcalc.spec.catalogue import load, names

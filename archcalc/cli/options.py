@@ -69,7 +69,7 @@ set_option = click.option(
 
 def settings_options(command: Command) -> Command:
     """What a report is made at: input, batch, dtype, vars and convention."""
-    from archcalc.conventions import CONVENTIONS
+    from archcalc.engine.conventions import CONVENTIONS
     from archcalc.units import BYTES_PER_ELEMENT
 
     for option in reversed(

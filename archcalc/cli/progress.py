@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from archcalc.engine.report import Report
     from archcalc.graph import Graph
-    from archcalc.report import Report
 
 Item = TypeVar("Item")
 

@@ -23,9 +23,10 @@ def reproduce(ctx: click.Context, source: str | None, all_: bool, json_: bool, o
     SOURCE is a shipped source (such as lecture), or a claim file or folder of your own (`archcalc schema --claims`);
     all shipped sources if left out. Exits with 1 if any claim differs.
     """
-    from archcalc.published import find_claims, judge
-    from archcalc.published.metrics import Computer
-    from archcalc.render.data import as_json
+    from archcalc.evidence.claim_metrics import Computer
+    from archcalc.evidence.claim_verdicts import judge
+    from archcalc.evidence.claims import find_claims
+    from archcalc.render.formats.data import as_json
     from archcalc.render.output import write
 
     computer = Computer()
@@ -44,9 +45,9 @@ def reproduce(ctx: click.Context, source: str | None, all_: bool, json_: bool, o
 
 
 def _print(files: list[Any], verdicts: list[Any], summary: dict[str, int], all_: bool, output: str | None) -> None:
+    from archcalc.render.formats.text import prose
     from archcalc.render.grid import Cell, Column, Grid
     from archcalc.render.output import print_grid, terminal_width, write
-    from archcalc.render.text import prose
 
     width = None if output else terminal_width()
     if all_:

@@ -10,10 +10,10 @@ from archcalc.cli.options import DATA_FORMATS, chosen_format, format_options
 @format_options
 def rules(format_: str | None, json_: bool, output: str | None) -> None:
     """List the rules of `archcalc check` with their ids, which never change, and the exit codes that they lead to."""
-    from archcalc.render.data import records
+    from archcalc.gate.rules import RULES
+    from archcalc.render.formats.data import records
     from archcalc.render.grid import Cell, Column, Grid
     from archcalc.render.output import print_grid, write
-    from archcalc.rules import RULES
 
     form = chosen_format(format_, json_, output)
     if form in DATA_FORMATS:

@@ -16,11 +16,11 @@ def schema(claims: bool, output: str | None) -> None:
     then, as the first line of a spec:
     # yaml-language-server: $schema=archcalc.schema.json
     """  # noqa: D301  # click takes the character \b for "keep these lines"
-    from archcalc.render.data import as_json
+    from archcalc.render.formats.data import as_json
     from archcalc.render.output import write
 
     if claims:
-        from archcalc.published import claims_schema
+        from archcalc.evidence.claims import claims_schema
 
         write(as_json(claims_schema()), output)
         return

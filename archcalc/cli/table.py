@@ -6,11 +6,11 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import chosen_format, format_options, settings_options
+from archcalc.engine.report import Report
 from archcalc.errors import SettingError, SpecError
 from archcalc.render.columns import EXACT_UNITS, LECTURE_UNITS, choose, default_columns
 from archcalc.render.output import print_grid, show_grid, terminal_width, write
 from archcalc.render.table import fitted_grid, without_totals
-from archcalc.report import Report
 
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
@@ -73,7 +73,7 @@ def table(
             show_grid(without_totals(rows), gap)
         raise
     if form in ("json", "jsonl", "csv", "tsv"):
-        from archcalc.render.data import report_data
+        from archcalc.render.formats.data import report_data
 
         write(report_data(report, form, choose(columns, default_columns(report))), output)
     elif form == "table" and not output:

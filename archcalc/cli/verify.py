@@ -6,10 +6,10 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import batch_option, input_option, set_option
-from archcalc.verification import DEVICES, DTYPES
+from archcalc.evidence.layer_agreement import DEVICES, DTYPES
 
 if TYPE_CHECKING:
-    from archcalc.verification import Verification
+    from archcalc.evidence.layer_agreement import Verification
 
 DIFFERS, NOT_CHECKED = 1, 2
 
@@ -134,9 +134,9 @@ def verify(
 def _write_json(
     found: list["Verification"], settings: dict[str, Any], taken_with: dict[str, str], layers_: bool, output: str | None
 ) -> None:
-    from archcalc.render.data import as_record_of_a_run
+    from archcalc.evidence.layer_agreement import SCHEMA_VERSION, summary
+    from archcalc.render.formats.data import as_record_of_a_run
     from archcalc.render.output import write
-    from archcalc.verification import SCHEMA_VERSION, summary
 
     verified = [verification.to_dict(all_layers=layers_) for verification in found]
     text = as_record_of_a_run(SCHEMA_VERSION, taken_with, settings, summary=summary(found), architectures=verified)
@@ -144,7 +144,7 @@ def _write_json(
 
 
 def _write_tables(found: list["Verification"], caption: str, layers_: bool, output: str | None) -> None:
-    from archcalc.render import verification as render
+    from archcalc.render import layer_agreement as render
     from archcalc.render.output import print_grids
 
     grids = [render.layers_grid(found[0])] if layers_ and found[0].layers else []

@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from archcalc.cli.progress import with_progress
-from archcalc.equivalence import TOLERANCES, Equivalence, summary
 from archcalc.errors import SettingError
+from archcalc.evidence.output_agreement import TOLERANCES, Equivalence, summary
 from archcalc.render.output import print_grids, write
 from archcalc.spec.architecture import Architecture
 
@@ -73,7 +73,7 @@ def verify_folding(
 def _write_json(
     found: list[Equivalence], settings: dict[str, Any], taken_with: dict[str, str], layers: bool, output: str | None
 ) -> None:
-    from archcalc.render.data import as_record_of_a_run
+    from archcalc.render.formats.data import as_record_of_a_run
 
     compared = [one.to_dict(all_layers=layers) for one in found]
     text = as_record_of_a_run(SCHEMA_VERSION, taken_with, settings, summary=summary(found), architectures=compared)
@@ -81,7 +81,7 @@ def _write_json(
 
 
 def _write_tables(found: list[Equivalence], caption: str, layers: bool, output: str | None) -> None:
-    from archcalc.render import equivalence as render
+    from archcalc.render import output_agreement as render
 
     grids = [render.layers_grid(found[0])] if layers and found[0].differences else []
     if any(one.beyond for one in found):

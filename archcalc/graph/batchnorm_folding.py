@@ -12,9 +12,9 @@ import msgspec
 
 from archcalc.graph.nodes import Graph, Node
 from archcalc.layers import Layer
-from archcalc.layers.arithmetic import Shape
 from archcalc.layers.conv import Convolution, DepthwiseConv2d
 from archcalc.layers.conv_transpose import TransposedConvolution
+from archcalc.layers.core.arithmetic import Shape
 from archcalc.layers.linear import Linear
 from archcalc.layers.norm import BatchNorm
 

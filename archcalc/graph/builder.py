@@ -4,7 +4,7 @@ from archcalc.errors import GraphError
 from archcalc.graph.naming import Namer
 from archcalc.graph.nodes import Graph, Input, Node
 from archcalc.layers import Layer
-from archcalc.layers.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Shape
 
 INPUT_NAME = "input"
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from archcalc.layers import Layer
-from archcalc.layers.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Shape
 
 if TYPE_CHECKING:
     from archcalc.graph.origin import Origin

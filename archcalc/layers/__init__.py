@@ -26,7 +26,7 @@ from archcalc.layers import (
     upsample,
     window_attention,
 )
-from archcalc.layers.base import Layer, LayerType, kinds
+from archcalc.layers.core.base import Layer, LayerType, kinds
 
 LayerType.kinds = dict(sorted(LayerType.kinds.items()))  # in which file a kind lives decides nothing, no order either
 

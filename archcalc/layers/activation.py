@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import Layer, Ops, Real, elements
-from archcalc.layers.execution import NUMBER, Execution, Keeps, Tensor
-from archcalc.layers.twin import TorchTwin
+from archcalc.layers.core.arithmetic import Shape, require
+from archcalc.layers.core.base import Layer, Ops, Real, elements
+from archcalc.layers.core.execution import NUMBER, Execution, Keeps, Tensor
+from archcalc.layers.core.twin import TorchTwin
 
 
 class Activation(Layer):

@@ -6,11 +6,11 @@ addition for every element, from zero, and one division.
 
 from typing import ClassVar
 
-from archcalc.layers.arithmetic import Dim, Shape, ceil_div, gcd, product
-from archcalc.layers.base import Layer, Operation, Ops, Positive, Sight, Size2d, Size3d, Window, elements
-from archcalc.layers.execution import INDEX_BYTES, Execution, Tensor
-from archcalc.layers.twin import Constant, TorchTwin
-from archcalc.layers.window import Extent, require_any_map, require_map, spread
+from archcalc.layers.core.arithmetic import Dim, Shape, ceil_div, gcd, product
+from archcalc.layers.core.base import Layer, Operation, Ops, Positive, Sight, Size2d, Size3d, Window, elements
+from archcalc.layers.core.execution import INDEX_BYTES, Execution, Tensor
+from archcalc.layers.core.twin import Constant, TorchTwin
+from archcalc.layers.core.window import Extent, require_any_map, require_map, spread
 
 
 class AdaptivePool(Layer):

@@ -5,10 +5,10 @@ The projections to queries, keys and values, and the one of the result, are line
 """
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, equal, product, require
-from archcalc.layers.base import Flag, Layer, NonNegativeReal, Operation, Ops, Positive, Real, Sight, fmt_shape
-from archcalc.layers.execution import BOOL_BYTES, Execution, Keeps, Tensor
-from archcalc.layers.twin import TorchTwin
+from archcalc.layers.core.arithmetic import Dim, Shape, divides, equal, product, require
+from archcalc.layers.core.base import Flag, Layer, NonNegativeReal, Operation, Ops, Positive, Real, Sight, fmt_shape
+from archcalc.layers.core.execution import BOOL_BYTES, Execution, Keeps, Tensor
+from archcalc.layers.core.twin import TorchTwin
 
 
 class Attention(Layer, kind="attention"):

@@ -1,11 +1,11 @@
 """Activations along an axis: softmax and its kin over all numbers along it, gated linear units over pairs of them."""
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, product, require
-from archcalc.layers.axes import axis_of
-from archcalc.layers.base import AxisIndex, Layer, Ops, Sight, Window, elements, fmt_shape
-from archcalc.layers.execution import Execution, Tensor
-from archcalc.layers.twin import Axis, TorchTwin
+from archcalc.layers.core.arithmetic import Dim, Shape, divides, product, require
+from archcalc.layers.core.axes import axis_of
+from archcalc.layers.core.base import AxisIndex, Layer, Ops, Sight, Window, elements, fmt_shape
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import Axis, TorchTwin
 
 
 class AlongAxis(Layer):

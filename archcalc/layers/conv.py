@@ -3,8 +3,8 @@
 from typing import ClassVar, Literal
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, equal, product, require
-from archcalc.layers.base import (
+from archcalc.layers.core.arithmetic import Dim, Shape, divides, equal, product, require
+from archcalc.layers.core.base import (
     Flag,
     Layer,
     Operation,
@@ -18,9 +18,9 @@ from archcalc.layers.base import (
     Window,
     elements,
 )
-from archcalc.layers.execution import Execution, Tensor
-from archcalc.layers.twin import CHANNELS, FromInput, TorchTwin
-from archcalc.layers.window import Extent, receptive_window, require_map, slide, spread
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import CHANNELS, FromInput, TorchTwin
+from archcalc.layers.core.window import Extent, receptive_window, require_map, slide, spread
 
 
 def _twin(path: str, out_channels: str | FromInput, groups: str | FromInput) -> TorchTwin:

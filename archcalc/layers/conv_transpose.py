@@ -3,8 +3,9 @@
 from typing import ClassVar
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, maximum, product, require
-from archcalc.layers.base import (
+from archcalc.layers.conv import convolved, require_groups
+from archcalc.layers.core.arithmetic import Shape, maximum, product, require
+from archcalc.layers.core.base import (
     Flag,
     Layer,
     NonNegative,
@@ -18,10 +19,9 @@ from archcalc.layers.base import (
     Size3d,
     elements,
 )
-from archcalc.layers.conv import convolved, require_groups
-from archcalc.layers.execution import Execution, MemoryUnknownError, Tensor
-from archcalc.layers.twin import CHANNELS, TorchTwin
-from archcalc.layers.window import Extent, per_dimension, require_map, span, spread
+from archcalc.layers.core.execution import Execution, MemoryUnknownError, Tensor
+from archcalc.layers.core.twin import CHANNELS, TorchTwin
+from archcalc.layers.core.window import Extent, per_dimension, require_map, span, spread
 
 
 def _twin(path: str) -> TorchTwin:

@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import Layer, Probability
-from archcalc.layers.execution import Execution, Tensor
-from archcalc.layers.twin import TorchTwin
-from archcalc.layers.window import require_map
+from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.base import Layer, Probability
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import TorchTwin
+from archcalc.layers.core.window import require_map
 
 
 class Dropping(Layer):

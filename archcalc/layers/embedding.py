@@ -1,9 +1,9 @@
 """Tables of learned vectors that are looked up by index."""
 
-from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import Layer, Positive
-from archcalc.layers.execution import Execution, Tensor
-from archcalc.layers.twin import TorchTwin
+from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.base import Layer, Positive
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import TorchTwin
 
 
 class Embedding(Layer, kind="embedding"):

@@ -1,11 +1,11 @@
 """Normalisation over the last axes, by statistics of the input itself, which norm.py says how to count."""
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, product, require
-from archcalc.layers.base import AxisCount, Flag, Layer, NonNegativeReal, Ops, Sight, elements, fmt_shape
-from archcalc.layers.execution import Execution, Keeps, Tensor
+from archcalc.layers.core.arithmetic import Dim, Shape, product, require
+from archcalc.layers.core.base import AxisCount, Flag, Layer, NonNegativeReal, Ops, Sight, elements, fmt_shape
+from archcalc.layers.core.execution import Execution, Keeps, Tensor
+from archcalc.layers.core.twin import LastSizes, TorchTwin
 from archcalc.layers.norm import by_statistics
-from archcalc.layers.twin import LastSizes, TorchTwin
 
 
 class LastAxesNorm(Layer):

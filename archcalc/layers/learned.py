@@ -5,11 +5,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.axes import axis_of
-from archcalc.layers.base import MAX_RANK, AxisIndex, Layer, Ops, Positive, Real, Sight, elements, fmt_shape
-from archcalc.layers.execution import Execution, Tensor
-from archcalc.layers.twin import FEATURES, InputShape, TorchTwin
+from archcalc.layers.core.arithmetic import Shape, require
+from archcalc.layers.core.axes import axis_of
+from archcalc.layers.core.base import MAX_RANK, AxisIndex, Layer, Ops, Positive, Real, Sight, elements, fmt_shape
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import FEATURES, InputShape, TorchTwin
 
 Sizes = Annotated[
     tuple[Positive, ...], Meta(min_length=1, max_length=MAX_RANK, description="a list of whole numbers ≥ 1")

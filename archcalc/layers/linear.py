@@ -1,10 +1,10 @@
 """Matrix products with learned weights."""
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, product, require
-from archcalc.layers.base import Flag, Layer, Ops, Positive, Sight, elements, fmt_shape
-from archcalc.layers.execution import Execution, Tensor
-from archcalc.layers.twin import FEATURES, TorchTwin
+from archcalc.layers.core.arithmetic import Shape, product, require
+from archcalc.layers.core.base import Flag, Layer, Ops, Positive, Sight, elements, fmt_shape
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import FEATURES, TorchTwin
 
 
 class Linear(Layer, kind="linear"):

@@ -1,11 +1,11 @@
 """Layers that make one tensor of several."""
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, equal, maximum, require
-from archcalc.layers.axes import axis_of, resized
-from archcalc.layers.base import NO_OPS, AlongAxes, AxisIndex, Flag, Layer, Ops, Sight, elements, fmt_shape, kinds
-from archcalc.layers.execution import Execution, Tensor
-from archcalc.layers.twin import Axis, TorchTwin
+from archcalc.layers.core.arithmetic import Shape, equal, maximum, require
+from archcalc.layers.core.axes import axis_of, resized
+from archcalc.layers.core.base import NO_OPS, AlongAxes, AxisIndex, Flag, Layer, Ops, Sight, elements, fmt_shape, kinds
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import Axis, TorchTwin
 
 
 class Add(Layer, kind="add"):

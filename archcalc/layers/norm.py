@@ -8,8 +8,8 @@ the difference by that factor; one multiplication for a learned scale, and one a
 """
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, product, require
-from archcalc.layers.base import (
+from archcalc.layers.core.arithmetic import Dim, Shape, divides, product, require
+from archcalc.layers.core.base import (
     Flag,
     Layer,
     NonNegativeReal,
@@ -21,9 +21,9 @@ from archcalc.layers.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.execution import Execution, Keeps, Tensor
-from archcalc.layers.storage import channels_last, in_order
-from archcalc.layers.twin import CHANNELS, TorchTwin
+from archcalc.layers.core.execution import Execution, Keeps, Tensor
+from archcalc.layers.core.storage import channels_last, in_order
+from archcalc.layers.core.twin import CHANNELS, TorchTwin
 
 
 class BatchNorm(Layer, kind="batchnorm"):

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, require
-from archcalc.layers.base import MAX_RANK, AlongAxes, NonNegative, Real, Sight, fmt_shape
-from archcalc.layers.execution import Execution, Tensor
+from archcalc.layers.core.arithmetic import Dim, Shape, require
+from archcalc.layers.core.base import MAX_RANK, AlongAxes, NonNegative, Real, Sight, fmt_shape
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import TorchTwin
 from archcalc.layers.slicing import Extent
-from archcalc.layers.twin import TorchTwin
 
 Sides = Annotated[
     NonNegative | Annotated[tuple[NonNegative, ...], Meta(min_length=2, max_length=2 * MAX_RANK)],

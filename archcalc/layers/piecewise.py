@@ -5,10 +5,10 @@ Operations are those of the formula in each docstring, per element, with both br
 
 from archcalc.errors import LayerError
 from archcalc.layers.activation import Activation
-from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import Flag, NonNegativeReal, Ops, Real
-from archcalc.layers.execution import Execution, Keeps, Tensor
-from archcalc.layers.twin import OneOrEach, TorchTwin
+from archcalc.layers.core.arithmetic import Shape, require
+from archcalc.layers.core.base import Flag, NonNegativeReal, Ops, Real
+from archcalc.layers.core.execution import Execution, Keeps, Tensor
+from archcalc.layers.core.twin import OneOrEach, TorchTwin
 
 
 class ReLU(Activation, kind="relu"):

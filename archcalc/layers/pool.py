@@ -8,8 +8,8 @@ left out of the mean.
 from typing import ClassVar
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, product, require
-from archcalc.layers.base import (
+from archcalc.layers.core.arithmetic import Dim, Shape, product, require
+from archcalc.layers.core.base import (
     Flag,
     Layer,
     NonNegative,
@@ -24,9 +24,9 @@ from archcalc.layers.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.execution import INDEX_BYTES, Execution, Tensor
-from archcalc.layers.twin import TorchTwin
-from archcalc.layers.window import Extent, per_dimension, receptive_window, require_map, slide, spread
+from archcalc.layers.core.execution import INDEX_BYTES, Execution, Tensor
+from archcalc.layers.core.twin import TorchTwin
+from archcalc.layers.core.window import Extent, per_dimension, receptive_window, require_map, slide, spread
 
 
 class Pool(Layer):

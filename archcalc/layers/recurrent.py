@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, require
-from archcalc.layers.base import STRUCTURAL, Flag, Layer, Operation, Ops, Positive, Sight, fmt_shape
-from archcalc.layers.execution import FULL_PRECISION_BYTES, Execution, Tensor
-from archcalc.layers.twin import FEATURES, Constant, TorchTwin
+from archcalc.layers.core.arithmetic import Dim, Shape, require
+from archcalc.layers.core.base import STRUCTURAL, Flag, Layer, Operation, Ops, Positive, Sight, fmt_shape
+from archcalc.layers.core.execution import FULL_PRECISION_BYTES, Execution, Tensor
+from archcalc.layers.core.twin import FEATURES, Constant, TorchTwin
 
 Count = Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000", extra=STRUCTURAL)]
 

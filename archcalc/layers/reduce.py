@@ -1,11 +1,11 @@
 """Layers that make one number of those along an axis."""
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.axes import AxisOrAxes, axes_of
-from archcalc.layers.base import AlongAxes, Flag, Layer, Ops, elements, fmt_shape
-from archcalc.layers.execution import Execution, Tensor
-from archcalc.layers.twin import Axis, TorchTwin
+from archcalc.layers.core.arithmetic import Shape, require
+from archcalc.layers.core.axes import AxisOrAxes, axes_of
+from archcalc.layers.core.base import AlongAxes, Flag, Layer, Ops, elements, fmt_shape
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import Axis, TorchTwin
 
 
 class Mean(Layer, kind="mean"):

@@ -5,11 +5,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, divides, equal, product, require
-from archcalc.layers.axes import AxisList, axes_of, axis_of
-from archcalc.layers.base import MAX_RANK, STRUCTURAL, AlongAxes, AxisIndex, Layer, Sight, elements, fmt_shape
-from archcalc.layers.execution import Execution, Tensor
-from archcalc.layers.twin import Axis, Order, TorchTwin, WithBatch
+from archcalc.layers.core.arithmetic import Shape, divides, equal, product, require
+from archcalc.layers.core.axes import AxisList, axes_of, axis_of
+from archcalc.layers.core.base import MAX_RANK, STRUCTURAL, AlongAxes, AxisIndex, Layer, Sight, elements, fmt_shape
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import Axis, Order, TorchTwin, WithBatch
 
 Sizes = Annotated[
     tuple[Annotated[int, Meta(ge=-1)], ...],

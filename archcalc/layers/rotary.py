@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, product, require
-from archcalc.layers.base import Layer, NonNegative, Ops, Positive, Sight, fmt_shape
-from archcalc.layers.execution import Execution, Tensor
-from archcalc.layers.twin import TorchTwin
+from archcalc.layers.core.arithmetic import Dim, Shape, divides, product, require
+from archcalc.layers.core.base import Layer, NonNegative, Ops, Positive, Sight, fmt_shape
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import TorchTwin
 
 AtLeastOne = Annotated[float, Meta(ge=1, description="a number ≥ 1")]
 Pairs = Annotated[Literal["halves", "neighbours"], Meta(description="halves or neighbours")]

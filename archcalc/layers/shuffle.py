@@ -5,13 +5,13 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, divides, equal, require
-from archcalc.layers.axes import AxisList, axis_of, resized
-from archcalc.layers.base import MAX_RANK, AxisIndex, Flag, Positive, Sight, Size2d, Window, fmt_shape
-from archcalc.layers.execution import Execution, Tensor
+from archcalc.layers.core.arithmetic import Shape, divides, equal, require
+from archcalc.layers.core.axes import AxisList, axis_of, resized
+from archcalc.layers.core.base import MAX_RANK, AxisIndex, Flag, Positive, Sight, Size2d, Window, fmt_shape
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import Axis, TorchTwin
+from archcalc.layers.core.window import require_map, spread
 from archcalc.layers.reshape import Rearrangement
-from archcalc.layers.twin import Axis, TorchTwin
-from archcalc.layers.window import require_map, spread
 
 Shifts = Annotated[
     tuple[Annotated[int, Meta()], ...], Meta(min_length=1, max_length=MAX_RANK, description="a list of whole numbers")

@@ -5,9 +5,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, ceil_div, equal, maximum, minimum, require
-from archcalc.layers.axes import axis_of, resized
-from archcalc.layers.base import (
+from archcalc.layers.core.arithmetic import Dim, Shape, ceil_div, equal, maximum, minimum, require
+from archcalc.layers.core.axes import axis_of, resized
+from archcalc.layers.core.base import (
     STRUCTURAL,
     AlongAxes,
     AxisIndex,
@@ -17,10 +17,10 @@ from archcalc.layers.base import (
     Size2d,
     fmt_shape,
 )
-from archcalc.layers.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import Axis, TorchTwin
+from archcalc.layers.core.window import require_map, spread
 from archcalc.layers.reshape import Rearrangement
-from archcalc.layers.twin import Axis, TorchTwin
-from archcalc.layers.window import require_map, spread
 
 Place = Annotated[int, Meta(description="a whole number, from the end where it is negative", extra=STRUCTURAL)]
 Step = Annotated[int, Meta(ge=1, description="a whole number ≥ 1", extra=STRUCTURAL)]

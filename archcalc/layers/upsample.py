@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Shape, require
-from archcalc.layers.base import NO_OPS, Flag, Layer, Ops, Positive, Sight, elements
-from archcalc.layers.execution import Execution, Tensor
-from archcalc.layers.twin import OrNone, TorchTwin
-from archcalc.layers.window import Extent, require_any_map, require_map, spread
+from archcalc.layers.core.arithmetic import Shape, require
+from archcalc.layers.core.base import NO_OPS, Flag, Layer, Ops, Positive, Sight, elements
+from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.twin import OrNone, TorchTwin
+from archcalc.layers.core.window import Extent, require_any_map, require_map, spread
 
 _Extent = Annotated[
     Positive | Annotated[tuple[Positive, ...], Meta(min_length=2, max_length=3)],

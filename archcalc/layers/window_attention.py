@@ -5,9 +5,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.arithmetic import Dim, Shape, divides, equal, product, require
 from archcalc.layers.attention import join_heads, split_heads, turned
-from archcalc.layers.base import (
+from archcalc.layers.core.arithmetic import Dim, Shape, divides, equal, product, require
+from archcalc.layers.core.base import (
     STRUCTURAL,
     Layer,
     NonNegative,
@@ -19,9 +19,9 @@ from archcalc.layers.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.execution import BOOL_BYTES, FULL_PRECISION_BYTES, INDEX_BYTES, Execution, Keeps, Tensor
-from archcalc.layers.twin import TorchTwin
-from archcalc.layers.window import spread
+from archcalc.layers.core.execution import BOOL_BYTES, FULL_PRECISION_BYTES, INDEX_BYTES, Execution, Keeps, Tensor
+from archcalc.layers.core.twin import TorchTwin
+from archcalc.layers.core.window import spread
 
 Shift = Annotated[
     NonNegative | Annotated[tuple[NonNegative, ...], Meta(min_length=2, max_length=2)],

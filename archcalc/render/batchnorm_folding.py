@@ -3,11 +3,11 @@
 from typing import Any
 
 from archcalc._version import __version__
+from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
 from archcalc.graph.batchnorm_folding import BatchNormFolding
 from archcalc.render.grid import Cell, Column, Grid, fmt_line
 from archcalc.render.table import caption
-from archcalc.report import LayerReport, Report
 
 SCHEMA_VERSION = 1
 FIGURES = {

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from archcalc.check import VERDICTS, Checked, Finding, Judgement
+from archcalc.engine.metrics import METRICS
 from archcalc.errors import Problem, printable
-from archcalc.layers.base import fmt_shape
-from archcalc.metrics import METRICS
+from archcalc.gate.judge import VERDICTS, Checked, Finding, Judgement
+from archcalc.layers.core.base import fmt_shape
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.render.table import caption
 from archcalc.units import COUNT_UNITS, MEMORY_UNITS, human, percent
@@ -96,7 +96,7 @@ def summary(checked: Sequence[Checked]) -> str:
 
 def markdown(checked: Sequence[Checked]) -> str:
     """The report for a step summary or a comment: what is not fine first."""
-    from archcalc.render import markup  # text does without it
+    from archcalc.render.formats import markup  # text does without it
 
     columns = (
         Column("spec", ("spec",), "left"),

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import SettingError, did_you_mean
-from archcalc.layers.base import AlongAxes, Operation, Sight, fmt_shape
+from archcalc.layers.core.base import AlongAxes, Operation, Sight, fmt_shape
 from archcalc.render.grid import Column, fmt_line
-from archcalc.report import LayerReport, Report
 from archcalc.units import Unit, unit
 
 Text: TypeAlias = Callable[[LayerReport], str]

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from fractions import Fraction
 
-from archcalc.compare import Comparison
+from archcalc.comparison.compare import Comparison
+from archcalc.engine.metrics import METRICS
 from archcalc.errors import printable
-from archcalc.metrics import METRICS
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.units import COUNT_UNITS, MEMORY_UNITS, human
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 
-from archcalc.diff import Delta, LayerChange, ReportDiff
+from archcalc.comparison.diff import Delta, LayerChange, ReportDiff
+from archcalc.engine.metrics import METRICS
 from archcalc.errors import printable
-from archcalc.layers.base import fmt_shape
-from archcalc.metrics import METRICS
+from archcalc.layers.core.base import fmt_shape
 from archcalc.render.compare import figure
+from archcalc.render.formats.markup import escaped, escaped_in_html, markdown
 from archcalc.render.grid import Cell, Column, Grid
-from archcalc.render.markup import escaped, escaped_in_html, markdown
 from archcalc.units import in_unit
 
 MOST_LAYERS = 20

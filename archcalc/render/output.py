@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from archcalc.errors import ArchcalcError
+from archcalc.render.formats.text import plain
 from archcalc.render.grid import Grid, narrowed
-from archcalc.render.text import plain
 
 
 def terminal_width() -> int | None:
@@ -37,7 +37,7 @@ def show_grid(grid: Grid, gap: int) -> None:
 def print_grid(grid: Grid, form: str, path: str | None = None) -> None:
     """Print a grid as table (fitted to the terminal), markdown, latex or html, to standard output or a file."""
     if form != "table":
-        from archcalc.render import markup
+        from archcalc.render.formats import markup
 
         write(getattr(markup, form)(grid), path)
     elif path is not None:

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
 from archcalc.render.columns import COSTS, MAIN_COSTS, PEAKS
-from archcalc.report import LayerReport, Report
 from archcalc.units import INTEGERS, MEMORY_UNITS, human, percent
 
 WORTH_NAMING = 0.05

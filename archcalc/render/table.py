@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from archcalc.conventions import CONVENTIONS
+from archcalc.engine.conventions import CONVENTIONS
+from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
-from archcalc.layers.base import fmt_shape
+from archcalc.layers.core.base import fmt_shape
 from archcalc.render.columns import (
     BYTES,
     COSTS,
@@ -22,7 +23,6 @@ from archcalc.render.columns import (
 )
 from archcalc.render.grid import Cell, Grid, narrowed
 from archcalc.render.summary import heaviest, notes, total
-from archcalc.report import LayerReport, Report
 from archcalc.units import in_unit, percent
 
 UNKNOWN = "?"

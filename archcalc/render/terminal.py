@@ -5,8 +5,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from archcalc.render.formats.text import prose
 from archcalc.render.grid import Cell, Grid
-from archcalc.render.text import prose
 
 HEADER, HEAVY, QUIET = "bold", "bold yellow", "dim"
 

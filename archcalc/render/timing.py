@@ -4,9 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from archcalc.errors import printable
-from archcalc.render.grid import Cell, Column, Grid
-from archcalc.render.summary import holding_half
-from archcalc.timing import (
+from archcalc.evidence.timing import (
     FASTER_THAN_MEMORY,
     NEAR_THE_ROOF,
     NOISY,
@@ -16,6 +14,8 @@ from archcalc.timing import (
     Samples,
     Timing,
 )
+from archcalc.render.grid import Cell, Column, Grid
+from archcalc.render.summary import holding_half
 from archcalc.units import COUNT_UNITS, MEMORY_UNITS, TIME_UNITS, human, in_unit, percent, unit
 
 UNKNOWN, NOTHING = "?", ""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
-from archcalc.conventions import CONVENTIONS
+from archcalc.engine.conventions import CONVENTIONS
+from archcalc.engine.metrics import METRICS
 from archcalc.errors import Location, SettingError, did_you_mean
-from archcalc.metrics import METRICS
 from archcalc.spec.entry import Note
 from archcalc.spec.source import Mapping, Scalar, Sequence, Tree
 from archcalc.units import BYTES_PER_ELEMENT, parse_percent, parse_quantity

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
-from archcalc.layers.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Shape
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.fields import Evaluator, show
 from archcalc.spec.source import problem_at

@@ -7,8 +7,8 @@ from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.graph import Graph, Input, Node
 from archcalc.layers import Layer, kinds
 from archcalc.layers.activation import Identity
-from archcalc.layers.arithmetic import Shape
-from archcalc.layers.base import MAX_RANK
+from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.base import MAX_RANK
 from archcalc.layers.merge import joins
 from archcalc.spec.architecture import Architecture, Block
 from archcalc.spec.entry import MALFORMED, STRUCTURES, Entry

@@ -257,7 +257,7 @@ def words(type_: Any) -> tuple[str, ...]:
 def describe(type_: Any) -> str:
     """What a field must be, for people: the description that its type carries.
 
-    >>> from archcalc.layers.base import Size2d
+    >>> from archcalc.layers.core.base import Size2d
     >>> describe(Size2d), describe(Size2d | None)
     ('a whole number ≥ 1, or [height, width]', 'a whole number ≥ 1, or [height, width]')
     """

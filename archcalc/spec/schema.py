@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from archcalc.conventions import CONVENTIONS
 from archcalc.docstrings import docstring
+from archcalc.engine.conventions import CONVENTIONS
+from archcalc.engine.metrics import METRICS
 from archcalc.layers import Layer, kinds, merge
-from archcalc.metrics import METRICS
 from archcalc.spec.architecture import BLOCK_KEYS, TOP_LEVEL
 from archcalc.spec.budget import BUDGET_KEYS, LIMIT_KEYS, SETTING_KEYS
 from archcalc.spec.entry import CALL_FIELDS, COMMON_FIELDS, LAYER_FIELDS, STRUCTURE_FIELDS, STRUCTURES

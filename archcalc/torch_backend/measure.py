@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from archcalc.evidence.layer_agreement import Measurement
 from archcalc.graph import Graph
 from archcalc.torch_backend.build import REFUSALS, Network, build, failure, random_input
-from archcalc.verification import Measurement
 
 FUSED_ON_MPS = "PyTorch runs the recurrence as one operation on mps, into which its counter does not see"
 

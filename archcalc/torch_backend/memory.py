@@ -11,10 +11,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
+from archcalc.evidence.layer_agreement import MemoryMeasurement
 from archcalc.graph import Graph
 from archcalc.torch_backend.build import REFUSALS, Network, failure
 from archcalc.torch_backend.measure import made
-from archcalc.verification import MemoryMeasurement
 
 
 def measure_memory(

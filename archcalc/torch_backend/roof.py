@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from archcalc.timing import Roof
+from archcalc.evidence.timing import Roof
 from archcalc.torch_backend.clocks import Clock, clock_of
 from archcalc.torch_backend.devices import free_memory
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from archcalc.engine.report import Report
 from archcalc.errors import printable
+from archcalc.evidence.timing import LayerRun, LayerTiming, Roof, Samples, Timing
 from archcalc.graph import Graph, Node
-from archcalc.report import Report
-from archcalc.timing import LayerRun, LayerTiming, Roof, Samples, Timing
 from archcalc.torch_backend.build import REFUSALS, SMALLER, Network, PyTorchError, build, failure, random_input
 from archcalc.torch_backend.clocks import Clock, clock_of
 from archcalc.torch_backend.devices import free_memory

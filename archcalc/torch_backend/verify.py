@@ -4,14 +4,14 @@ import time
 
 import msgspec
 
+from archcalc.engine.report import Report
+from archcalc.evidence.layer_agreement import LayerVerdict, SmallerCopy, Verification, compare, compare_memory
 from archcalc.graph import Graph
-from archcalc.report import Report
 from archcalc.torch_backend.build import SMALLER, PyTorchError, RefusalError
 from archcalc.torch_backend.devices import chosen_device, free_memory
 from archcalc.torch_backend.measure import measure
 from archcalc.torch_backend.memory import measure_memory
 from archcalc.units import BYTES_PER_ELEMENT, MEMORY_UNITS, human
-from archcalc.verification import LayerVerdict, SmallerCopy, Verification, compare, compare_memory
 
 SPARE = 3
 """How often the activations must fit: kernels lay out anew what they read and write."""

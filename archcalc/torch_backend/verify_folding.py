@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from archcalc.equivalence import Difference, Equivalence
+from archcalc.engine.report import Report
+from archcalc.evidence.output_agreement import Difference, Equivalence
 from archcalc.graph import Graph
 from archcalc.graph.batchnorm_folding import BatchNormFolding, fold_batchnorms
-from archcalc.report import Report
 from archcalc.torch_backend.batchnorm_folding import move_weights, randomise_batchnorms
 from archcalc.torch_backend.build import (
     REFUSALS,

@@ -11,9 +11,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from archcalc.analysis import analyze
-from archcalc.compare import compare
-from archcalc.diff import diff
-from archcalc.report import Report
+from archcalc.comparison.compare import compare
+from archcalc.comparison.diff import diff
+from archcalc.engine.report import Report
 from archcalc.spec.architecture import read
 from archcalc.spec.source import Document
 

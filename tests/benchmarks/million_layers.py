@@ -9,9 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from archcalc.conventions import LECTURE
-from archcalc.engine import propagate
-from archcalc.report import Totals
+from archcalc.engine.conventions import LECTURE
+from archcalc.engine.propagation import propagate
+from archcalc.engine.report import Totals
 from archcalc.spec.architecture import read
 from archcalc.spec.expand import expand
 from archcalc.spec.source import Document

@@ -3,9 +3,9 @@
 from html import escape
 
 from archcalc.errors import printable
-from archcalc.folding import INPUT, OUTPUT, End, Folded, Part
-from archcalc.layers.base import fmt_shape
-from archcalc.render.diagram import describe
+from archcalc.layers.core.base import fmt_shape
+from archcalc.render.charts.diagram import describe
+from archcalc.render.charts.outline import INPUT, OUTPUT, End, Folded, Part
 from archcalc.units import COUNT_UNITS, human
 
 WIDTH, BOX, ROW, LEFT, LETTER = 760, 420, 40, 24, 6.4

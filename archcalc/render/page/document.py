@@ -13,20 +13,20 @@ from importlib import resources
 import msgspec
 
 from archcalc._version import __version__
-from archcalc.compare import compare
+from archcalc.comparison.compare import compare
+from archcalc.comparison.grouping import stages
+from archcalc.engine.metrics import METRICS, OF_ROW
+from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
-from archcalc.folding import fold
 from archcalc.graph import Graph
-from archcalc.grouping import stages
-from archcalc.layers.base import fmt_shape
-from archcalc.metrics import METRICS, OF_ROW
+from archcalc.layers.core.base import fmt_shape
+from archcalc.render.charts.outline import fold
 from archcalc.render.compare import UNKNOWN, breakdown_grid, figure, totals_grid
+from archcalc.render.formats.markup import html
 from archcalc.render.grid import Grid
-from archcalc.render.markup import html
 from archcalc.render.page.arcs import arcs
 from archcalc.render.page.treemap import treemap
 from archcalc.render.table import caption
-from archcalc.report import LayerReport, Report
 
 COSTS = ("memory", "params", "flops")
 SHOWN_FIRST = "flops"

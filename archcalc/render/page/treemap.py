@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
+from archcalc.comparison.grouping import Group
+from archcalc.engine.metrics import OF_ROW
+from archcalc.engine.report import LayerReport
 from archcalc.errors import printable
-from archcalc.grouping import Group
-from archcalc.metrics import OF_ROW
-from archcalc.render.bars import COLOURS
+from archcalc.render.charts.bars import COLOURS
 from archcalc.render.compare import figure
-from archcalc.report import LayerReport
 from archcalc.units import percent
 
 WIDTH, HEIGHT, TITLE = 960.0, 420.0, 16.0

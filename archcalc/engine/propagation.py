@@ -1,0 +1,272 @@
+"""Propagation: runs the rules of every layer over a graph and tallies what they cost."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from archcalc.engine.conventions import Convention, Work, convention_named
+from archcalc.engine.layer_problems import layer_problem
+from archcalc.engine.memory import memory
+from archcalc.engine.receptive_field import Field, Lens, after, joined, lens, start
+from archcalc.engine.report import LayerReport, Report, Settings, Totals
+from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
+from archcalc.graph import Graph, Node
+from archcalc.graph.nodes import holding_indices, outputs
+from archcalc.layers.core.arithmetic import UNKNOWN, Shape, is_known
+from archcalc.layers.core.base import NO_OPS, Ops, Params, Sight, elements, fmt_shape, is_bias
+from archcalc.layers.core.execution import INDEX_BYTES
+from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
+
+
+def report_on(graph: Graph, settings: Settings) -> tuple[Report, list[Problem]]:
+    """The report on a graph, and what is wrong with its layers; the rows end before the first layer with a problem."""
+    convention = convention_named(settings.convention)
+    rows, problems = propagate(graph, settings.batch, settings.dtype, convention)
+    nodes = [graph.node(value) for value in outputs(graph)[1:]]
+    further = tuple([node.name for node in nodes if node is not None and not node.train_only])
+    return Report(graph.name, graph.title, settings, rows, Totals.of(rows), further), problems
+
+
+def propagate(
+    graph: Graph, batch: int, dtype: str, convention: Convention
+) -> tuple[tuple[LayerReport, ...], list[Problem]]:
+    """The rows of a graph up to the first layer that fails, and the problems of that one and of those after it.
+
+    A layer that reads a failed one is checked only where the failed one's output is known in spite of its error:
+    what follows from an error is not reported as another.
+    """
+    return _Run(graph, batch, dtype, convention).rows()
+
+
+class _Cost(msgspec.Struct, frozen=True, gc=False):
+    """What a layer costs on inputs of given shapes; equal for every repetition of it."""
+
+    inputs: tuple[Shape, ...]
+    output: Shape
+    params: int
+    weights: int
+    buffers: int
+    memory_bytes: int
+    ops: Ops | None
+    macs: int | None
+    flops: int | None
+    lens: Lens | None
+    misfit: str | None = None
+
+
+class _Run:
+    """One pass over a graph; `shapes` and `fields` are those of its values."""
+
+    def __init__(self, graph: Graph, batch: int, dtype: str, convention: Convention) -> None:
+        self.graph, self.convention = graph, convention
+        self.batch, self.bytes_per_element = batch, BYTES_PER_ELEMENT[dtype]
+        self.trains = dtype not in INTEGERS
+        unknown = [None] * len(graph.nodes)
+        self.shapes: list[Shape | None] = [*[input.shape for input in graph.inputs], *unknown]
+        self.fields: list[Field | None] = [*[start(input.shape) for input in graph.inputs], *unknown]
+        self.problems: list[Problem] = []
+        self.misfits: list[Problem] = []
+        """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
+
+    def rows(self) -> tuple[tuple[LayerReport, ...], list[Problem]]:
+        """One loop over plain locals: it is what a million layers take their time in."""
+        shapes, fields = self.shapes, self.fields
+        costs: dict[tuple[object, ...], _Cost] = {}
+        found: list[_Cost] = []
+        sound: int | None = None
+        for value, node in enumerate(self.graph.nodes, len(self.graph.inputs)):
+            layer, inputs = node.layer, node.inputs
+            first = inputs[0]
+            xs = (shapes[first],) if len(inputs) == 1 else tuple([shapes[i] for i in inputs])
+            key = (
+                id(layer),
+                xs,
+                node.tied,
+                node.train_only,
+            )  # the graph keeps its layers alive, so that an id stays one layer's
+            cost = costs.get(key)
+            if cost is None:
+                if None in xs:
+                    continue
+                try:
+                    cost = costs[key] = self._cost_or_misfit(node, xs)  # type: ignore[arg-type]  # none of them is None
+                except LayerError as error:
+                    self.problems += self._problems(node, error, xs)  # type: ignore[arg-type]  # the same
+                    shapes[value] = error.assume
+                    sound = len(found) if sound is None else sound
+                    if len(self.problems) > MAX_PROBLEMS:
+                        break
+                    continue
+            shapes[value] = cost.output
+            field = fields[first] if len(inputs) == 1 else self._joined(inputs, cost.lens)
+            if field is not None:
+                if cost.lens is not None:
+                    field = after(field, cost.lens, xs[0], cost.output)  # type: ignore[arg-type]  # the same
+                fields[value] = field
+            found.append(cost)
+        return self._reports(found[:sound]), self.problems
+
+    def _reports(self, costs: list[_Cost]) -> tuple[LayerReport, ...]:
+        """The rows of the first nodes, which have these costs."""
+        nodes, first = self.graph.nodes, len(self.graph.inputs)
+        indices = holding_indices(self.graph)  # which are int64, whatever the dtype of the activations
+        held = memory(self.graph, [cost.output for cost in costs], indices, self.batch, self.bytes_per_element)
+        kept = held.kept if self.trains else [None] * len(costs)
+        sizes = [cost.memory_bytes for cost in costs]
+        for value in indices:
+            if first <= value < first + len(costs):
+                sizes[value - first] = sizes[value - first] // self.bytes_per_element * INDEX_BYTES
+        return tuple(
+            [
+                LayerReport(
+                    node.name,
+                    node.layer.kind,
+                    line,
+                    cost.inputs,
+                    cost.output,
+                    cost.params,
+                    cost.weights,
+                    cost.buffers,
+                    size,
+                    alive,
+                    saved,
+                    cost.macs,
+                    cost.flops,
+                    None if field is None else field.size,
+                    depth,
+                    node.layer,
+                    cost.ops,
+                    self.batch,
+                    None if node.tied is None else nodes[node.tied].name,
+                    node.train_only,
+                    cost.misfit,
+                )
+                for node, line, cost, size, field, depth, alive, saved in zip(
+                    nodes,
+                    self._lines(),
+                    costs,
+                    sizes,
+                    self.fields[first:],
+                    self._depths(),
+                    held.alive,
+                    kept,
+                    strict=False,
+                )
+            ]
+        )
+
+    def _lines(self) -> Iterator[int | None]:
+        """The line of each node; repetitions have one origin, which is asked once."""
+        origin, line = None, None
+        for node in self.graph.nodes:
+            if node.origin is not origin:
+                origin = node.origin
+                line = None if origin is None else origin.own_line
+            yield line
+
+    def _depths(self) -> list[int]:
+        """For each node, how many counted layers lie on the longest way to its output."""
+        depths = [0] * len(self.graph.inputs)
+        for node in self.graph.nodes:
+            depths.append(max([depths[i] for i in node.inputs]) + node.layer.counted)
+        return depths[len(self.graph.inputs) :]
+
+    def _cost_or_misfit(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+        """What a layer costs; where it is too large for its input but runs in training alone, all that is known."""
+        try:
+            return self._cost(node, inputs)
+        except LayerError as error:
+            if not (node.train_only and error.size_matters and all(map(is_known, inputs))):
+                raise
+            problem = layer_problem(node, error, self.graph, self.shapes)
+            cost = self._cost(node, tuple((x[0], *(UNKNOWN for _ in x[1:])) for x in inputs))
+            self.misfits.append(problem)
+            return msgspec.structs.replace(cost, inputs=inputs, misfit=error.message)
+
+    def _cost(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+        if not all(map(is_known, inputs)):
+            return self._cost_where_unknown(node, inputs)
+        layer, (x, *others) = node.layer, inputs
+        y = layer.output(*inputs)
+        params = self._params(node, x)
+        sample = NO_OPS if node.train_only else layer.ops(x, y, *others)
+        ops = None if sample is None else sample.times(self.batch)
+        return _Cost(
+            inputs=inputs,
+            output=y,
+            params=params.total,
+            weights=params.weights,
+            buffers=params.buffers,
+            memory_bytes=0 if node.train_only else self.batch * elements(y) * self.bytes_per_element,
+            ops=ops,
+            macs=None if ops is None else ops.macs,
+            flops=0 if node.train_only else self.convention.flops(Work(layer, inputs, y, ops, self.batch)),
+            lens=lens(layer.window(x), layer.covers),
+        )
+
+    def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+        """What is known of a layer that runs in training alone, behind one that does not fit its input."""
+        layer, (x, *_) = node.layer, inputs
+        y = layer.output(*inputs)
+        params = self._params(node, x)
+        if not is_known((params.weights, params.biases, params.buffers)):
+            raise LayerError("its parameters depend on a size that is not known")
+        return _Cost(
+            inputs=inputs,
+            output=y,
+            params=params.total,
+            weights=params.weights,
+            buffers=params.buffers,
+            memory_bytes=0,
+            ops=NO_OPS,
+            macs=0,
+            flops=0,
+            lens=Lens(sight=Sight.UNKNOWN),
+        )
+
+    def _params(self, node: Node, x: Shape) -> Params:
+        return node.layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
+
+    def _own_params(self, node: Node, tied: int, x: Shape) -> Params:
+        """What a layer holds that uses the weights of another: the parameters that the other has none of, and buffers.
+
+        Those of the same name and shape are shared, as PyTorch's modules can share them.
+        """
+        layer, other = node.layer, self.graph.nodes[tied]
+        theirs_of = self.shapes[other.inputs[0]]
+        own = layer.parameters(x)
+        if theirs_of is None:  # it is in error itself
+            return Params.of(own, layer.buffers(x))
+        theirs = other.layer.parameters(theirs_of)
+        weights = [name for name in own if not is_bias(name)]
+        unlike = next((name for name in weights if own[name] != theirs.get(name)), None)
+        if unlike is not None or not weights:
+            raise LayerError(
+                f"tied to {other.name}, {_misfit(unlike, own, theirs)}",
+                field="tied",
+                hint="both must hold weights of the same shapes, such as an embedding and the linear layer back",
+            )
+        return Params.of({name: own[name] for name in own if own[name] != theirs.get(name)}, layer.buffers(x))
+
+    def _joined(self, inputs: tuple[int, ...], how: Lens | None) -> Field | None:
+        found = [field for i in inputs if (field := self.fields[i]) is not None]
+        return joined(found, how) if len(found) == len(inputs) else None
+
+    def _problems(self, node: Node, error: LayerError, inputs: tuple[Shape, ...]) -> list[Problem]:
+        """What is wrong with a layer; behind one that does not fit, that is the reason."""
+        if all(map(is_known, inputs)):
+            return [layer_problem(node, error, self.graph, self.shapes)]
+        found, self.misfits = self.misfits, []
+        return found
+
+
+def _misfit(name: str | None, own: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> str:
+    """Why a layer cannot use the weights of another: the one called `name` differs, or it holds none."""
+    if name is None:
+        return "but holds no weights of its own to replace"
+    needs = fmt_shape(own[name])
+    return (
+        f"whose {name} is {fmt_shape(theirs[name])}, but needs {needs}"
+        if name in theirs
+        else (f"which has no {name}, but needs one of {needs}")
+    )

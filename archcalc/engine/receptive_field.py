@@ -1,0 +1,207 @@
+"""How many input elements one output sees, followed through the graph dimension by dimension.
+
+Source: Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill (2019).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.base import AlongAxes, Sight, Window
+
+
+class Field(msgspec.Struct, frozen=True, gc=False):
+    """What outputs see along each spatial dimension of the spec's input, in its elements.
+
+    `size` is what one output sees, `jump` how far two neighbours are apart. `axes` are the axes along which these
+    dimensions run by now: None for one that runs along none any more, and None for all where numbers went to places
+    that are not followed. `counts` is how many outputs lie along them. `start` is where what the first output sees
+    begins, which padding makes negative; None where windows are irregular. What all of them together see follows from
+    these, unless `covered` says it. `merged` tells that several axes were laid out as one: then neighbours along an
+    axis need not be neighbours in the input.
+    """
+
+    size: Shape
+    jump: Shape
+    counts: Shape
+    axes: tuple[int | None, ...] | None
+    start: Shape | None
+    covered: Shape | None = None
+    merged: bool = False
+
+    @property
+    def whole(self) -> Shape:
+        """What all outputs together see."""
+        if self.covered is not None:
+            return self.covered
+        return tuple([s + (n - 1) * j for s, n, j in zip(self.size, self.counts, self.jump, strict=True)])
+
+
+class Lens(msgspec.Struct, frozen=True, gc=False):
+    """What a layer does to the fields of its input.
+
+    A window lets each dimension grow by so many jumps, from `starts` on, with strides (None: all 1); `covers` means
+    that its outputs together see what the inputs together saw. Else `sight` says it, or `along` for each axis.
+    """
+
+    growth: Shape = ()
+    strides: Shape | None = None
+    starts: Shape = ()
+    covers: bool = False
+    sight: Sight | None = None
+    along: AlongAxes | None = None
+
+
+def start(input: Shape) -> Field | None:
+    """The field of the input itself: each element sees one; None for an input without spatial dimensions."""
+    spatial = input[1:]
+    ones = (1,) * len(spatial)
+    return Field(ones, ones, spatial, tuple(range(1, len(input))), (0,) * len(spatial)) if spatial else None
+
+
+def lens(window: Window | AlongAxes | Sight, covers: bool = False) -> Lens | None:
+    """The lens of a layer's window; None where each output sees just what its own input saw."""
+    if isinstance(window, Sight):
+        return None if window is Sight.POINT else Lens(sight=window)
+    if isinstance(window, AlongAxes):
+        return Lens(along=window)
+    kernels, strides, starts = zip(*window, strict=True) if window else ((), (), ())
+    return Lens(tuple(kernel - 1 for kernel in kernels), None if set(strides) == {1} else strides, starts, covers)
+
+
+def after(field: Field, lens: Lens, x: Shape, y: Shape) -> Field | None:
+    """The field after a layer that makes `y` of `x`; None where it can no longer be followed.
+
+    >>> two = start((1, 32, 32))
+    >>> for size in (30, 28):
+    ...     two = after(two, lens(((3, 1, 0), (3, 1, 0))), (1, size + 2, size + 2), (1, size, size))
+    >>> two.size
+    (5, 5)
+    """
+    size, jump, axes, start = field.size, field.jump, field.axes, field.start
+    if lens.sight is not None:
+        return _seen(field, lens.sight, x, y)
+    if lens.along is not None:
+        return _along(field, lens.along, x, y)
+    if axes is None or field.merged or axes != tuple(range(1, len(lens.growth) + 1)):
+        return None
+    size = tuple([s + g * j for s, g, j in zip(size, lens.growth, jump, strict=True)])
+    if lens.covers and any(n % m for n, m in zip(x[1:], y[1:], strict=True)):
+        start = None
+    elif start is not None:
+        start = tuple([s + first * j for s, first, j in zip(start, lens.starts, jump, strict=True)])
+    if lens.strides is not None:
+        jump = tuple([j * s for s, j in zip(lens.strides, jump, strict=True)])
+    return Field(size, jump, y[1:], axes, start, field.whole if lens.covers else None)
+
+
+def _seen(field: Field, sight: Sight, x: Shape, y: Shape) -> Field | None:
+    if sight is Sight.UNKNOWN:
+        return None
+    if sight is Sight.LAST_AXIS:
+        last = len(x) - 1
+        return _along(field, AlongAxes(to=(*range(last), None), whole=(last,)), x, y)
+    whole = field.whole
+    return Field(whole if sight is Sight.WHOLE else field.size, field.jump, field.counts, None, field.start, whole)
+
+
+def _along(field: Field, how: AlongAxes, x: Shape, y: Shape) -> Field | None:
+    whole = field.whole
+    if field.axes is None:  # which of the axes the map's dimensions are in is not known
+        return field if not how.whole or field.size == whole else None
+    size = tuple(w if axis in how.whole else s for s, w, axis in zip(field.size, whole, field.axes, strict=True))
+    axes = tuple(None if axis is None else how.to[axis] for axis in field.axes)
+    merged = field.merged or any(how.to.count(axis) > 1 for axis in axes if axis is not None)
+    before = [axis for axis in field.axes if axis is not None]
+    now = [axis for axis in axes if axis is not None]
+    if merged or len(now) < len(axes):  # what is cut off from here on is not followed: all see this much at the most
+        is_moved = how.steps is not None or any(how.starts or ())
+        return Field(size, field.jump, field.counts, axes, None if is_moved else field.start, whole, merged)
+    steps = how.steps or (1,) * len(x)
+    jump = tuple(j * steps[axis] for j, axis in zip(field.jump, before, strict=True))
+    starts = how.starts or (0,) * len(x)
+    start = field.start and tuple(s + starts[a] * j for s, j, a in zip(field.start, field.jump, before, strict=True))
+    cut = [x[axis] for axis in before] != [y[axis] for axis in now]
+    return Field(size, jump, tuple(y[axis] for axis in now), axes, start, None if cut else field.covered)
+
+
+class _Span(NamedTuple):
+    """What the outputs of one input of a join see along a dimension: the first of them, all of them, and the jump."""
+
+    start: int
+    size: int
+    whole: int
+    jump: int
+    outputs: int
+
+    @property
+    def moving(self) -> int:
+        """How much further the next output sees: 0 where all see the same, such as where there is just one."""
+        return 0 if self.size == self.whole else self.jump
+
+    def holds(self, other: "_Span") -> bool:
+        """Whether each output sees all that the outputs of another see together."""
+        return not self.moving and self.start <= other.start and other.start + other.whole <= self.start + self.size
+
+
+def joined(fields: Sequence[Field], lens: Lens | None) -> Field | None:
+    """The field of what reads several inputs at the same place: all that any of them sees, None where not known.
+
+    That is one window which slides over the input where the windows of all of them move alike, and everything where
+    one of them sees everything anyway.
+
+    >>> one = start((1, 32))
+    >>> narrow, wide = (after(one, lens(((k, 1, -p),)), (1, 32), (1, 30)) for k, p in ((3, 0), (5, 4)))
+    >>> joined([narrow, wide], None)
+    Field(size=(7,), jump=(1,), counts=(30,), axes=(1,), start=(-4,), covered=None, merged=False)
+    """
+    first = fields[0]
+    stacked = None if lens is None or lens.along is None else lens.along.stacked
+    if stacked is not None and any(field.axes is None or field.merged or stacked in field.axes for field in fields):
+        return first if first.axes is None and first.size == first.whole and set(fields) == {first} else None
+    if all(field is first for field in fields):
+        return first
+    followed = first.axes is not None and all(field.axes == first.axes for field in fields)
+    if any(field.merged for field in fields) and any(field.counts != first.counts for field in fields):
+        followed = False
+    found = []
+    for k in range(len(first.size)):
+        spans = _spans(fields, k)
+        union = None if spans is None else _union(spans, followed)
+        if union is None:
+            return None
+        found.append(union)
+    start, size, whole, jump, counts = (tuple(values) for values in zip(*found, strict=True))
+    axes = first.axes if followed else None
+    covered = None if followed and all(field.covered is None for field in fields) else whole
+    return Field(size, jump, counts, axes, start, covered, any(field.merged for field in fields))
+
+
+def _spans(fields: Sequence[Field], k: int) -> list[_Span] | None:
+    """Along dimension k, what each input's outputs see; None where one's windows are irregular."""
+    found = [
+        _Span(field.start[k], field.size[k], field.whole[k], field.jump[k], field.counts[k])
+        for field in fields
+        if field.start is not None
+    ]
+    return found if len(found) == len(fields) else None
+
+
+def _union(spans: Sequence[_Span], followed: bool) -> _Span | None:
+    """What any of several inputs sees along one dimension; `followed` tells that the order of their outputs is known.
+
+    None where what windows of unlike jumps see together is another size at every place.
+    """
+    first = spans[0]
+    start, outputs = min(span.start for span in spans), max(span.outputs for span in spans)
+    alike = all((span.jump, span.outputs) == (first.jump, first.outputs) for span in spans)
+    if followed and (alike or len({span.moving for span in spans}) == 1):
+        size = max(span.start + span.size for span in spans) - start
+        whole = max(span.start + span.whole for span in spans) - start
+        return _Span(start, size, whole, first.jump if alike else first.moving, outputs)
+    for span in spans:
+        if all(map(span.holds, spans)):
+            return span._replace(jump=0, outputs=outputs)
+    return None

@@ -1,0 +1,191 @@
+"""What a claim can be about: each metric computes one value of the rows that a claim chooses."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import TypeAlias
+
+import msgspec
+
+from archcalc.analysis import analyze
+from archcalc.engine.report import LayerReport, Report
+from archcalc.errors import SettingError, did_you_mean
+from archcalc.evidence.claims import Quantity
+from archcalc.layers.core.base import elements
+from archcalc.spec.architecture import Architecture, read
+from archcalc.spec.catalogue import load
+from archcalc.spec.expression import Expression
+from archcalc.spec.source import Document
+from archcalc.training.initialisation import MEAN_SQUARE_KEPT, preserving_std, variance_gain
+
+Number: TypeAlias = int | float
+
+SUMS: dict[str, Callable[[LayerReport], int]] = {
+    "memory": lambda row: row.memory_bytes,
+    "params": lambda row: row.params,
+    "weights": lambda row: row.weights,
+    "buffers": lambda row: row.buffers,
+    "macs": lambda row: row.macs or 0,
+    "flops": lambda row: row.flops or 0,
+    "elements": lambda row: row.elements,
+}
+"""Metrics that add up over rows."""
+
+COMMON: dict[str, Callable[[LayerReport], object]] = {
+    "kind": lambda row: row.kind,
+    "input_channels": lambda row: row.inputs[0][0],
+    "input_size": lambda row: _square(row.inputs[0]),
+    "output_channels": lambda row: row.output[0],
+    "output_size": lambda row: _square(row.output),
+}
+"""Metrics that must be the same in every chosen row; so is any field of a layer, such as `kernel`."""
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """The rows that a quantity chooses, and the report that they are of."""
+
+    quantity: Quantity
+    rows: Sequence[LayerReport]
+    report: Report
+
+
+def _share(metric: str) -> Callable[[Selection], float]:
+    def share(chosen: Selection) -> float:
+        total = sum(SUMS[metric](row) for row in chosen.report.layers if not row.is_foldable)
+        return 100 * sum(SUMS[metric](row) for row in chosen.rows) / total
+
+    return share
+
+
+def _stages(chosen: Selection) -> list[list[LayerReport]]:
+    """The convolutions and pools, cut after each pool."""
+    stages: list[list[LayerReport]] = [[]]
+    for row in chosen.rows:
+        if row.kind in ("conv", "maxpool"):
+            stages[-1].append(row)
+            if row.kind == "maxpool":
+                stages.append([])
+    return [stage for stage in stages if stage]
+
+
+def _stage_list(chosen: Selection) -> str:
+    return " ".join("-".join(row.layer.label or row.kind for row in stage) for stage in _stages(chosen))
+
+
+def _stage_growth(chosen: Selection) -> str:
+    """By what factor the channels grow after each pool."""
+    channels = [stage[0].output[0] for stage in _stages(chosen)]
+    return " ".join(f"{after / before:g}" for before, after in pairwise(channels))
+
+
+def _fan_in(chosen: Selection) -> int:
+    return chosen.rows[0].weights // chosen.rows[0].output[0]
+
+
+def _preserving_std(chosen: Selection) -> float:
+    return preserving_std(_fan_in(chosen), _activation(chosen.quantity))
+
+
+def _variance_gain(chosen: Selection) -> float:
+    fan_in, given = _fan_in(chosen), chosen.quantity.std
+    std = Expression(str(given))({"Din": fan_in})
+    if not isinstance(std, int | float):
+        raise SettingError(f"std must be a number or an expression in Din, got {given!r}")
+    return variance_gain(std, fan_in, _activation(chosen.quantity))
+
+
+def _activation(quantity: Quantity) -> str:
+    if quantity.activation not in MEAN_SQUARE_KEPT:
+        raise SettingError(f"activation must be {' or '.join(MEAN_SQUARE_KEPT)}, got {quantity.activation!r}")
+    return quantity.activation
+
+
+WHOLE: dict[str, Callable[[Selection], Number | str]] = {
+    "receptive_field": lambda chosen: (chosen.rows[-1].receptive_field or (0,))[0],
+    "input_elements": lambda chosen: elements(chosen.report.settings.input),
+    "layers": lambda chosen: len(chosen.rows),
+    "memory_share": _share("memory"),
+    "params_share": _share("params"),
+    "flops_share": _share("flops"),
+    "stages": _stage_list,
+    "stage_growth": _stage_growth,
+    "fan_in": _fan_in,
+    "preserving_std": _preserving_std,
+    "variance_gain": _variance_gain,
+}
+"""Metrics of all chosen rows together."""
+
+
+class Computer:
+    """Computes quantities; an architecture is analysed once for each set of variables."""
+
+    def __init__(self) -> None:
+        self._architectures: dict[str, Architecture] = {}
+        self._reports: dict[tuple[str, tuple[tuple[str, int], ...]], Report] = {}
+
+    def value(self, quantity: Quantity, variables: Mapping[str, int] | None = None) -> Number | str:
+        """The value of a quantity in its base unit: bytes, or a plain count.
+
+        Raises ArchcalcError where the quantity names what there is not.
+        """
+        report = self._report(quantity, variables or {})
+        rows = _chosen(report, quantity)
+        if quantity.metric in SUMS:
+            return sum(map(SUMS[quantity.metric], rows))
+        if quantity.metric in WHOLE:
+            return WHOLE[quantity.metric](Selection(quantity, rows, report))
+        return _common(quantity.metric, rows)
+
+    def _report(self, quantity: Quantity, variables: Mapping[str, int]) -> Report:
+        key = quantity.architecture or json.dumps(quantity.spec)
+        if key not in self._architectures:
+            inline = quantity.spec is not None
+            self._architectures[key] = read(Document("the claim's spec", key)) if inline else load(key)
+        run = (key, tuple(variables.items()))
+        if run not in self._reports:
+            self._reports[run] = analyze(self._architectures[key], vars=variables)
+        return self._reports[run]
+
+
+def _chosen(report: Report, quantity: Quantity) -> list[LayerReport]:
+    names = [quantity.layers] if isinstance(quantity.layers, str) else quantity.layers
+    known = [row.name for row in report.layers]
+    for name in (*(names or ()), *quantity.without):
+        if name not in known:
+            hint = did_you_mean(name, known, f"its layers: {', '.join(known[:12])} …")
+            raise SettingError(f"{report.architecture} has no layer {name!r}", hint=hint)
+    rows = [row for row in report.layers if (names is None or row.name in names) and row.name not in quantity.without]
+    rows = [row for row in rows if quantity.kinds is None or row.kind in quantity.kinds]
+    if not rows:
+        raise SettingError(f"{report.architecture} has no layer of kind {' or '.join(quantity.kinds or ['?'])}")
+    return rows
+
+
+def _common(metric: str, rows: Sequence[LayerReport]) -> Number | str:
+    values = []
+    for row in rows:
+        value = COMMON[metric](row) if metric in COMMON else row.fields.get(metric)
+        if value is None and metric == "stride":
+            value = row.fields.get("kernel")
+        if value is None:
+            known = [*SUMS, *WHOLE, *COMMON, *row.fields]
+            raise SettingError(f"{row.name} has no {metric!r}", hint=did_you_mean(metric, known, ", ".join(known)))
+        values.append(value)
+    distinct = list(dict.fromkeys(values))
+    first = distinct[0]
+    if len(distinct) == 1 and isinstance(first, int | float | str):
+        return first
+    return " ".join(map(str, distinct))
+
+
+def _square(shape: tuple[int, ...]) -> object:
+    spatial = dict.fromkeys(shape[1:])
+    return None if not spatial else next(iter(spatial)) if len(spatial) == 1 else "×".join(map(str, shape[1:]))
+
+
+def close(a: Number | str, b: Number | str) -> bool:
+    """Equal, floats up to rounding error."""
+    if isinstance(a, str) or isinstance(b, str):
+        return str(a) == str(b)
+    return a == b if isinstance(a, int) and isinstance(b, int) else math.isclose(a, b, rel_tol=1e-12)

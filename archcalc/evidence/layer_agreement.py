@@ -1,0 +1,296 @@
+"""Two witnesses meet: archcalc's figures of every layer against what PyTorch did, figure by figure."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from archcalc.engine.report import LayerReport, Report
+from archcalc.graph import Graph
+from archcalc.layers.core.base import Operation
+
+FIGURES = ("output", "memory_bytes", "params", "buffers", "macs")
+"""What is compared of every layer; the output's shape and bytes and the multiply-adds are for the whole batch."""
+SAVED = "saved_for_backward_bytes"
+"""What is compared besides where memory is measured."""
+PEAK = "peak_memory_bytes"
+PEAK_TOLERANCE = 0.02
+"""How far apart the peaks may be: archcalc leaves out what single kernels take while they run."""
+SCHEMA_VERSION = 1
+DEVICES = ("auto", "cpu", "cuda", "mps", "meta")
+DTYPES = ("float32", "float16", "bfloat16", "float64")
+RULES_UNKNOWN = "archcalc does not know how many there are"
+OTHER_STEPS = "the meta device runs attention step by step, the CPU as one operation"
+NOT_RUN = "the layer runs in training mode alone"
+IN_TRAINING = "archcalc's figures are those of eval mode, where the layer does not run"
+
+Figure: TypeAlias = int | tuple[int, ...] | None
+ModelVerdict: TypeAlias = Literal["agrees", "differs", "not checkable", "could not run"]
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """What PyTorch did in one layer: shape (batch included), bytes and dtype of its output, and what the layer holds.
+
+    `output` is None of a layer that did not run. `macs` is None where PyTorch's counter cannot tell, and `why` then
+    says why.
+    """
+
+    output: tuple[int, ...] | None
+    memory_bytes: int
+    dtype: str
+    params: int
+    buffers: int
+    macs: int | None
+    why: str = ""
+
+
+class MemoryMeasurement(msgspec.Struct, frozen=True):
+    """What PyTorch has in memory: what training keeps of each layer, and the most that is alive in eval mode.
+
+    `allocated_bytes` is the latter as CUDA's allocator has it, with all that kernels take; None elsewhere.
+    """
+
+    saved_for_backward_bytes: tuple[int, ...]
+    peak_memory_bytes: int
+    allocated_bytes: int | None = None
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """One figure of one layer, as archcalc computes and as PyTorch measures it, and whether they agree."""
+
+    figure: str
+    computed: Figure
+    measured: Figure
+    verdict: Literal["agrees", "differs", "not checkable"]
+    reason: str = ""
+
+
+class LayerVerdict(msgspec.Struct, frozen=True):
+    """The comparisons of one layer."""
+
+    row: LayerReport
+    comparisons: tuple[Comparison, ...]
+
+    def of(self, verdict: str) -> list[Comparison]:
+        """The comparisons with this verdict."""
+        return [comparison for comparison in self.comparisons if comparison.verdict == verdict]
+
+    @property
+    def verdict(self) -> Literal["agrees", "differs", "not checkable"]:
+        """A single difference makes it `differs`; of what can be compared, all must agree."""
+        return "differs" if self.of("differs") else "agrees" if self.of("agrees") else "not checkable"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every figure was checked, and agrees."""
+        return len(self.of("agrees")) == len(self.comparisons)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layer as `archcalc verify --json` prints it: what was measured, and what that does not agree with."""
+        return {
+            "name": self.row.name,
+            "kind": self.row.kind,
+            "line": self.row.line,
+            "verdict": self.verdict,
+            "measured": {c.figure: _plain(c.measured) for c in self.comparisons},
+            "differs": {c.figure: {"computed": _plain(c.computed)} for c in self.of("differs")},
+            "not_checkable": {c.figure: c.reason for c in self.of("not checkable")},
+        }
+
+
+class MemoryVerdict(msgspec.Struct, frozen=True):
+    """The comparison of the peaks, and what was kept in all."""
+
+    peak: Comparison
+    measured_saved_bytes: int
+    allocated_bytes: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as `archcalc verify --json` prints it."""
+        return {
+            "peak_memory_bytes": {
+                "computed": self.peak.computed,
+                "measured": self.peak.measured,
+                "verdict": self.peak.verdict,
+                "tolerance": PEAK_TOLERANCE,
+            },
+            "measured_saved_for_backward_bytes": self.measured_saved_bytes,
+            "allocated_bytes": self.allocated_bytes,
+        }
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What came of one architecture: the verdicts of its layers, on which device and in how many seconds.
+
+    `failure` says why PyTorch gave no measurement at all; `refused` marks that as PyTorch's own no to a layer that
+    archcalc takes, which is a difference. `note` says what a reader must know of the run. `reduced` are the vars of a
+    smaller copy, where it is of one.
+    """
+
+    report: Report
+    layers: tuple[LayerVerdict, ...]
+    device: str
+    seconds: float
+    note: str = ""
+    failure: str = ""
+    refused: bool = False
+    memory: MemoryVerdict | None = None
+    reduced: dict[str, int] = {}
+
+    @property
+    def name(self) -> str:
+        """The architecture's name, with the vars of a smaller copy."""
+        return ", ".join([self.report.architecture, *(f"{name} {value}" for name, value in self.reduced.items())])
+
+    @property
+    def verdict(self) -> ModelVerdict:
+        """That of all layers together: a single difference makes it `differs`."""
+        if self.refused or self.count("differs"):
+            return "differs"
+        if self.failure:
+            return "could not run"
+        return "agrees" if self.count("agrees") else "not checkable"
+
+    @property
+    def figures(self) -> int:
+        """How many figures there are to compare."""
+        if not self.layers:
+            return len(FIGURES) * len(self.report.layers)
+        return sum(1 for _ in self.comparisons())
+
+    @property
+    def checked(self) -> int:
+        """How many figures were compared."""
+        return self.count("agrees") + self.count("differs")
+
+    def count(self, verdict: str) -> int:
+        """How many figures have this verdict."""
+        return sum(comparison.verdict == verdict for comparison in self.comparisons())
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Those of all layers, and that of the peaks."""
+        for layer in self.layers:
+            yield from layer.comparisons
+        if self.memory is not None:
+            yield self.memory.peak
+
+    def to_dict(self, *, all_layers: bool) -> dict[str, Any]:
+        """The architecture as `archcalc verify --json` prints it: all layers, or those with a figure that is open."""
+        return {
+            "name": self.report.architecture,
+            "title": self.report.title,
+            "input": list(self.report.settings.input),
+            "reduced": self.reduced,
+            "device": self.device,
+            "seconds": round(self.seconds, 3),
+            "verdict": self.verdict,
+            "figures": self.figures,
+            "checked": self.checked,
+            "differs": self.count("differs"),
+            "note": self.note,
+            "failure": self.failure,
+            "memory": None if self.memory is None else self.memory.to_dict(),
+            "layers": [layer.to_dict() for layer in self.layers if all_layers or not layer.is_settled],
+        }
+
+
+def compare(
+    report: Report, measurements: Sequence[Measurement], memory: MemoryMeasurement | None = None, device: str = "cpu"
+) -> tuple[LayerVerdict, ...]:
+    """Every row of a report against the measurement of its layer, and what training keeps of it, where measured."""
+    batch = report.settings.batch
+    other = _takes_other_steps(report, device)
+    kept = [[]] * len(measurements) if memory is None else [[n] for n in memory.saved_for_backward_bytes]
+    return tuple(
+        LayerVerdict(row, (*_compared(row, measurement, batch), *(_saved(row, n, device, other) for n in saved)))
+        for row, measurement, saved in zip(report.layers, measurements, kept, strict=True)
+    )
+
+
+def compare_memory(report: Report, measured: MemoryMeasurement, device: str = "cpu") -> MemoryVerdict:
+    """The peak of a report against that of a measurement."""
+    computed, found = report.totals.peak_memory_bytes, measured.peak_memory_bytes
+    if computed is None:
+        peak = Comparison(PEAK, computed, found, "not checkable", RULES_UNKNOWN)
+    elif abs(computed - found) <= PEAK_TOLERANCE * found:
+        peak = Comparison(PEAK, computed, found, "agrees")
+    elif _takes_other_steps(report, device):
+        peak = Comparison(PEAK, computed, found, "not checkable", OTHER_STEPS)
+    else:
+        peak = Comparison(PEAK, computed, found, "differs")
+    return MemoryVerdict(peak, sum(measured.saved_for_backward_bytes), measured.allocated_bytes)
+
+
+def _saved(row: LayerReport, measured: int, device: str, takes_other_steps: bool) -> Comparison:
+    computed = row.saved_for_backward_bytes
+    if computed == measured:
+        return Comparison(SAVED, computed, measured, "agrees")
+    if computed is None:
+        return Comparison(SAVED, computed, measured, "not checkable", RULES_UNKNOWN)
+    if takes_other_steps:
+        return Comparison(SAVED, computed, measured, "not checkable", OTHER_STEPS)
+    if device not in ("cpu", "meta"):
+        reason = f"archcalc tells what kernels of the CPU keep, those of {device} may keep other things"
+        return Comparison(SAVED, computed, measured, "not checkable", reason)
+    return Comparison(SAVED, computed, measured, "differs")
+
+
+def _takes_other_steps(report: Report, device: str) -> bool:
+    """Whether PyTorch's meta device runs a network in other steps than its CPU: it has no fused attention."""
+    return device == "meta" and any(row.layer.operation is Operation.ATTENTION for row in report.layers)
+
+
+def _compared(row: LayerReport, measured: Measurement, batch: int) -> tuple[Comparison, ...]:
+    comparisons = []
+    for figure in FIGURES:
+        computed: Figure = (batch, *row.output) if figure == "output" else getattr(row, figure)
+        found: Figure = getattr(measured, figure)
+        if measured.output is None and figure == "output":
+            reason = NOT_RUN
+        elif measured.output is not None and row.train_only and figure in ("memory_bytes", "macs"):
+            reason = IN_TRAINING
+        elif computed is None:
+            reason = RULES_UNKNOWN
+        elif found is None:
+            reason = measured.why
+        else:
+            comparisons.append(Comparison(figure, computed, found, "agrees" if computed == found else "differs"))
+            continue
+        comparisons.append(Comparison(figure, computed, found, "not checkable", reason))
+    return tuple(comparisons)
+
+
+def summary(verifications: Sequence[Verification]) -> dict[str, Any]:
+    """How many architectures have which verdict, how many figures there are, were checked, and differ, and why not."""
+    return {
+        "architectures": sum(not verification.reduced for verification in verifications),
+        "reduced": sum(bool(verification.reduced) for verification in verifications),
+        "verdicts": dict(Counter(verification.verdict for verification in verifications)),
+        "layers": sum(len(verification.report.layers) for verification in verifications),
+        "figures": sum(verification.figures for verification in verifications),
+        "checked": sum(verification.checked for verification in verifications),
+        "differ": sum(verification.count("differs") for verification in verifications),
+        "not_checkable": dict(reasons(verifications).most_common()),
+    }
+
+
+def reasons(verifications: Iterable[Verification]) -> Counter[str]:
+    """Why figures were not compared, and how many of them for each reason."""
+    return Counter(
+        f"{comparison.figure}: {comparison.reason}"
+        for verification in verifications
+        for comparison in verification.comparisons()
+        if comparison.verdict == "not checkable"
+    )
+
+
+def _plain(figure: Figure) -> int | list[int] | None:
+    return list(figure) if isinstance(figure, tuple) else figure
+
+
+class SmallerCopy(NamedTuple):
+    """A smaller copy of a network: the vars that make it small, and a function that gives it with its report."""
+
+    vars: dict[str, int]
+    analyzed: Callable[[], tuple[Graph, Report]]

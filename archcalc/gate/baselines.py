@@ -1,0 +1,142 @@
+"""The specs as they were, which increases are measured from: in git, or in saved reports."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from archcalc.analysis import analyze
+from archcalc.engine.report import Report
+from archcalc.errors import ArchcalcError, SettingError
+from archcalc.gate.judge import Base
+from archcalc.history.branch_point import BranchPoint
+from archcalc.history.git import Repository, absolute
+from archcalc.spec.files import read_file
+
+T = TypeVar("T")
+HOW_TO_SAVE = "save one by `archcalc table NAME --json -o report.json`"
+
+
+class Bases(Protocol):
+    """Where bases come from."""
+
+    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
+        """The base of an architecture by its report, the file at `path` that it is in (None: in none), and settings."""
+
+
+class SavedBases:
+    """The reports in a JSON file: one of `archcalc table --json`, a list, or those under `architectures`.
+
+    Raises SettingError where the file holds none.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.reports = _reports(file)
+        self._owners: dict[str, tuple[tuple[str | None, str | None], str]] = {}
+
+    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
+        """The saved report of the architecture of this name, if that is the only one of the name, on the same input."""
+        name = report.architecture
+        saved = self.reports.get(name)
+        if saved is None:
+            return Base(None, f"{self.file} has no {name!r}")
+        one = os.path.realpath(path) if path else None, variant
+        owner = self._owners.setdefault(name, (one, path or name))
+        if owner[0] != one:
+            return Base(None, f"{self.file} has one {name!r}, which is the base of {owner[1]}")
+        for words in saved.settings.differences(report.settings).values():
+            return Base(None, f"{self.file} was taken at {words}: take both at the same")
+        return Base(saved, self.file)
+
+
+class GitBases:
+    """The specs at the commit where HEAD left a revision: by default, the default branch.
+
+    Wherever the command runs, a file's base is that from the root of its repository. Git is asked when the first base
+    is wanted, and then once: a thousand specs would ask it thousands of times.
+    """
+
+    def __init__(self, revision: str | None = None) -> None:
+        self.revision = revision
+        self._repositories: dict[str, Repository | SettingError] = {}
+        self._points: dict[str, BranchPoint | SettingError] = {}
+
+    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
+        """What `analyze` says of the file as it was; what it extends is read as it was, too."""
+        if path is None:
+            return Base(None, "only a file has a base in git; --compare-to takes a saved report")
+        try:
+            point = self._point(self._repository(path))
+        except SettingError as error:
+            problem = error.problems[0]
+            return Base(None, f"{problem.message}: {problem.hint}" if problem.hint else problem.message)
+        try:
+            found = point.before(path, variant)
+            if found is None:
+                return Base(None, f"{f'{path}:{variant}' if variant else path} is not at {point.words}", is_new=True)
+            return Base(analyze(found.architecture, **settings), found.words, budget=found.architecture.budget)
+        except ArchcalcError as error:
+            return Base(None, f"at {point.words}, {error.problems[0].message}")
+
+    def _repository(self, path: str) -> Repository:
+        """That of this folder where the file lies in it; else the nearest around the file, but never a submodule's."""
+        whole = absolute(path)
+        elsewhere: SettingError | None = None
+        try:
+            here = self._whole(os.curdir)
+            if here.inside(whole) is not None:
+                return here
+        except SettingError as error:
+            elsewhere = error
+        for folder in (*Path(whole).parents, *Path(os.path.realpath(whole)).parents):
+            if os.path.lexists(folder / ".git"):
+                return self._whole(os.fspath(folder))
+        raise elsewhere or SettingError(f"{path} is outside of this git repository, and in no other")
+
+    def _whole(self, folder: str) -> Repository:
+        """That of a folder, or of a submodule's folder the one that it is part of."""
+        found = self._at(folder)
+        return self._at(found.superproject) if found.superproject else found
+
+    def _at(self, folder: str) -> Repository:
+        return _kept(self._repositories, folder, lambda: Repository(Repository(folder).root))
+
+    def _point(self, repository: Repository) -> BranchPoint:
+        start = repository.root
+        return _kept(self._points, start, lambda: BranchPoint(repository, repository.merge_base(self.revision)))
+
+
+def _kept(known: dict[str, T | SettingError], key: str, make: Callable[[], T]) -> T:
+    """What is made once for a key, be it an error."""
+    if key not in known:
+        try:
+            known[key] = make()
+        except SettingError as error:
+            known[key] = error
+    found = known[key]
+    if isinstance(found, SettingError):
+        raise found
+    return found
+
+
+def _reports(file: str) -> dict[str, Report]:
+    try:
+        whole = json.loads(read_file(file).text)
+    except (ValueError, RecursionError) as error:
+        raise SettingError(f"{file} is not JSON: {error}", hint=HOW_TO_SAVE) from None
+    if isinstance(whole, dict) and isinstance(whole.get("architectures"), list):
+        whole = whole["architectures"]
+    reports: dict[str, Report] = {}
+    for data in whole if isinstance(whole, list) else [whole]:
+        try:
+            report = Report.from_dict(data)
+        except SettingError as error:
+            raise SettingError(f"{file}: {error.problems[0].message}", hint=HOW_TO_SAVE) from None
+        if report.architecture in reports:
+            raise SettingError(f"{file} holds {report.architecture!r} twice", hint="each architecture once")
+        reports[report.architecture] = report
+    if not reports:
+        raise SettingError(f"{file} holds no report", hint=HOW_TO_SAVE)
+    return reports

@@ -1,0 +1,1 @@
+"""What all kinds of layers share: fields and rules, shapes and axes, windows, memory, and twins as data."""

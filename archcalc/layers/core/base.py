@@ -1,0 +1,266 @@
+"""What every layer kind is made of: `Layer`, its tallies `Ops` and `Params`, the types of fields, and the registry."""
+
+import enum
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from archcalc.layers.core.arithmetic import Dim, Shape, product
+from archcalc.layers.core.execution import Execution, MemoryUnknownError, Tensor
+from archcalc.layers.core.twin import TorchTwin
+
+Positive = Annotated[int, Meta(ge=1, description="a whole number ≥ 1")]
+NonNegative = Annotated[int, Meta(ge=0, description="a whole number ≥ 0")]
+Real = Annotated[float, Meta(description="a number")]
+NonNegativeReal = Annotated[float, Meta(ge=0, description="a number ≥ 0")]
+Probability = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
+Flag = Annotated[bool, Meta(description="true or false")]
+
+# Pairs are variable-length tuples of length 2: msgspec 0.22 crashes on a union of a bounded int and tuple[int, int].
+_Pair = Annotated[tuple[Positive, ...], Meta(min_length=2, max_length=2)]
+_Triple = Annotated[tuple[Positive, ...], Meta(min_length=3, max_length=3)]
+_PadPair = Annotated[tuple[NonNegative, ...], Meta(min_length=2, max_length=2)]
+_PadTriple = Annotated[tuple[NonNegative, ...], Meta(min_length=3, max_length=3)]
+Size2d = Annotated[Positive | _Pair, Meta(description="a whole number ≥ 1, or [height, width]")]
+Size3d = Annotated[Positive | _Triple, Meta(description="a whole number ≥ 1, or [depth, height, width]")]
+Pad2d = Annotated[NonNegative | _PadPair, Meta(description="a whole number ≥ 0, or [height, width]")]
+Pad3d = Annotated[NonNegative | _PadTriple, Meta(description="a whole number ≥ 0, or [depth, height, width]")]
+PadOrSame1d = Annotated[NonNegative | Literal["same"], Meta(description="a whole number ≥ 0, or same")]
+PadOrSame2d = Annotated[
+    NonNegative | _PadPair | Literal["same"], Meta(description="a whole number ≥ 0, [height, width], or same")
+]
+PadOrSame3d = Annotated[
+    NonNegative | _PadTriple | Literal["same"], Meta(description="a whole number ≥ 0, [depth, height, width], or same")
+]
+MAX_RANK = 8
+STRUCTURAL: dict[str, Any] = {"structural": True}
+"""Marks the types of fields that choose what is computed, such as axes: they stay integers, and are never symbols."""
+AxisIndex = Annotated[
+    int,
+    Meta(
+        ge=-MAX_RANK,
+        lt=MAX_RANK,
+        description="an axis: 0 is the first after the batch (the channels), -1 the last",
+        extra=STRUCTURAL,
+    ),
+]
+AxisCount = Annotated[int, Meta(ge=1, le=MAX_RANK, description="how many axes, ≥ 1", extra=STRUCTURAL)]
+
+
+class Operation(enum.Enum):
+    """What a kind does, of what conventions and measurements treat apart: declared by the kind, inherited otherwise."""
+
+    CONVOLUTION = "convolution"
+    POOLING = "pooling"
+    ATTENTION = "attention"
+    RECURRENCE = "recurrence"
+    OTHER = "other"
+
+
+class Sight(enum.Enum):
+    """What one output sees of the input, where that is no window that slides over it."""
+
+    POINT = "just what its own input saw"
+    WHOLE = "all of the input"
+    LAST_AXIS = "all of the input along the last axis, one place along the others"
+    SCATTERED = "what its own input saw, but neighbours are no longer neighbours"
+    UNKNOWN = "something that is not followed"
+
+
+class AlongAxes(msgspec.Struct, frozen=True):
+    """Each output sees just what its own input saw, save along the axes `whole` of the input, where it sees all.
+
+    `to[k]` is the axis of the output that axis k of the input runs along from here on: None for none of them, and the
+    same one for several that are laid out as one. Along axis k, the first place is `starts[k]` of the input, and
+    neighbours are `steps[k]` times as far apart. Along the axis `stacked` the inputs stand one behind another.
+    """
+
+    to: tuple[int | None, ...]
+    steps: tuple[int, ...] | None = None
+    whole: tuple[int, ...] = ()
+    starts: tuple[Dim, ...] | None = None
+    stacked: int | None = None
+
+
+Window: TypeAlias = tuple[tuple[Dim, Dim, Dim], ...]
+"""For each spatial dimension the (effective kernel, stride, first place) through which an output sees its input."""
+
+
+class Ops(msgspec.Struct, frozen=True, gc=False):
+    """A tally of scalar operations for one sample, before any convention turns it into FLOPs.
+
+    `macs` are the multiply-adds of convolutions and matrix products; what else multiplies or adds is in
+    `multiplications` and `additions`. `special` counts exp, tanh, sqrt, pow and the like.
+    """
+
+    macs: Dim = 0
+    additions: Dim = 0
+    multiplications: Dim = 0
+    divisions: Dim = 0
+    comparisons: Dim = 0
+    special: Dim = 0
+
+    def times(self, n: Dim) -> "Ops":
+        """This tally, n times.
+
+        >>> Ops(macs=3, additions=1).times(10)
+        Ops(macs=30, additions=10, multiplications=0, divisions=0, comparisons=0, special=0)
+        """
+        return Ops(
+            n * self.macs,
+            n * self.additions,
+            n * self.multiplications,
+            n * self.divisions,
+            n * self.comparisons,
+            n * self.special,
+        )
+
+
+NO_OPS = Ops()
+
+
+class Params(msgspec.Struct, frozen=True, gc=False):
+    """Learned scalars as PyTorch holds them, `weights` and `biases`; `buffers` (running statistics) are apart.
+
+    >>> Params(weights=23232, biases=64).total
+    23296
+    """
+
+    weights: Dim = 0
+    biases: Dim = 0
+    buffers: Dim = 0
+
+    @property
+    def total(self) -> Dim:
+        """Weights and biases together."""
+        return self.weights + self.biases
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Shape], buffers: Dim) -> "Params":
+        """The numbers in parameters of these names and shapes, of which those called bias are biases.
+
+        >>> Params.of({"weight": (4, 3), "bias": (4,)}, 0)
+        Params(weights=12, biases=4, buffers=0)
+        """
+        return cls(
+            weights=sum([product(shape) for name, shape in parameters.items() if not is_bias(name)]),
+            biases=sum([product(shape) for name, shape in parameters.items() if is_bias(name)]),
+            buffers=buffers,
+        )
+
+
+def is_bias(name: str) -> bool:
+    """Whether a parameter of this name is a bias, as PyTorch names them: `bias`, `bias_ih_l0`, `network.0.bias`."""
+    return name.rpartition(".")[2].startswith("bias")
+
+
+NO_PARAMS = Params()
+
+
+class LayerType(msgspec.StructMeta):
+    """Metaclass of layers: `class Conv2d(Layer, kind="conv")` makes a frozen struct and registers the kind."""
+
+    kinds: ClassVar[dict[str, type["Layer"]]] = {}
+
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], kind: str | None = None
+    ) -> "LayerType":
+        cls: Any = super().__new__(mcls, name, bases, namespace, frozen=True, gc=False)
+        if kind is not None:
+            if kind in mcls.kinds:
+                raise TypeError(f"layer kind {kind!r} is registered twice")
+            cls.kind = kind
+            mcls.kinds[kind] = cls
+        made: LayerType = cls
+        return made
+
+
+class Layer(msgspec.Struct, metaclass=LayerType):
+    """One layer kind: its fields with their bounds, its rules, and its PyTorch twin.
+
+    Shapes are of one sample, without the batch: `(channels, height, width)`, `(features,)` or
+    `(tokens, features)`. Every rule is plain arithmetic that runs on integers, SymPy symbols and NumPy arrays alike
+    (see `archcalc.layers.core.arithmetic`).
+    """
+
+    kind: ClassVar[str]
+    operation: ClassVar[Operation] = Operation.OTHER
+    """What the kind does, as far as conventions weigh it differently."""
+    label: ClassVar[str | None] = None
+    """What automatic names begin with (`fc` for linear); the kind itself where None."""
+    counted: ClassVar[bool] = False
+    """Whether the layer advances the number in automatic names, as convolutions and linear layers do."""
+    numbered: ClassVar[bool] = True
+    """Whether automatic names end with the number of the layer that this one follows."""
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    """How many inputs the layer takes, at the least and at the most (None: any number)."""
+    indices_below: ClassVar[str | None] = None
+    """The field that bounds the input's values where they are indices, as an embedding's are; None for numbers."""
+    covers: ClassVar[bool] = False
+    """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
+    torch: ClassVar[TorchTwin]
+
+    def output(self, x: Shape) -> Shape:
+        """The output's shape for an input of shape `x`; raises LayerError where the layer does not fit it."""
+        return x
+
+    def parameters(self, x: Shape) -> dict[str, Shape]:
+        """The shapes of the learned tensors that the layer holds for an input of shape `x`, by PyTorch's names."""
+        return {}
+
+    def buffers(self, x: Shape) -> Dim:
+        """How many numbers it holds that are not learned, such as running statistics."""
+        return 0
+
+    def params(self, x: Shape) -> Params:
+        """How many numbers its parameters and buffers hold."""
+        return Params.of(self.parameters(x), self.buffers(x))
+
+    def ops(self, x: Shape, y: Shape) -> Ops | None:
+        """The operations of one forward pass (eval mode) from `x` to the output `y`; None where they are unknown."""
+        return NO_OPS
+
+    def window(self, x: Shape) -> Window | AlongAxes | Sight:
+        """What one output sees of the input, for the receptive field."""
+        return Sight.POINT
+
+    def batched_output(self, x: Tensor) -> Shape:
+        """The output's shape for one input, the batch first."""
+        return (x.shape[0], *self.output(x.shape[1:]))
+
+    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+        """The output, made by the operations that PyTorch makes it by on a CPU, as far as memory goes.
+
+        Raises MemoryUnknownError where they are not known, as those of a kind are that does not say.
+        """
+        raise MemoryUnknownError
+
+
+def kinds() -> dict[str, type[Layer]]:
+    """Every registered layer kind by its name in a spec.
+
+    >>> from archcalc.layers import kinds
+    >>> kinds()["linear"].__name__
+    'Linear'
+    """
+    return LayerType.kinds
+
+
+def elements(shape: Shape) -> Dim:
+    """How many numbers a tensor of this shape holds.
+
+    >>> elements((64, 56, 56))
+    200704
+    """
+    return product(shape)
+
+
+def fmt_shape(shape: Shape) -> str:
+    """A shape as people write it.
+
+    >>> fmt_shape((3, 227, 227))
+    '3×227×227'
+    """
+    return "×".join(map(str, shape))

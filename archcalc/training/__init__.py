@@ -1,0 +1,1 @@
+"""What training a network means: so far, how the spread of initial weights changes from layer to layer."""
