@@ -15,7 +15,7 @@ from archcalc.errors import ArchcalcError, SettingError, printable
 from archcalc.units import BYTES_PER_ELEMENT
 
 if TYPE_CHECKING:
-    from archcalc.gate.baselines import Bases
+    from archcalc.gate.baselines import Baselines
     from archcalc.gate.judge import Checked
     from archcalc.spec.budget import Budget, LimitKind
 
@@ -150,12 +150,12 @@ def _given(allow_unknown: bool, given: dict[str, Any]) -> "Budget":
 _KINDS = ("max", "min", "warn", "max_increase")
 
 
-def _bases(base: str | None, compare_to: str | None) -> "Bases":
-    from archcalc.gate.baselines import GitBases, SavedBases
+def _bases(base: str | None, compare_to: str | None) -> "Baselines":
+    from archcalc.gate.baselines import GitBaselines, SavedBaselines
 
     if base is not None and compare_to is not None:
         raise SettingError("--base and --compare-to contradict", hint="give one of them")
-    return GitBases(base) if compare_to is None else SavedBases(compare_to)
+    return GitBaselines(base) if compare_to is None else SavedBaselines(compare_to)
 
 
 def _write(checked: list["Checked"], form: str, path: str | None) -> None:

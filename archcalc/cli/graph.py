@@ -52,7 +52,7 @@ def graph(
     """
     from archcalc.analysis import analyze_graph
     from archcalc.render.charts import diagram
-    from archcalc.render.charts.outline import MAX_LEVELS, fold
+    from archcalc.render.charts.outline import MAX_LEVELS, outline_of
     from archcalc.render.output import write
     from archcalc.spec.catalogue import find
 
@@ -62,14 +62,14 @@ def graph(
     if form == "png" and output is None and sys.stdout.isatty():
         raise SettingError("png is nothing for a terminal", hint="write it to a file: --output net.png")
     drawn = analyze_graph(find(spec), input=input, vars=dict(assignments))
-    folded = fold(*drawn, MAX_LEVELS + 1 if all_ else depth, repetitions=not all_)
+    outline = outline_of(*drawn, MAX_LEVELS + 1 if all_ else depth, repetitions=not all_)
     if form == "mermaid":
-        text = diagram.mermaid(folded)
+        text = diagram.mermaid(outline)
         write(text, output)
-        if (too_large := diagram.too_large_for_mermaid(folded, text)) is not None:
+        if (too_large := diagram.too_large_for_mermaid(outline, text)) is not None:
             click.echo(f"note: {too_large}; a lower --depth shows less, --format dot has no limit", err=True)
         return
-    text = diagram.dot(folded)
+    text = diagram.dot(outline)
     if form == "dot":
         write(text, output)
     else:

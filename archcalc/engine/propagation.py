@@ -7,13 +7,13 @@ import msgspec
 from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.engine.layer_problems import layer_problem
 from archcalc.engine.memory import memory
-from archcalc.engine.receptive_field import Field, Lens, after, joined, lens, start
+from archcalc.engine.receptive_field import FieldTransform, ReceptiveField, after, field_transform, joined, start
 from archcalc.engine.report import LayerReport, Report, Settings, Totals
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
 from archcalc.graph import Graph, Node
 from archcalc.graph.nodes import holding_indices, outputs
 from archcalc.layers.core.arithmetic import UNKNOWN, Shape, is_known
-from archcalc.layers.core.base import NO_OPS, Ops, Params, Sight, elements, fmt_shape, is_bias
+from archcalc.layers.core.base import NO_OPS, Ops, Params, Visibility, elements, fmt_shape, is_bias
 from archcalc.layers.core.execution import INDEX_BYTES
 from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
 
@@ -50,7 +50,7 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
     ops: Ops | None
     macs: int | None
     flops: int | None
-    lens: Lens | None
+    transform: FieldTransform | None
     misfit: str | None = None
 
 
@@ -63,7 +63,7 @@ class _Run:
         self.trains = dtype not in INTEGERS
         unknown = [None] * len(graph.nodes)
         self.shapes: list[Shape | None] = [*[input.shape for input in graph.inputs], *unknown]
-        self.fields: list[Field | None] = [*[start(input.shape) for input in graph.inputs], *unknown]
+        self.fields: list[ReceptiveField | None] = [*[start(input.shape) for input in graph.inputs], *unknown]
         self.problems: list[Problem] = []
         self.misfits: list[Problem] = []
         """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
@@ -98,10 +98,10 @@ class _Run:
                         break
                     continue
             shapes[value] = cost.output
-            field = fields[first] if len(inputs) == 1 else self._joined(inputs, cost.lens)
+            field = fields[first] if len(inputs) == 1 else self._joined(inputs, cost.transform)
             if field is not None:
-                if cost.lens is not None:
-                    field = after(field, cost.lens, xs[0], cost.output)  # type: ignore[arg-type]  # the same
+                if cost.transform is not None:
+                    field = after(field, cost.transform, xs[0], cost.output)  # type: ignore[arg-type]  # the same
                 fields[value] = field
             found.append(cost)
         return self._reports(found[:sound]), self.problems
@@ -168,7 +168,7 @@ class _Run:
         """For each node, how many counted layers lie on the longest way to its output."""
         depths = [0] * len(self.graph.inputs)
         for node in self.graph.nodes:
-            depths.append(max([depths[i] for i in node.inputs]) + node.layer.counted)
+            depths.append(max([depths[i] for i in node.inputs]) + node.layer.is_depth_layer)
         return depths[len(self.graph.inputs) :]
 
     def _cost_or_misfit(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
@@ -201,7 +201,7 @@ class _Run:
             ops=ops,
             macs=None if ops is None else ops.macs,
             flops=0 if node.train_only else self.convention.flops(Work(layer, inputs, y, ops, self.batch)),
-            lens=lens(layer.window(x), layer.covers),
+            transform=field_transform(layer.window(x), layer.sees_whole_input),
         )
 
     def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
@@ -221,7 +221,7 @@ class _Run:
             ops=NO_OPS,
             macs=0,
             flops=0,
-            lens=Lens(sight=Sight.UNKNOWN),
+            transform=FieldTransform(visibility=Visibility.UNKNOWN),
         )
 
     def _params(self, node: Node, x: Shape) -> Params:
@@ -248,7 +248,7 @@ class _Run:
             )
         return Params.of({name: own[name] for name in own if own[name] != theirs.get(name)}, layer.buffers(x))
 
-    def _joined(self, inputs: tuple[int, ...], how: Lens | None) -> Field | None:
+    def _joined(self, inputs: tuple[int, ...], how: FieldTransform | None) -> ReceptiveField | None:
         found = [field for i in inputs if (field := self.fields[i]) is not None]
         return joined(found, how) if len(found) == len(inputs) else None
 

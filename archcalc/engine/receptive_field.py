@@ -9,10 +9,10 @@ from typing import NamedTuple
 import msgspec
 
 from archcalc.layers.core.arithmetic import Shape
-from archcalc.layers.core.base import AlongAxes, Sight, Window
+from archcalc.layers.core.base import AlongAxes, Visibility, Window
 
 
-class Field(msgspec.Struct, frozen=True, gc=False):
+class ReceptiveField(msgspec.Struct, frozen=True, gc=False):
     """What outputs see along each spatial dimension of the spec's input, in its elements.
 
     `size` is what one output sees, `jump` how far two neighbours are apart. `axes` are the axes along which these
@@ -39,75 +39,78 @@ class Field(msgspec.Struct, frozen=True, gc=False):
         return tuple([s + (n - 1) * j for s, n, j in zip(self.size, self.counts, self.jump, strict=True)])
 
 
-class Lens(msgspec.Struct, frozen=True, gc=False):
+class FieldTransform(msgspec.Struct, frozen=True, gc=False):
     """What a layer does to the fields of its input.
 
-    A window lets each dimension grow by so many jumps, from `starts` on, with strides (None: all 1); `covers` means
-    that its outputs together see what the inputs together saw. Else `sight` says it, or `along` for each axis.
+    A window lets each dimension grow by so many jumps, from `starts` on, with strides (None: all 1); with
+    `sees_whole_input`, its outputs together see what the inputs together saw. Else `visibility` says it, or `along`
+    for each axis.
     """
 
     growth: Shape = ()
     strides: Shape | None = None
     starts: Shape = ()
-    covers: bool = False
-    sight: Sight | None = None
+    sees_whole_input: bool = False
+    visibility: Visibility | None = None
     along: AlongAxes | None = None
 
 
-def start(input: Shape) -> Field | None:
+def start(input: Shape) -> ReceptiveField | None:
     """The field of the input itself: each element sees one; None for an input without spatial dimensions."""
     spatial = input[1:]
     ones = (1,) * len(spatial)
-    return Field(ones, ones, spatial, tuple(range(1, len(input))), (0,) * len(spatial)) if spatial else None
+    return ReceptiveField(ones, ones, spatial, tuple(range(1, len(input))), (0,) * len(spatial)) if spatial else None
 
 
-def lens(window: Window | AlongAxes | Sight, covers: bool = False) -> Lens | None:
-    """The lens of a layer's window; None where each output sees just what its own input saw."""
-    if isinstance(window, Sight):
-        return None if window is Sight.POINT else Lens(sight=window)
+def field_transform(window: Window | AlongAxes | Visibility, sees_whole_input: bool = False) -> FieldTransform | None:
+    """The transform of a layer's window; None where each output sees just what its own input saw."""
+    if isinstance(window, Visibility):
+        return None if window is Visibility.POINT else FieldTransform(visibility=window)
     if isinstance(window, AlongAxes):
-        return Lens(along=window)
+        return FieldTransform(along=window)
     kernels, strides, starts = zip(*window, strict=True) if window else ((), (), ())
-    return Lens(tuple(kernel - 1 for kernel in kernels), None if set(strides) == {1} else strides, starts, covers)
+    growth = tuple(kernel - 1 for kernel in kernels)
+    return FieldTransform(growth, None if set(strides) == {1} else strides, starts, sees_whole_input)
 
 
-def after(field: Field, lens: Lens, x: Shape, y: Shape) -> Field | None:
+def after(field: ReceptiveField, transform: FieldTransform, x: Shape, y: Shape) -> ReceptiveField | None:
     """The field after a layer that makes `y` of `x`; None where it can no longer be followed.
 
     >>> two = start((1, 32, 32))
     >>> for size in (30, 28):
-    ...     two = after(two, lens(((3, 1, 0), (3, 1, 0))), (1, size + 2, size + 2), (1, size, size))
+    ...     two = after(two, field_transform(((3, 1, 0), (3, 1, 0))), (1, size + 2, size + 2), (1, size, size))
     >>> two.size
     (5, 5)
     """
     size, jump, axes, start = field.size, field.jump, field.axes, field.start
-    if lens.sight is not None:
-        return _seen(field, lens.sight, x, y)
-    if lens.along is not None:
-        return _along(field, lens.along, x, y)
-    if axes is None or field.merged or axes != tuple(range(1, len(lens.growth) + 1)):
+    if transform.visibility is not None:
+        return _seen(field, transform.visibility, x, y)
+    if transform.along is not None:
+        return _along(field, transform.along, x, y)
+    if axes is None or field.merged or axes != tuple(range(1, len(transform.growth) + 1)):
         return None
-    size = tuple([s + g * j for s, g, j in zip(size, lens.growth, jump, strict=True)])
-    if lens.covers and any(n % m for n, m in zip(x[1:], y[1:], strict=True)):
+    size = tuple([s + g * j for s, g, j in zip(size, transform.growth, jump, strict=True)])
+    if transform.sees_whole_input and any(n % m for n, m in zip(x[1:], y[1:], strict=True)):
         start = None
     elif start is not None:
-        start = tuple([s + first * j for s, first, j in zip(start, lens.starts, jump, strict=True)])
-    if lens.strides is not None:
-        jump = tuple([j * s for s, j in zip(lens.strides, jump, strict=True)])
-    return Field(size, jump, y[1:], axes, start, field.whole if lens.covers else None)
+        start = tuple([s + first * j for s, first, j in zip(start, transform.starts, jump, strict=True)])
+    if transform.strides is not None:
+        jump = tuple([j * s for s, j in zip(transform.strides, jump, strict=True)])
+    return ReceptiveField(size, jump, y[1:], axes, start, field.whole if transform.sees_whole_input else None)
 
 
-def _seen(field: Field, sight: Sight, x: Shape, y: Shape) -> Field | None:
-    if sight is Sight.UNKNOWN:
+def _seen(field: ReceptiveField, visibility: Visibility, x: Shape, y: Shape) -> ReceptiveField | None:
+    if visibility is Visibility.UNKNOWN:
         return None
-    if sight is Sight.LAST_AXIS:
+    if visibility is Visibility.LAST_AXIS:
         last = len(x) - 1
         return _along(field, AlongAxes(to=(*range(last), None), whole=(last,)), x, y)
     whole = field.whole
-    return Field(whole if sight is Sight.WHOLE else field.size, field.jump, field.counts, None, field.start, whole)
+    size = whole if visibility is Visibility.WHOLE else field.size
+    return ReceptiveField(size, field.jump, field.counts, None, field.start, whole)
 
 
-def _along(field: Field, how: AlongAxes, x: Shape, y: Shape) -> Field | None:
+def _along(field: ReceptiveField, how: AlongAxes, x: Shape, y: Shape) -> ReceptiveField | None:
     whole = field.whole
     if field.axes is None:  # which of the axes the map's dimensions are in is not known
         return field if not how.whole or field.size == whole else None
@@ -118,13 +121,13 @@ def _along(field: Field, how: AlongAxes, x: Shape, y: Shape) -> Field | None:
     now = [axis for axis in axes if axis is not None]
     if merged or len(now) < len(axes):  # what is cut off from here on is not followed: all see this much at the most
         is_moved = how.steps is not None or any(how.starts or ())
-        return Field(size, field.jump, field.counts, axes, None if is_moved else field.start, whole, merged)
+        return ReceptiveField(size, field.jump, field.counts, axes, None if is_moved else field.start, whole, merged)
     steps = how.steps or (1,) * len(x)
     jump = tuple(j * steps[axis] for j, axis in zip(field.jump, before, strict=True))
     starts = how.starts or (0,) * len(x)
     start = field.start and tuple(s + starts[a] * j for s, j, a in zip(field.start, field.jump, before, strict=True))
     cut = [x[axis] for axis in before] != [y[axis] for axis in now]
-    return Field(size, jump, tuple(y[axis] for axis in now), axes, start, None if cut else field.covered)
+    return ReceptiveField(size, jump, tuple(y[axis] for axis in now), axes, start, None if cut else field.covered)
 
 
 class _Span(NamedTuple):
@@ -146,19 +149,19 @@ class _Span(NamedTuple):
         return not self.moving and self.start <= other.start and other.start + other.whole <= self.start + self.size
 
 
-def joined(fields: Sequence[Field], lens: Lens | None) -> Field | None:
+def joined(fields: Sequence[ReceptiveField], transform: FieldTransform | None) -> ReceptiveField | None:
     """The field of what reads several inputs at the same place: all that any of them sees, None where not known.
 
     That is one window which slides over the input where the windows of all of them move alike, and everything where
     one of them sees everything anyway.
 
     >>> one = start((1, 32))
-    >>> narrow, wide = (after(one, lens(((k, 1, -p),)), (1, 32), (1, 30)) for k, p in ((3, 0), (5, 4)))
+    >>> narrow, wide = (after(one, field_transform(((k, 1, -p),)), (1, 32), (1, 30)) for k, p in ((3, 0), (5, 4)))
     >>> joined([narrow, wide], None)
-    Field(size=(7,), jump=(1,), counts=(30,), axes=(1,), start=(-4,), covered=None, merged=False)
+    ReceptiveField(size=(7,), jump=(1,), counts=(30,), axes=(1,), start=(-4,), covered=None, merged=False)
     """
     first = fields[0]
-    stacked = None if lens is None or lens.along is None else lens.along.stacked
+    stacked = None if transform is None or transform.along is None else transform.along.stacked
     if stacked is not None and any(field.axes is None or field.merged or stacked in field.axes for field in fields):
         return first if first.axes is None and first.size == first.whole and set(fields) == {first} else None
     if all(field is first for field in fields):
@@ -176,10 +179,10 @@ def joined(fields: Sequence[Field], lens: Lens | None) -> Field | None:
     start, size, whole, jump, counts = (tuple(values) for values in zip(*found, strict=True))
     axes = first.axes if followed else None
     covered = None if followed and all(field.covered is None for field in fields) else whole
-    return Field(size, jump, counts, axes, start, covered, any(field.merged for field in fields))
+    return ReceptiveField(size, jump, counts, axes, start, covered, any(field.merged for field in fields))
 
 
-def _spans(fields: Sequence[Field], k: int) -> list[_Span] | None:
+def _spans(fields: Sequence[ReceptiveField], k: int) -> list[_Span] | None:
     """Along dimension k, what each input's outputs see; None where one's windows are irregular."""
     found = [
         _Span(field.start[k], field.size[k], field.whole[k], field.jump[k], field.counts[k])

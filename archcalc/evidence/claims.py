@@ -9,7 +9,7 @@ import msgspec
 from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.spec.catalogue import has_ending, specs_directory
 from archcalc.spec.files import read_file
-from archcalc.spec.source import Mapping, Sequence, Tree, parse, problem_at
+from archcalc.spec.source import MappingNode, SequenceNode, Tree, parse, problem_at
 
 
 class Quantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -171,9 +171,9 @@ def _read(path: str) -> ClaimFile:
 
 def _plain(tree: Tree, key: str = "") -> Any:
     """The tree as plain values; figures keep the text they are printed as, for its decimals."""
-    if isinstance(tree, Mapping):
+    if isinstance(tree, MappingNode):
         return {name: _plain(child, name if key != "rows" else "published") for name, child in tree.items.items()}
-    if isinstance(tree, Sequence):
+    if isinstance(tree, SequenceNode):
         return [_plain(item, key) for item in tree.items]
     if key in ("published", "correct") and tree.value is not None:
         return tree.text
@@ -183,9 +183,9 @@ def _plain(tree: Tree, key: str = "") -> Any:
 def _place(tree: Tree, path: str) -> Tree:
     """The tree at a path such as `.claims[3].unit`, or the nearest one above it."""
     for name, index in re.findall(r"\.(\w+)|\[(\d+|\.\.\.)\]", path):
-        if name and isinstance(tree, Mapping) and name in tree.items:
+        if name and isinstance(tree, MappingNode) and name in tree.items:
             tree = tree.items[name]
-        elif index.isdecimal() and isinstance(tree, Sequence):
+        elif index.isdecimal() and isinstance(tree, SequenceNode):
             tree = tree.items[int(index)]
         else:
             break

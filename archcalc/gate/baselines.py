@@ -18,14 +18,14 @@ T = TypeVar("T")
 HOW_TO_SAVE = "save one by `archcalc table NAME --json -o report.json`"
 
 
-class Bases(Protocol):
+class Baselines(Protocol):
     """Where bases come from."""
 
     def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
         """The base of an architecture by its report, the file at `path` that it is in (None: in none), and settings."""
 
 
-class SavedBases:
+class SavedBaselines:
     """The reports in a JSON file: one of `archcalc table --json`, a list, or those under `architectures`.
 
     Raises SettingError where the file holds none.
@@ -51,7 +51,7 @@ class SavedBases:
         return Base(saved, self.file)
 
 
-class GitBases:
+class GitBaselines:
     """The specs at the commit where HEAD left a revision: by default, the default branch.
 
     Wherever the command runs, a file's base is that from the root of its repository. Git is asked when the first base

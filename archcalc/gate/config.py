@@ -19,7 +19,7 @@ from archcalc.spec.budget import Budget, read_budget
 from archcalc.spec.catalogue import FILE
 from archcalc.spec.files import read_file
 from archcalc.spec.search import specs_matching
-from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, problem_at
+from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, problem_at
 
 FILES = {"archcalc.toml": (), "pyproject.toml": ("tool", "archcalc")}
 """The files that a configuration may stand in, the first before the second, and the table of it there."""
@@ -97,9 +97,9 @@ def read_config(path: Path | None) -> Config:
     prefix = FILES.get(path.name, ())
     tree: Tree = _Trees(document).tree(whole, ())
     for name in prefix:
-        tree = tree.items.get(name, Mapping(document, 1, 1)) if isinstance(tree, Mapping) else tree
+        tree = tree.items.get(name, MappingNode(document, 1, 1)) if isinstance(tree, MappingNode) else tree
     patterns = list(_patterns(tree, note))
-    required = tree.items.get("require-budget") if isinstance(tree, Mapping) else None
+    required = tree.items.get("require-budget") if isinstance(tree, MappingNode) else None
     if required is not None and not (isinstance(required, Scalar) and isinstance(required.value, bool)):
         note(required, "require-budget must be true or false")
     if problems:
@@ -108,7 +108,7 @@ def read_config(path: Path | None) -> Config:
 
 
 def _patterns(tree: Tree, note: Any) -> Iterator[Pattern]:
-    if not isinstance(tree, Mapping):
+    if not isinstance(tree, MappingNode):
         note(tree, "the configuration of archcalc must be a table")
         return
     for key, scalar in tree.keys.items():
@@ -117,7 +117,7 @@ def _patterns(tree: Tree, note: Any) -> Iterator[Pattern]:
     budgets = tree.items.get("budgets")
     if budgets is None:
         return
-    if not isinstance(budgets, Mapping):
+    if not isinstance(budgets, MappingNode):
         note(budgets, "budgets must be a table of patterns", 'such as [budgets."models/*.yaml"]')
         return
     for text, value in budgets.items.items():
@@ -171,14 +171,14 @@ class _Trees:
     def tree(self, value: Any, path: tuple[str, ...]) -> Tree:
         line, column = self._place(path)
         if isinstance(value, dict):
-            mapping = Mapping(self.document, line, column)
+            mapping = MappingNode(self.document, line, column)
             for key, child in value.items():
                 inside = (*path, key)
                 mapping.items[key] = self.tree(child, inside)
                 mapping.keys[key] = Scalar(key, key, self.document, *self._place(inside))
             return mapping
         if isinstance(value, list):
-            sequence = Sequence(self.document, line, column)
+            sequence = SequenceNode(self.document, line, column)
             sequence.items += [self.tree(item, path) for item in value]
             return sequence
         known = value if isinstance(value, bool | int | str) and not isinstance(value, _Written) else str(value)

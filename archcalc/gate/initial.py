@@ -46,7 +46,7 @@ def in_spec(document: Document, limits: Mapping[str, str], settings: Mapping[str
     Raises SettingError where it has a budget already, or is written in braces, as JSON is.
     """
     tree, _ = parse(document)
-    if not isinstance(tree, source.Mapping) or document.text.lstrip().startswith("{"):
+    if not isinstance(tree, source.MappingNode) or document.text.lstrip().startswith("{"):
         hint = "--into archcalc.toml writes the limits there"
         raise SettingError(f"{document.name} is written in braces; nothing can be put between its lines", hint=hint)
     if "budget" in tree.keys:
@@ -70,7 +70,7 @@ def updated_spec(document: Document, limits: Mapping[str, str]) -> str:
     Raises SettingError where it has no such maximum.
     """
     tree, _ = parse(document)
-    budget = tree.items.get("budget") if isinstance(tree, source.Mapping) else None
+    budget = tree.items.get("budget") if isinstance(tree, source.MappingNode) else None
     lines = lines_of(document.text)
     places = {name: place for name in limits if (place := _maximum(budget, name))}
     if not places:
@@ -154,8 +154,8 @@ def _insertion(lines: list[str], keys: list[Scalar]) -> int:
 
 def _maximum(budget: Tree | None, metric: str) -> Scalar | None:
     """The value of a metric's maximum in a budget, be it short or under `max`."""
-    value = budget.items.get(metric) if isinstance(budget, source.Mapping) else None
-    if isinstance(value, source.Mapping):
+    value = budget.items.get(metric) if isinstance(budget, source.MappingNode) else None
+    if isinstance(value, source.MappingNode):
         value = value.items.get("max")
     return value if isinstance(value, Scalar) else None
 

@@ -7,7 +7,7 @@ import msgspec
 
 from archcalc.analysis import analyze_graph
 from archcalc.errors import ArchcalcError, Location, Problem, SpecError
-from archcalc.gate.baselines import Bases
+from archcalc.gate.baselines import Baselines
 from archcalc.gate.config import Config, Pattern
 from archcalc.gate.judge import Base, Checked, Finding, Place, check, missing_limits, unknown_counts
 from archcalc.gate.rules import INTERNAL_ERROR, INVALID_SPEC
@@ -30,7 +30,7 @@ class Gate:
         self,
         config: Config,
         given: Budget,
-        bases: Bases,
+        bases: Baselines,
         *,
         require_budget: bool = False,
         compare_budgets: bool = False,

@@ -22,13 +22,13 @@ class Namer:
 
     def count(self, layer: type[Layer]) -> None:
         """Count a layer that has a name of its own."""
-        self._number += layer.counted
+        self._number += layer.is_depth_layer
 
     def name(self, layer: type[Layer]) -> str:
         """The next automatic name for a layer of this kind."""
         self.count(layer)
         label = layer.label or layer.kind
-        return self.plain(f"{label}{self._number}" if self._number and layer.numbered else label)
+        return self.plain(f"{label}{self._number}" if self._number and layer.has_number else label)
 
     def plain(self, base: str) -> str:
         """A name without a number of layers; `_2`, `_3` … behind it where it is taken."""

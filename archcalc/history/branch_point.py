@@ -14,7 +14,7 @@ from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import ENDINGS, find_all
 from archcalc.spec.files import read_file
 from archcalc.spec.recognition import is_spec
-from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, parse
+from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, parse
 
 _ALIKE = 0.75
 """The share of their words from which a file that is gone and one that came are the same: only siblings share more."""
@@ -132,18 +132,18 @@ def _words(document: Document) -> Counter[str]:
         tree, _ = parse(document)
     except SpecError:
         return Counter(re.findall(r"\w+", document.text))
-    items = tree.items if isinstance(tree, Mapping) else {}
+    items = tree.items if isinstance(tree, MappingNode) else {}
     return Counter(word for key, part in items.items() if key not in _WORDY for word in _words_of(part))
 
 
 def _words_of(tree: Tree) -> Iterator[str]:
     if isinstance(tree, Scalar):
         yield from re.findall(r"\w+", tree.text)
-    elif isinstance(tree, Mapping):
+    elif isinstance(tree, MappingNode):
         for key, part in tree.items.items():
             yield key
             yield from _words_of(part)
-    elif isinstance(tree, Sequence):
+    elif isinstance(tree, SequenceNode):
         for part in tree.items:
             yield from _words_of(part)
 

@@ -7,7 +7,7 @@ addition for every element, from zero, and one division.
 from typing import ClassVar
 
 from archcalc.layers.core.arithmetic import Dim, Shape, ceil_div, gcd, product
-from archcalc.layers.core.base import Layer, Operation, Ops, Positive, Sight, Size2d, Size3d, Window, elements
+from archcalc.layers.core.base import Layer, Operation, Ops, Positive, Size2d, Size3d, Visibility, Window, elements
 from archcalc.layers.core.execution import INDEX_BYTES, Execution, Tensor
 from archcalc.layers.core.twin import Constant, TorchTwin
 from archcalc.layers.core.window import Extent, require_any_map, require_map, spread
@@ -29,7 +29,7 @@ class AdaptivePool(Layer):
 
     operation = Operation.POOLING
     label = "pool"
-    covers = True
+    sees_whole_input = True
     dimensions: ClassVar[int]
 
     def output(self, x: Shape) -> Shape:
@@ -219,8 +219,8 @@ class GlobalPool(Layer):
         require_any_map(x, self.kind)
         return (x[0], *(1 for _ in x[1:]))
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.WHOLE
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.WHOLE
 
 
 class GlobalAvgPool(GlobalPool, kind="global_avgpool"):

@@ -6,7 +6,17 @@ The projections to queries, keys and values, and the one of the result, are line
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, divides, equal, product, require
-from archcalc.layers.core.base import Flag, Layer, NonNegativeReal, Operation, Ops, Positive, Real, Sight, fmt_shape
+from archcalc.layers.core.base import (
+    Flag,
+    Layer,
+    NonNegativeReal,
+    Operation,
+    Ops,
+    Positive,
+    Real,
+    Visibility,
+    fmt_shape,
+)
 from archcalc.layers.core.execution import BOOL_BYTES, Execution, Keeps, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
@@ -122,8 +132,8 @@ class Attention(Layer, kind="attention"):
             divisions=scores,
         )
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.WHOLE if len(x) == 2 and not self.causal else Sight.UNKNOWN
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.WHOLE if len(x) == 2 and not self.causal else Visibility.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         keys, values = others

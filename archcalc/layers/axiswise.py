@@ -3,7 +3,7 @@
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, divides, product, require
 from archcalc.layers.core.axes import axis_of
-from archcalc.layers.core.base import AxisIndex, Layer, Ops, Sight, Window, elements, fmt_shape
+from archcalc.layers.core.base import AxisIndex, Layer, Ops, Visibility, Window, elements, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import Axis, TorchTwin
 
@@ -24,13 +24,13 @@ class AlongAxis(Layer):
         axis_of(self.axis, x)
         return x
 
-    def window(self, x: Shape) -> Window | Sight:
+    def window(self, x: Shape) -> Window | Visibility:
         axis = axis_of(self.axis, x)
         if len(x) == 1:
-            return Sight.WHOLE
+            return Visibility.WHOLE
         if axis == len(x) - 1:
-            return Sight.LAST_AXIS
-        return ((1, 1, 0),) * (len(x) - 1) if axis == 0 else Sight.UNKNOWN
+            return Visibility.LAST_AXIS
+        return ((1, 1, 0),) * (len(x) - 1) if axis == 0 else Visibility.UNKNOWN
 
     def lines(self, x: Shape) -> Dim:
         """How many lines of numbers run along the axis."""
@@ -127,8 +127,8 @@ class GLU(AlongAxis, kind="glu"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(special=1, additions=1, divisions=1).times(elements(y))
 
-    def window(self, x: Shape) -> Window | Sight:
-        return Sight.UNKNOWN if len(x) == 1 else super().window(x)  # two places of a row, not all of it
+    def window(self, x: Shape) -> Window | Visibility:
+        return Visibility.UNKNOWN if len(x) == 1 else super().window(x)  # two places of a row, not all of it
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         half = run.view(x, self.batched_output(x), x.layout)

@@ -61,7 +61,7 @@ class Convolution(Layer):
     bias: Flag = True
 
     operation = Operation.CONVOLUTION
-    counted = True
+    is_depth_layer = True
     label = "conv"
     dimensions: ClassVar[int]
 
@@ -243,7 +243,7 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
     bias: Flag = True
 
     operation = Operation.CONVOLUTION
-    counted = True
+    is_depth_layer = True
     label = "conv"
     dimensions: ClassVar[int] = 2
     torch = _twin("torch.nn.Conv2d", FromInput(axis=1, times="multiplier"), CHANNELS)

@@ -14,9 +14,9 @@ from archcalc.layers.core.base import (
     Pad2d,
     Pad3d,
     Positive,
-    Sight,
     Size2d,
     Size3d,
+    Visibility,
     elements,
 )
 from archcalc.layers.core.execution import Execution, MemoryUnknownError, Tensor
@@ -68,7 +68,7 @@ class TransposedConvolution(Layer):
     bias: Flag = True
 
     operation = Operation.CONVOLUTION
-    counted = True
+    is_depth_layer = True
     label = "conv_transpose"
     dimensions: ClassVar[int]
 
@@ -115,8 +115,8 @@ class TransposedConvolution(Layer):
             additions=elements(y) if self.bias else 0,
         )
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.UNKNOWN
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         shape = self.batched_output(x)

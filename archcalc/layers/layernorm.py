@@ -2,7 +2,7 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, product, require
-from archcalc.layers.core.base import AxisCount, Flag, Layer, NonNegativeReal, Ops, Sight, elements, fmt_shape
+from archcalc.layers.core.base import AxisCount, Flag, Layer, NonNegativeReal, Ops, Visibility, elements, fmt_shape
 from archcalc.layers.core.execution import Execution, Keeps, Tensor
 from archcalc.layers.core.twin import LastSizes, TorchTwin
 from archcalc.layers.norm import by_statistics
@@ -38,11 +38,11 @@ class LastAxesNorm(Layer):
         )
         return x
 
-    def window(self, x: Shape) -> Sight:
+    def window(self, x: Shape) -> Visibility:
         count = len(self.normalised(x))
         if count == len(x):
-            return Sight.WHOLE
-        return Sight.LAST_AXIS if count == 1 else Sight.UNKNOWN
+            return Visibility.WHOLE
+        return Visibility.LAST_AXIS if count == 1 else Visibility.UNKNOWN
 
     def normalised(self, x: Shape) -> Shape:
         """The sizes of the axes that are normalised over."""

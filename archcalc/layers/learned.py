@@ -7,7 +7,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, require
 from archcalc.layers.core.axes import axis_of
-from archcalc.layers.core.base import MAX_RANK, AxisIndex, Layer, Ops, Positive, Real, Sight, elements, fmt_shape
+from archcalc.layers.core.base import MAX_RANK, AxisIndex, Layer, Ops, Positive, Real, Visibility, elements, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import FEATURES, InputShape, TorchTwin
 
@@ -44,8 +44,8 @@ class Parameter(Layer, kind="parameter"):
     def parameters(self, x: Shape) -> dict[str, Shape]:
         return {"weight": self.shape}
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.UNKNOWN
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         return run.expanded(run.parameter(self.shape), x.shape[0])
@@ -74,8 +74,8 @@ class ClassToken(Layer, kind="class_token"):
     def parameters(self, x: Shape) -> dict[str, Shape]:
         return {"weight": (1, 1, x[1])}
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.SCATTERED
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.SCATTERED
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         batch, _, width = x.shape

@@ -2,7 +2,7 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, product, require
-from archcalc.layers.core.base import Flag, Layer, Ops, Positive, Sight, elements, fmt_shape
+from archcalc.layers.core.base import Flag, Layer, Ops, Positive, Visibility, elements, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import FEATURES, TorchTwin
 
@@ -36,7 +36,7 @@ class Linear(Layer, kind="linear"):
     channels_last: Flag = False
 
     label = "fc"
-    counted = True
+    is_depth_layer = True
     torch = TorchTwin("torch.nn.Linear", in_features=FEATURES, out_features="features", bias="bias")
 
     def output(self, x: Shape) -> Shape:
@@ -59,8 +59,8 @@ class Linear(Layer, kind="linear"):
         outputs = elements(y)
         return Ops(macs=outputs * x[-1], additions=outputs if self.bias else 0)
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.WHOLE if len(x) == 1 else Sight.LAST_AXIS
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.WHOLE if len(x) == 1 else Visibility.LAST_AXIS
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         *rows, features = x.shape

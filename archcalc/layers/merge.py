@@ -3,7 +3,18 @@
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, equal, maximum, require
 from archcalc.layers.core.axes import axis_of, resized
-from archcalc.layers.core.base import NO_OPS, AlongAxes, AxisIndex, Flag, Layer, Ops, Sight, elements, fmt_shape, kinds
+from archcalc.layers.core.base import (
+    NO_OPS,
+    AlongAxes,
+    AxisIndex,
+    Flag,
+    Layer,
+    Ops,
+    Visibility,
+    elements,
+    fmt_shape,
+    kinds,
+)
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import Axis, TorchTwin
 
@@ -138,8 +149,8 @@ class MatMul(Layer, kind="matmul"):
     def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
         return Ops(macs=elements(y) * x[-1])
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.UNKNOWN
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         return run.matmul(x, others[0])

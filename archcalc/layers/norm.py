@@ -16,7 +16,7 @@ from archcalc.layers.core.base import (
     Ops,
     Positive,
     Real,
-    Sight,
+    Visibility,
     Window,
     elements,
     fmt_shape,
@@ -120,8 +120,8 @@ class GroupNorm(Layer, kind="groupnorm"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return by_statistics(self.groups, elements(y), self.affine, self.affine)
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.WHOLE
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.WHOLE
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         read = x if x.is_channels_last else run.contiguous(x)
@@ -191,8 +191,8 @@ class InstanceNorm(Layer, kind="instancenorm"):
             return _by_constants(x[0], elements(y), self.affine)
         return by_statistics(x[0], elements(y), self.affine, self.affine)
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.POINT if self.track else Sight.WHOLE
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.POINT if self.track else Visibility.WHOLE
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         # Channels and samples become one axis, along which PyTorch repeats what there is for each channel.

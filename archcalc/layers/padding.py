@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, require
-from archcalc.layers.core.base import MAX_RANK, AlongAxes, NonNegative, Real, Sight, fmt_shape
+from archcalc.layers.core.base import MAX_RANK, AlongAxes, NonNegative, Real, Visibility, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import TorchTwin
 from archcalc.layers.slicing import Extent
@@ -118,5 +118,5 @@ class Pad(Extent, kind="pad"):
             run.keep(y, x)
         return y
 
-    def window(self, x: Shape) -> AlongAxes | Sight:
-        return Sight.SCATTERED if self.mode == "circular" else super().window(x)
+    def window(self, x: Shape) -> AlongAxes | Visibility:
+        return Visibility.SCATTERED if self.mode == "circular" else super().window(x)

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, require
-from archcalc.layers.core.base import STRUCTURAL, Flag, Layer, Operation, Ops, Positive, Sight, fmt_shape
+from archcalc.layers.core.base import STRUCTURAL, Flag, Layer, Operation, Ops, Positive, Visibility, fmt_shape
 from archcalc.layers.core.execution import FULL_PRECISION_BYTES, Execution, Tensor
 from archcalc.layers.core.twin import FEATURES, Constant, TorchTwin
 
@@ -95,8 +95,8 @@ class Recurrent(Layer):
         """What one step does once the gates' sums are known."""
         raise TypeError(f"{type(self).__name__} does not say what a step does")
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.UNKNOWN
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.UNKNOWN
 
 
 def _twin(path: str, **more: Any) -> TorchTwin:

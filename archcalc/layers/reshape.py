@@ -7,7 +7,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, divides, equal, product, require
 from archcalc.layers.core.axes import AxisList, axes_of, axis_of
-from archcalc.layers.core.base import MAX_RANK, STRUCTURAL, AlongAxes, AxisIndex, Layer, Sight, elements, fmt_shape
+from archcalc.layers.core.base import MAX_RANK, STRUCTURAL, AlongAxes, AxisIndex, Layer, Visibility, elements, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import Axis, Order, TorchTwin, WithBatch
 
@@ -28,7 +28,7 @@ class Rearrangement(Layer):
     Params: none
     """
 
-    numbered = False
+    has_number = False
 
 
 class Flatten(Rearrangement, kind="flatten"):
@@ -98,8 +98,8 @@ class Reshape(Rearrangement, kind="reshape"):
         )
         return tuple(held // named if size == -1 else size for size in wanted)
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.SCATTERED
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.SCATTERED
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         return run.reshaped(x, self.batched_output(x))

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, divides, product, require
-from archcalc.layers.core.base import Layer, NonNegative, Ops, Positive, Sight, fmt_shape
+from archcalc.layers.core.base import Layer, NonNegative, Ops, Positive, Visibility, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
@@ -99,8 +99,8 @@ class RotaryEmbedding(Layer, kind="rope"):
         numbers, table = product(x[:-1]) * self.heads * turned, x[-2] * turned
         return Ops(multiplications=2 * numbers + table // 2, additions=numbers, special=table)
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.UNKNOWN
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         tables = [self._table(run, x) for _ in range(2)]  # the cosines and the sines

@@ -7,7 +7,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, divides, equal, require
 from archcalc.layers.core.axes import AxisList, axis_of, resized
-from archcalc.layers.core.base import MAX_RANK, AxisIndex, Flag, Positive, Sight, Size2d, Window, fmt_shape
+from archcalc.layers.core.base import MAX_RANK, AxisIndex, Flag, Positive, Size2d, Visibility, Window, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import Axis, TorchTwin
 from archcalc.layers.core.window import require_map, spread
@@ -51,8 +51,8 @@ class Roll(Rearrangement, kind="roll"):
             axis_of(axis, x, "axes")
         return x
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.SCATTERED
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.SCATTERED
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         y = x
@@ -90,8 +90,8 @@ class Tile(Rearrangement, kind="tile"):
         axis = axis_of(self.axis, x)
         return resized(x, axis, x[axis] * self.times)
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.SCATTERED
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.SCATTERED
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         return run.new(self.batched_output(x), x, width=x.width)
@@ -126,8 +126,8 @@ class PixelShuffle(Rearrangement, kind="pixel_shuffle"):
         )
         return (x[0] // square, x[1] * self.factor, x[2] * self.factor)
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.SCATTERED
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.SCATTERED
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         return run.new_map(self.batched_output(x), x)
@@ -149,7 +149,7 @@ class PixelUnshuffle(Rearrangement, kind="pixel_unshuffle"):
 
     factor: Positive
 
-    covers = True
+    sees_whole_input = True
     torch = TorchTwin("torch.nn.PixelUnshuffle", downscale_factor="factor")
 
     def output(self, x: Shape) -> Shape:
@@ -256,8 +256,8 @@ class WindowPartition(Rearrangement, kind="window_partition"):
         )
         return (x[0] // h, x[1] // w, h * w, x[2])
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.SCATTERED
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.SCATTERED
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         h, w = spread(self.size, 2)
@@ -307,8 +307,8 @@ class WindowReverse(Rearrangement, kind="window_reverse"):
         )
         return (x[0] * h, x[1] * w, x[3])
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.SCATTERED
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.SCATTERED
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         h, w = spread(self.size, 2)

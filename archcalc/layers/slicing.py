@@ -13,8 +13,8 @@ from archcalc.layers.core.base import (
     AxisIndex,
     NonNegative,
     Positive,
-    Sight,
     Size2d,
+    Visibility,
     fmt_shape,
 )
 from archcalc.layers.core.execution import Execution, Tensor
@@ -31,7 +31,7 @@ Sizes = Annotated[tuple[Positive, ...], Meta(min_length=1, description="a list o
 class Extent(Rearrangement):
     """What kinds share that keep part of the places along the axes, or add places to them."""
 
-    def window(self, x: Shape) -> AlongAxes | Sight:
+    def window(self, x: Shape) -> AlongAxes | Visibility:
         return AlongAxes(to=tuple(range(len(x))), starts=self.starts(x))
 
     def starts(self, x: Shape) -> Shape:

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, require
-from archcalc.layers.core.base import NO_OPS, Flag, Layer, Ops, Positive, Sight, elements
+from archcalc.layers.core.base import NO_OPS, Flag, Layer, Ops, Positive, Visibility, elements
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import OrNone, TorchTwin
 from archcalc.layers.core.window import Extent, require_any_map, require_map, spread
@@ -103,8 +103,8 @@ class Upsample(Layer, kind="upsample"):
         taps = _TAPS[self.mode]
         return Ops(multiplications=taps * elements(y), additions=(taps - 1) * elements(y))
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.UNKNOWN
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         shape = self.batched_output(x)

@@ -14,8 +14,8 @@ from archcalc.layers.core.base import (
     Operation,
     Ops,
     Positive,
-    Sight,
     Size2d,
+    Visibility,
     elements,
     fmt_shape,
 )
@@ -85,8 +85,8 @@ class OfWindows(Layer):
         """How many scores there are: one for each pair of tokens of a window, and head."""
         return product(x[:3]) * x[2] * self.heads
 
-    def window(self, x: Shape) -> Sight:
-        return Sight.UNKNOWN
+    def window(self, x: Shape) -> Visibility:
+        return Visibility.UNKNOWN
 
     def attend(self, run: Execution, scores: Tensor, table: Tensor, v: Tensor, *, held: bool = False) -> Tensor:
         """The softmax of the scores with biases of a table (offsets, heads) and mask, times the values.

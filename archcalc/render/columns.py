@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import SettingError, did_you_mean
-from archcalc.layers.core.base import AlongAxes, Operation, Sight, fmt_shape
+from archcalc.layers.core.base import AlongAxes, Operation, Visibility, fmt_shape
 from archcalc.render.grid import Column, fmt_line
 from archcalc.units import Unit, unit
 
@@ -151,12 +151,12 @@ def _has_channels_first(row: LayerReport) -> bool:
     if layer.indices_below is not None or layer.operation in FOR_SEQUENCES:
         return False
     if len(y) == 1:
-        return len(x) == 1 or layer.window(x) is not Sight.LAST_AXIS
+        return len(x) == 1 or layer.window(x) is not Visibility.LAST_AXIS
     sight = layer.window(x)
     if isinstance(sight, AlongAxes):
         left = [axis for axis in sight.to if axis is not None]
         return sight.to[0] == 0 and left == sorted(set(left))
-    return len(x) == len(y) > 2 if sight is Sight.SCATTERED else sight is not Sight.LAST_AXIS
+    return len(x) == len(y) > 2 if sight is Visibility.SCATTERED else sight is not Visibility.LAST_AXIS
 
 
 def choose(columns: str | None, default: tuple[str, ...] = DEFAULT) -> tuple[str, ...]:

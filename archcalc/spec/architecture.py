@@ -10,7 +10,7 @@ from archcalc.layers import kinds
 from archcalc.spec.budget import NO_BUDGET, Budget, read_budget
 from archcalc.spec.entry import STRUCTURES, Entry, Note, read_entries
 from archcalc.spec.evaluation import some
-from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, parse, problem_at
+from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, parse, problem_at
 
 TOP_LEVEL = {
     "name": "what the architecture is called",
@@ -118,7 +118,7 @@ def read(document: Document) -> Architecture:
     if is_report(tree):
         hint = "archcalc show NAME prints the spec; --compare-to takes a report"
         raise SpecError([problem_at(tree, "this is a report that archcalc wrote, not a spec", hint)])
-    if not isinstance(tree, Mapping):
+    if not isinstance(tree, MappingNode):
         hint = "a spec begins with keys such as `input:` and `layers:`"
         raise SpecError([*problems, problem_at(tree, "a spec must be a mapping, not a single value or list", hint)])
 
@@ -162,7 +162,7 @@ def read(document: Document) -> Architecture:
 
 def is_report(tree: Tree) -> bool:
     """Whether a tree is what a command of archcalc wrote as JSON."""
-    return isinstance(tree, Mapping) and {"schema_version", "archcalc"} <= tree.items.keys()
+    return isinstance(tree, MappingNode) and {"schema_version", "archcalc"} <= tree.items.keys()
 
 
 BLOCK_KEYS = {
@@ -176,26 +176,26 @@ VARIANT_KEYS = ("input", "title", "budget")
 _BLOCK_FORM = "such as `blocks: {double: {params: {width: 64}, layers: [{conv: {filters: width, kernel: 3}}]}}`"
 
 
-def _mapping(tree: Mapping, key: str, form: str, note: Note) -> dict[str, Tree]:
+def _mapping(tree: MappingNode, key: str, form: str, note: Note) -> dict[str, Tree]:
     value = tree.items.get(key)
-    if value is None or isinstance(value, Mapping):
-        return value.items if isinstance(value, Mapping) else {}
+    if value is None or isinstance(value, MappingNode):
+        return value.items if isinstance(value, MappingNode) else {}
     note(value, f"{key} must be a mapping of names to values", form)
     return {}
 
 
-def _replacements(tree: Mapping, note: Note) -> dict[str, Replacement]:
+def _replacements(tree: MappingNode, note: Note) -> dict[str, Replacement]:
     found = _mapping(tree, "replace", "such as `replace: {fc: [{linear: 10}]}`", note)
     if found and "extends" not in tree.items:
         note(tree.keys["replace"], "replace needs an architecture that the spec extends", "add `extends: NAME`")
-    keys = replace.keys if isinstance(replace := tree.items.get("replace"), Mapping) else {}
+    keys = replace.keys if isinstance(replace := tree.items.get("replace"), MappingNode) else {}
     return {
         name: Replacement(keys[name], read_entries(value, f"replace {name}", note, may_be_empty=True))
         for name, value in found.items()
     }
 
 
-def _reduced(tree: Mapping, variables: dict[str, Tree] | None, note: Note) -> dict[str, Scalar]:
+def _reduced(tree: MappingNode, variables: dict[str, Tree] | None, note: Note) -> dict[str, Scalar]:
     """The vars of the smaller copy. Where the spec extends another, `variables` is None: not all are known yet."""
     form = "such as `reduced: {depth: 2}`"
     found: dict[str, Scalar] = {}
@@ -218,19 +218,21 @@ def unknown_variable(name: str, variables: Collection[str], *others: str) -> tup
 def read_blocks(document: Document) -> dict[str, Block]:
     """The blocks of a document that holds nothing else; raises SpecError where something is wrong with them."""
     tree, problems = parse(document)
-    blocks = _blocks(tree, lambda *problem: problems.append(problem_at(*problem))) if isinstance(tree, Mapping) else {}
+    if not isinstance(tree, MappingNode):
+        raise SpecError(problems or [problem_at(tree, "blocks must be a mapping", _BLOCK_FORM)])
+    blocks = _blocks(tree, lambda *problem: problems.append(problem_at(*problem)))
     if problems:
         raise SpecError(problems)
     return blocks
 
 
-def _blocks(tree: Mapping, note: Note) -> dict[str, Block]:
+def _blocks(tree: MappingNode, note: Note) -> dict[str, Block]:
     read = (_block(name, value, note) for name, value in _mapping(tree, "blocks", _BLOCK_FORM, note).items())
     return {block.name: block for block in read if block is not None}
 
 
 def _block(name: str, tree: Tree, note: Note) -> Block | None:
-    if not isinstance(tree, Mapping) or not tree.items.keys() <= BLOCK_KEYS.keys() or "layers" not in tree.items:
+    if not isinstance(tree, MappingNode) or not tree.items.keys() <= BLOCK_KEYS.keys() or "layers" not in tree.items:
         note(tree, f"block {name} must have `layers`, and may have `params`, `inputs` and `title`", _BLOCK_FORM)
         return None
     if name in kinds() or name in STRUCTURES:
@@ -239,7 +241,7 @@ def _block(name: str, tree: Tree, note: Note) -> Block | None:
     params = _mapping(tree, "params", "such as `params: {width: null, stride: 1}`; null must be given", note)
     defaults = {key: None if isinstance(t, Scalar) and t.value is None else t for key, t in params.items()}
     inputs = tree.items.get("inputs")
-    items = inputs.items if isinstance(inputs, Sequence) else []
+    items = inputs.items if isinstance(inputs, SequenceNode) else []
     names = [item.text for item in items if isinstance(item, Scalar)]
     if inputs is not None and not (names and len(set(names)) == len(items)):
         note(inputs, f"inputs of block {name} must be a list of different names", "such as `inputs: [below, skip]`")
@@ -249,7 +251,7 @@ def _block(name: str, tree: Tree, note: Note) -> Block | None:
 
 
 def _variant(tree: Tree, variables: dict[str, Tree], note: Note, *, extends: bool) -> Variant:
-    if not isinstance(tree, Mapping):
+    if not isinstance(tree, MappingNode):
         if not (isinstance(tree, Scalar) and tree.value is None):
             note(tree, "a variant must be a mapping of vars to values", "such as `small: {width: 32}`")
         return Variant({}, None, "")
@@ -260,7 +262,7 @@ def _variant(tree: Tree, variables: dict[str, Tree], note: Note, *, extends: boo
     return Variant(changed, tree.items.get("input"), _text(tree, "title", note), budget)
 
 
-def _text(tree: Mapping, key: str, note: Note) -> str:
+def _text(tree: MappingNode, key: str, note: Note) -> str:
     value = tree.items.get(key)
     if value is None:
         return ""

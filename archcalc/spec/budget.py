@@ -10,7 +10,7 @@ from archcalc.engine.conventions import CONVENTIONS
 from archcalc.engine.metrics import METRICS
 from archcalc.errors import Location, SettingError, did_you_mean
 from archcalc.spec.entry import Note
-from archcalc.spec.source import Mapping, Scalar, Sequence, Tree
+from archcalc.spec.source import MappingNode, Scalar, SequenceNode, Tree
 from archcalc.units import BYTES_PER_ELEMENT, parse_percent, parse_quantity
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def read_budget(tree: Tree | None, note: Note) -> Budget:
     """The budget that a tree describes; what is wrong with it is noted."""
     if tree is None:
         return NO_BUDGET
-    if not isinstance(tree, Mapping):
+    if not isinstance(tree, MappingNode):
         note(tree, "budget must be a mapping of metrics to limits", FORM)
         return NO_BUDGET
     limits: dict[tuple[str, LimitKind], Limit] = {}
@@ -120,7 +120,7 @@ def _limits(metric: str, tree: Tree, note: Note) -> list[Limit]:
     if isinstance(tree, Scalar):
         limit = _limit(metric, "max", tree, note)
         return [limit] if limit else []
-    if not isinstance(tree, Mapping) or not tree.items:
+    if not isinstance(tree, MappingNode) or not tree.items:
         note(tree, f"the limit on {metric} must be a quantity, or a mapping of {', '.join(LIMIT_KEYS)}", FORM)
         return []
     found: dict[str, Limit] = {}
@@ -155,11 +155,11 @@ def _limit(metric: str, kind: Any, tree: Tree, note: Note) -> Limit | None:
         return None
 
 
-def _settings(tree: Mapping, note: Note) -> dict[str, Any]:
+def _settings(tree: MappingNode, note: Note) -> dict[str, Any]:
     given = tree.items.get("settings")
     if given is None:
         return {}
-    if not isinstance(given, Mapping):
+    if not isinstance(given, MappingNode):
         note(given, "settings must be a mapping", "such as `settings: {batch: 8, dtype: float16}`")
         return {}
     found = {}
@@ -176,7 +176,7 @@ def _settings(tree: Mapping, note: Note) -> dict[str, Any]:
 
 def _plain(tree: Tree) -> Any:
     """The value of a scalar, or the tuple of those of a list."""
-    if isinstance(tree, Sequence):
+    if isinstance(tree, SequenceNode):
         return tuple(item.value if isinstance(item, Scalar) else None for item in tree.items)
     return tree.value if isinstance(tree, Scalar) else None
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import msgspec
 
 from archcalc.errors import did_you_mean
-from archcalc.spec.source import Mapping, Scalar, Sequence, Tree
+from archcalc.spec.source import MappingNode, Scalar, SequenceNode, Tree
 
 Note: TypeAlias = Callable[..., None]
 """Takes down a problem: the tree to point at, the message, and a hint or None."""
@@ -66,7 +66,7 @@ class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 def read_entries(tree: Tree, what: str, note: Note, *, may_be_empty: bool = False) -> tuple[Entry, ...]:
     """The entries of a list of layers; what is wrong with them is noted."""
-    if not isinstance(tree, Sequence):
+    if not isinstance(tree, SequenceNode):
         note(tree, f"{what} must be a list", "begin each layer with `- `")
         return ()
     if not tree.items and not may_be_empty:
@@ -79,7 +79,7 @@ def _entry(tree: Tree, note: Note) -> Entry:
         if tree.value in STRUCTURES:
             return _structure(tree.value, tree, tree, note)
         return Entry(tree.text, tree)
-    if not isinstance(tree, Mapping) or not tree.items or "" in tree.items:
+    if not isinstance(tree, MappingNode) or not tree.items or "" in tree.items:
         note(
             tree, "a layer must be a kind, or a kind with its fields", "such as `- relu` or `- linear: {features: 10}`"
         )
@@ -94,7 +94,7 @@ def _entry(tree: Tree, note: Note) -> Entry:
         return _structure(kind, key, value, note)
     if isinstance(value, Scalar) and value.value is None:
         return Entry(kind, key)
-    if not isinstance(value, Mapping):
+    if not isinstance(value, MappingNode):
         return Entry(kind, key, scalar=value)
     common = {name: field for name, field in value.items.items() if name in COMMON_FIELDS}
     fields = {name: field for name, field in value.items.items() if name not in COMMON_FIELDS}
@@ -111,7 +111,7 @@ _FORMS = {
 
 def _structure(kind: str, key: Scalar, value: Tree, note: Note) -> Entry:
     required, form = _FORMS[kind]
-    if not isinstance(value, Mapping):
+    if not isinstance(value, MappingNode):
         note(key, f"{kind} needs its fields", f"write {form}")
         return Entry(MALFORMED, key)
     common = {name: field for name, field in value.items.items() if name in STRUCTURE_FIELDS}
@@ -127,7 +127,7 @@ def _structure(kind: str, key: Scalar, value: Tree, note: Note) -> Entry:
         return Entry(MALFORMED, key)
     if kind == "parallel":
         branches = fields["branches"]
-        if not isinstance(branches, Sequence) or len(branches.items) < 2:
+        if not isinstance(branches, SequenceNode) or len(branches.items) < 2:
             note(branches, "branches must be a list of two or more lists of layers", f"write {form}")
             return Entry(MALFORMED, key)
         parts = tuple(read_entries(tree, "a branch", note, may_be_empty=True) for tree in branches.items)

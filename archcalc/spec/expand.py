@@ -16,7 +16,7 @@ from archcalc.spec.environment import evaluated_vars, input_shape
 from archcalc.spec.fields import Evaluator, block_arguments, build_layer, show
 from archcalc.spec.origin import Call, SpecOrigin, call_words
 from archcalc.spec.scope import Scope
-from archcalc.spec.source import Scalar, Sequence, Tree, problem_at
+from archcalc.spec.source import Scalar, SequenceNode, Tree, problem_at
 from archcalc.spec.standard import standard_blocks
 from archcalc.spec.values import Value
 
@@ -180,8 +180,9 @@ class _Expansion:
         inputs: list[int] = []
         problems: list[Problem] = []
         is_known = False
-        self.evaluate.count_work(tree, 6 * len(tree.items) if isinstance(tree, Sequence) else 1)  # each is looked up
-        for item in tree.items if isinstance(tree, Sequence) else [tree]:
+        items = tree.items if isinstance(tree, SequenceNode) else [tree]
+        self.evaluate.count_work(tree, 6 * len(items))  # each is looked up
+        for item in items:
             found = scope.node(item, entry, self.paths)
             if isinstance(found, int):
                 inputs.append(found)

@@ -12,8 +12,7 @@ from archcalc.layers import Layer
 from archcalc.spec.architecture import Block
 from archcalc.spec.entry import CALL_FIELDS, LAYER_FIELDS, Entry
 from archcalc.spec.expression import Expression
-from archcalc.spec.source import Mapping as MappingTree
-from archcalc.spec.source import Scalar, Sequence, Tree, line_words, problem_at
+from archcalc.spec.source import MappingNode, Scalar, SequenceNode, Tree, line_words, problem_at
 from archcalc.spec.values import (
     ENTRY_STEPS,
     ITEMS_A_STEP,
@@ -46,7 +45,7 @@ class Evaluator:
 
     def value(self, tree: Tree, variables: Variables) -> Value:
         """The value of a tree: numbers as they stand, text as an expression; raises SpecError."""
-        if isinstance(tree, Sequence):
+        if isinstance(tree, SequenceNode):
             items = tuple(self.value(item, variables) for item in tree.items)
             if size_of(items) > MAX_ITEMS:
                 raise self.error(tree, f"a list of more than {MAX_ITEMS:,} values")
@@ -75,7 +74,7 @@ class Evaluator:
 
     def names(self, tree: Tree) -> frozenset[str]:
         """The variables that a tree reads; of one that is no expression, none."""
-        if isinstance(tree, Sequence):
+        if isinstance(tree, SequenceNode):
             return frozenset[str]().union(*(self.names(item) for item in tree.items))
         if not isinstance(tree, Scalar) or not isinstance(tree.value, str):
             return frozenset()
@@ -182,7 +181,7 @@ def block_arguments(
             raise evaluator.error(entry.scalar, f"block {block.name} has no parameters; it takes no value")
         trees = {next(iter(block.params)): entry.scalar}
     override = entry.common.get("first")
-    if override is not None and not isinstance(override, MappingTree):
+    if override is not None and not isinstance(override, MappingNode):
         raise evaluator.error(override, "first must be a mapping of parameters", "such as `first: {stride: 2}`")
     overriding = override.items if override is not None else {}
     for name, tree in (*trees.items(), *overriding.items()):

@@ -13,7 +13,7 @@ from archcalc.spec.architecture import TOP_LEVEL, is_report
 from archcalc.spec.catalogue import FILE, MAX_EXTENDS, Reader, base_of, names
 from archcalc.spec.entry import STRUCTURES
 from archcalc.spec.files import read_plain_file
-from archcalc.spec.source import Document, Mapping, Scalar, Sequence, Tree, parse
+from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, parse
 
 _CONTENT = {"input", "vars", "variants", "budget", "blocks", "replace", "layers"}
 """The keys of a spec that say more than how it is called."""
@@ -43,7 +43,7 @@ def file_extended_by(document: Document) -> str | None:
         tree, _ = parse(document)
     except SpecError:
         return None
-    base = tree.items.get("extends") if isinstance(tree, Mapping) else None
+    base = tree.items.get("extends") if isinstance(tree, MappingNode) else None
     return _file(base_of(document, base.text)) if isinstance(base, Scalar) and base.text else None
 
 
@@ -52,7 +52,7 @@ def _is_spec(document: Document, reader: Reader, most: int) -> bool:
         tree, _ = parse(document)
     except SpecError:
         return _looks_like_one(document.text)
-    if not isinstance(tree, Mapping) or is_report(tree):
+    if not isinstance(tree, MappingNode) or is_report(tree):
         return False
     keys = tree.items.keys()
     is_plain = keys <= TOP_LEVEL.keys()
@@ -66,27 +66,27 @@ def _is_spec(document: Document, reader: Reader, most: int) -> bool:
     return (is_plain and bool(keys & _CONTENT)) or _is_architecture(base_of(document, base.text), reader, most - 1)
 
 
-def _has_layers(tree: Mapping, *, is_plain: bool, has_beginning: bool) -> bool:
+def _has_layers(tree: MappingNode, *, is_plain: bool, has_beginning: bool) -> bool:
     """Whether the `layers` of a mapping are those of a network. Without an input, words alone are none: a list of them
     may be anything.
     """
     if "layers" not in tree.items:
         return False
     layers = tree.items["layers"]
-    entries = layers.items if isinstance(layers, Sequence) else []
+    entries = layers.items if isinstance(layers, SequenceNode) else []
     blocks = tree.items.get("blocks")
-    known = {*kinds(), *STRUCTURES, *(blocks.items if isinstance(blocks, Mapping) else ())}
+    known = {*kinds(), *STRUCTURES, *(blocks.items if isinstance(blocks, MappingNode) else ())}
     if has_beginning:
         has_known = any(_kind(entry) in known for entry in entries)
         return has_known or (is_plain and (not entries or any(_kind(entry) for entry in entries)))
-    return is_plain and any(isinstance(entry, Mapping) and _kind(entry) in known for entry in entries)
+    return is_plain and any(isinstance(entry, MappingNode) and _kind(entry) in known for entry in entries)
 
 
 def _kind(entry: Tree) -> str | None:
     """The kind of a layer, known or not; None for what cannot be one."""
     if isinstance(entry, Scalar):
         return entry.value if isinstance(entry.value, str) else None
-    return next(iter(entry.items)) if isinstance(entry, Mapping) and len(entry.items) == 1 else None
+    return next(iter(entry.items)) if isinstance(entry, MappingNode) and len(entry.items) == 1 else None
 
 
 def _file(base: str) -> str | None:

@@ -44,7 +44,7 @@ class Scalar:
         self.document, self.line, self.column = document, line, column
 
 
-class Sequence:
+class SequenceNode:
     """A list of trees."""
 
     __slots__ = ("column", "document", "items", "line", "size")
@@ -54,7 +54,7 @@ class Sequence:
         self.document, self.line, self.column, self.size = document, line, column, 1
 
 
-class Mapping:
+class MappingNode:
     """Trees by key, in the order of the text; `keys` holds where each key stands."""
 
     __slots__ = ("column", "document", "items", "keys", "line", "size")
@@ -65,7 +65,7 @@ class Mapping:
         self.document, self.line, self.column, self.size = document, line, column, 1
 
 
-Tree: TypeAlias = Scalar | Sequence | Mapping
+Tree: TypeAlias = Scalar | SequenceNode | MappingNode
 
 
 class Document:
@@ -215,13 +215,13 @@ class _Composer:
                 raise self._error(event, f"number {event.value[:40]} is out of range", "numbers go up to 10^18")
             return Scalar(value, event.value, self.document, line, column)
         if isinstance(event, yaml.SequenceStartEvent):
-            sequence = Sequence(self.document, line, column)
+            sequence = SequenceNode(self.document, line, column)
             for item in self._until(yaml.SequenceEndEvent):
                 child = self._tree(item, depth + 1)
                 sequence.items.append(child)
                 sequence.size += child.size
             return sequence
-        mapping = Mapping(self.document, line, column)
+        mapping = MappingNode(self.document, line, column)
         for item in self._until(yaml.MappingEndEvent):
             key = self._tree(item, depth + 1)
             child = self._tree(self.next(), depth + 1)
@@ -229,7 +229,7 @@ class _Composer:
             mapping.size += key.size + child.size
         return mapping
 
-    def _add(self, mapping: Mapping, key: Tree, child: Tree) -> None:
+    def _add(self, mapping: MappingNode, key: Tree, child: Tree) -> None:
         if not isinstance(key, Scalar):
             self._problem(key, "a key must be a word, not a list or mapping")
         elif key.text in mapping.items:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from archcalc.analysis import analyze
 from archcalc.engine.conventions import convention_named
 from archcalc.engine.propagation import _Run
-from archcalc.engine.receptive_field import Field
+from archcalc.engine.receptive_field import ReceptiveField
 from archcalc.spec.architecture import read
 from archcalc.spec.expand import expand
 from archcalc.spec.source import Document
@@ -24,7 +24,7 @@ LENGTH = 80
 LEAST_KNOWN, LEAST_OUTPUTS = 80, 5000
 
 
-def last_field(spec: dict[str, Any]) -> tuple[Any, Field | None]:
+def last_field(spec: dict[str, Any]) -> tuple[Any, ReceptiveField | None]:
     """The graph of a spec, and what the outputs of its last layer see."""
     architecture = read(Document("joins.yaml", json.dumps(spec)))
     graph, problems = expand(architecture)

@@ -8,7 +8,7 @@ import pytest
 
 import archcalc
 
-EVIDENCE = sorted((Path(__file__).parent / "evidence").glob("*.json"))
+EVIDENCE = sorted(Path(__file__).parent.glob("*.json"))
 of_each_run = pytest.mark.parametrize("path", EVIDENCE, ids=lambda path: path.stem)
 
 

@@ -15,7 +15,7 @@ from archcalc.layers.conv import Conv2d
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.layers.core.base import Ops
 from archcalc.training.initialisation import MEAN_SQUARE_KEPT, preserving_std
-from tests.running import piped
+from tests.running import ROOT, piped
 
 # What the slides print wrongly, each with the value that is right (the lecture's own arithmetic, done again).
 MISPRINTS = {
@@ -199,7 +199,7 @@ def test_the_figures_of_papers_and_of_torchvision(source: str, claims: int, misp
 
 @pytest.mark.parametrize("name", source_names())
 def test_shipped_claims_meet_their_schema(name: str) -> None:
-    path = Path(__file__).parent.parent / "specs" / "published" / f"{name}.yaml"
+    path = ROOT / "specs" / "published" / f"{name}.yaml"
     jsonschema.Draft202012Validator(claims_schema()).validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 

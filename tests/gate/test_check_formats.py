@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archcalc.errors import Location, printable
-from archcalc.gate.baselines import GitBases
+from archcalc.gate.baselines import GitBaselines
 from archcalc.gate.config import Config
 from archcalc.gate.judge import Checked, Finding, fingerprint
 from archcalc.gate.rules import INVALID_SPEC, RULES
@@ -28,7 +28,7 @@ from archcalc.render.formats.junit import junit
 from archcalc.spec.budget import Budget, LimitKind, make_limit
 from tests.running import ROOT
 
-SCHEMAS = ROOT / "tests" / "schemas"
+SCHEMAS = ROOT / "tests" / "gate" / "schemas"
 SARIF = jsonschema.Draft4Validator(json.loads((SCHEMAS / "sarif-2.1.0.json").read_text(encoding="utf-8")))
 JUNIT = xmlschema.XMLSchema(str(SCHEMAS / "junit-10.xsd"))
 NAMES = [
@@ -52,7 +52,7 @@ def checked(folder: Path, layer: str, *limits: tuple[str, LimitKind, str], file:
     broken = folder / f"broken {file}"
     broken.write_text(f"input: [4]\nlayers:\n  - {name}: {{name: {name}}}\n", encoding="utf-8")
     given = {(metric, kind): make_limit(metric, kind, text, source=f"--{kind}") for metric, kind, text in limits}
-    gate = Gate(Config(), Budget(given), GitBases())
+    gate = Gate(Config(), Budget(given), GitBaselines())
     return [one for file in (path, broken) for one in gate.check(Subject(str(file), str(file)))]
 
 
@@ -191,7 +191,7 @@ def test_fingerprints_stay_while_figures_and_lines_move(tmp_path: Path, monkeypa
     seen = []
     for written, limit in ((text, "3"), (moved, "4"), (text, "99")):
         (tmp_path / "net.yaml").write_text(written, encoding="utf-8")
-        gate = Gate(Config(), Budget({("params", "max"): make_limit("params", "max", limit)}), GitBases())
+        gate = Gate(Config(), Budget({("params", "max"): make_limit("params", "max", limit)}), GitBaselines())
         seen.append(prints(list(gate.check(Subject("net.yaml", "net.yaml")))))
     assert seen[0] == seen[1]
     assert len(seen[0]) == 1

@@ -21,7 +21,7 @@ from archcalc.layers.reshape import Flatten
 from archcalc.render import batchnorm_folding as folding_text
 from archcalc.render import table as table_text
 from archcalc.render.charts import diagram
-from archcalc.render.charts.outline import fold
+from archcalc.render.charts.outline import outline_of
 from archcalc.render.formats.text import plain
 from archcalc.render.page.document import page
 from archcalc.spec.writer import flat_spec
@@ -105,7 +105,7 @@ def test_another_input_is_taken_and_vars_are_refused() -> None:
 
 
 def test_it_is_drawn_as_that_of_a_spec() -> None:
-    own, other = (fold(*analyze_graph(network), 9) for network in (by_hand(), spec(TEXT)))
+    own, other = (outline_of(*analyze_graph(network), 9) for network in (by_hand(), spec(TEXT)))
     assert diagram.mermaid(own) == diagram.mermaid(other)
     assert diagram.dot(own) == diagram.dot(other)
 

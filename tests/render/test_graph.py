@@ -11,7 +11,7 @@ import pytest
 from archcalc import load
 from archcalc.analysis import analyze_graph
 from archcalc.render.charts import diagram
-from archcalc.render.charts.outline import ENOUGH_BOXES, Folded, fold
+from archcalc.render.charts.outline import ENOUGH_BOXES, Outline, outline_of
 from tests.running import measured, on_terminal, piped
 from tests.specs_helper import layers, report, spec
 
@@ -80,8 +80,8 @@ digraph network {
 has_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed: no SVG or PNG is drawn")
 
 
-def folded(text: str, depth: int | None = None) -> Folded:
-    return fold(*analyze_graph(spec(text)), depth)
+def folded(text: str, depth: int | None = None) -> Outline:
+    return outline_of(*analyze_graph(spec(text)), depth)
 
 
 def test_a_small_network_in_both_languages() -> None:
@@ -221,7 +221,7 @@ def test_names_stay_text_in_dot_and_svg(name: str) -> None:
 @has_dot
 @pytest.mark.parametrize("name", ["resnet50", "googlenet", "mobilenet_v3_small"])
 def test_graphviz_draws_every_box_and_edge(name: str, tmp_path: Path) -> None:
-    picture = fold(*analyze_graph(load(name)))
+    picture = outline_of(*analyze_graph(load(name)))
     assert piped("graph", name, "-o", tmp_path / "net.svg").returncode == 0
     root = ElementTree.fromstring((tmp_path / "net.svg").read_bytes())
     classes = [element.get("class") for element in root.iter() if element.get("class")]

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from archcalc import Report, analyze
 from archcalc.comparison.diff import diff
 from archcalc.errors import printable
-from archcalc.gate.baselines import GitBases
+from archcalc.gate.baselines import GitBaselines
 from archcalc.gate.config import Config
 from archcalc.gate.run import Gate
 from archcalc.gate.subjects import Subject
@@ -168,7 +168,7 @@ def test_checks(tmp_path: Path, name: str) -> None:
     for path, text in ((file, spec(name)), (f"{file}.bad.yaml", spec(name).replace('"linear"', json.dumps(name)))):
         (tmp_path / path).write_text(text, encoding="utf-8")
     limit = make_limit("params", "max", "3", source=f"--max {name}")
-    gate = Gate(Config(), Budget({("params", "max"): limit}), GitBases())
+    gate = Gate(Config(), Budget({("params", "max"): limit}), GitBaselines())
     checked = [one for path in (file, f"{file}.bad.yaml") for one in gate.check(Subject(path, str(tmp_path / path)))]
     assert [one.exit_code for one in checked] == [1, 2]
     page = shown(render_check.markdown(checked))

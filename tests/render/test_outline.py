@@ -9,7 +9,7 @@ from archcalc import Report, load
 from archcalc.analysis import analyze_graph
 from archcalc.graph import Graph
 from archcalc.layers.core.arithmetic import Shape
-from archcalc.render.charts.outline import ENOUGH_BOXES, INPUT, OUTPUT, End, Folded, Part, fold
+from archcalc.render.charts.outline import ENOUGH_BOXES, INPUT, OUTPUT, End, Outline, Part, outline_of
 from tests.specs_helper import layers, spec
 
 
@@ -17,8 +17,8 @@ def analysed(text: str) -> tuple[Graph, Report]:
     return analyze_graph(spec(text))
 
 
-def folded(text: str, depth: int | None = None) -> Folded:
-    return fold(*analysed(text), depth)
+def folded(text: str, depth: int | None = None) -> Outline:
+    return outline_of(*analysed(text), depth)
 
 
 def named(box: Part, times: int) -> str:
@@ -57,7 +57,7 @@ def boxes(text: str, depth: int = 9) -> list[str]:
     ],
 )
 def test_what_is_folded_in_shipped_architectures(name: str, depth: int | None, expected: list[str]) -> None:
-    picture = fold(*analyze_graph(load(name)), depth)
+    picture = outline_of(*analyze_graph(load(name)), depth)
     assert [named(box, times) for box, times in picture.boxes() if box.row is None] == expected
 
 
@@ -150,17 +150,17 @@ def test_a_run_of_groups_that_hold_one_group_keeps_its_count() -> None:
 @pytest.mark.parametrize("depth", [None, 1, 2, 3, 9])
 def test_nothing_is_lost_in_a_picture(name: str, depth: int | None) -> None:
     graph, report = analyze_graph(load(name))
-    picture = fold(graph, report, depth)
+    picture = outline_of(graph, report, depth)
     assert_sound(picture, graph, report)
     found = list(picture.boxes())
-    if depth is None and fold(graph, report, 1) != picture:
+    if depth is None and outline_of(graph, report, 1) != picture:
         assert len(found) <= ENOUGH_BOXES
 
 
 @pytest.mark.parametrize("name", ["resnet50", "googlenet", "mobilenet_v3_large"])
 def test_without_folding_the_picture_is_the_graph(name: str) -> None:
     graph, report = analyze_graph(load(name))
-    picture = fold(graph, report, 9, repetitions=False)
+    picture = outline_of(graph, report, 9, repetitions=False)
     found = list(picture.boxes())
     assert [(box.row, times) for box, times in found] == [(row, 1) for row in report.layers]
     wires = {
@@ -171,7 +171,7 @@ def test_without_folding_the_picture_is_the_graph(name: str) -> None:
     assert {(edge.source, edge.target) for edge in picture.edges} == wires | {(len(found) - 1, OUTPUT)}
 
 
-def assert_sound(picture: Folded, graph: Graph, report: Report) -> None:
+def assert_sound(picture: Outline, graph: Graph, report: Report) -> None:
     """The picture holds every layer, and its edges are those of the graph, looked up by the names alone."""
     found = list(picture.boxes())
     assert [box.key for box, _ in found] == list(range(len(found)))
@@ -243,6 +243,6 @@ def test_names_that_are_odd_paths() -> None:
     odd = ["a..b", "a.", ".", ".a", "a", "a.b.c", "..", f"{'x.' * 3000}y"]
     graph, report = analysed(layers(*(f"relu: {{name: '{name}'}}" for name in odd)))
     for depth in (1, 2, 3, 70):
-        found = list(fold(graph, report, depth).boxes())
+        found = list(outline_of(graph, report, depth).boxes())
         assert sum(box.layers * times for box, times in found) == len(odd)
-    assert {box.path for box, _ in fold(graph, report, 70).boxes()} == set(odd)
+    assert {box.path for box, _ in outline_of(graph, report, 70).boxes()} == set(odd)

@@ -59,7 +59,7 @@ class Operation(enum.Enum):
     OTHER = "other"
 
 
-class Sight(enum.Enum):
+class Visibility(enum.Enum):
     """What one output sees of the input, where that is no window that slides over it."""
 
     POINT = "just what its own input saw"
@@ -190,15 +190,15 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """What the kind does, as far as conventions weigh it differently."""
     label: ClassVar[str | None] = None
     """What automatic names begin with (`fc` for linear); the kind itself where None."""
-    counted: ClassVar[bool] = False
+    is_depth_layer: ClassVar[bool] = False
     """Whether the layer advances the number in automatic names, as convolutions and linear layers do."""
-    numbered: ClassVar[bool] = True
+    has_number: ClassVar[bool] = True
     """Whether automatic names end with the number of the layer that this one follows."""
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     """How many inputs the layer takes, at the least and at the most (None: any number)."""
     indices_below: ClassVar[str | None] = None
     """The field that bounds the input's values where they are indices, as an embedding's are; None for numbers."""
-    covers: ClassVar[bool] = False
+    sees_whole_input: ClassVar[bool] = False
     """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
     torch: ClassVar[TorchTwin]
 
@@ -222,9 +222,9 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         """The operations of one forward pass (eval mode) from `x` to the output `y`; None where they are unknown."""
         return NO_OPS
 
-    def window(self, x: Shape) -> Window | AlongAxes | Sight:
+    def window(self, x: Shape) -> Window | AlongAxes | Visibility:
         """What one output sees of the input, for the receptive field."""
-        return Sight.POINT
+        return Visibility.POINT
 
     def batched_output(self, x: Tensor) -> Shape:
         """The output's shape for one input, the batch first."""

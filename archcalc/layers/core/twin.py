@@ -24,7 +24,7 @@ class Constant(msgspec.Struct, frozen=True):
         return self.value
 
 
-class Field(msgspec.Struct, frozen=True):
+class FromField(msgspec.Struct, frozen=True):
     """The value of a spec field, as it stands."""
 
     name: str
@@ -122,7 +122,7 @@ def _behind_batch(axis: int) -> int:
 
 
 Argument: TypeAlias = (
-    Constant | Field | OrNone | FromInput | LastSizes | InputShape | Axis | Order | WithBatch | OneOrEach
+    Constant | FromField | OrNone | FromInput | LastSizes | InputShape | Axis | Order | WithBatch | OneOrEach
 )
 
 CHANNELS = FromInput(axis=1)
@@ -161,7 +161,7 @@ class TorchTwin:
     ) -> None:
         self.path, self.call, self.result = path, call, result
         self.arguments: dict[str, Argument] = {
-            name: Field(argument) if isinstance(argument, str) else argument for name, argument in arguments.items()
+            name: FromField(argument) if isinstance(argument, str) else argument for name, argument in arguments.items()
         }
 
     def fields(self) -> set[str]:

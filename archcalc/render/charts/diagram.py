@@ -1,4 +1,4 @@
-"""Folded → Mermaid and DOT: boxes that say what a layer is, and edges with the shapes that flow.
+"""Outline → Mermaid and DOT: boxes that say what a layer is, and edges with the shapes that flow.
 
 Names come from specs that nobody vouches for: whatever they hold stays text in both languages.
 """
@@ -14,7 +14,7 @@ from archcalc.errors import printable
 from archcalc.layers import Layer
 from archcalc.layers.core.base import fmt_shape
 from archcalc.layers.core.window import spread
-from archcalc.render.charts.outline import End, Folded, Part
+from archcalc.render.charts.outline import End, Outline, Part
 from archcalc.units import COUNT_UNITS, human
 
 LONGEST_TEXT = 60
@@ -45,20 +45,20 @@ class _Language(NamedTuple):
     text: Callable[[str], str]
 
 
-def mermaid(folded: Folded) -> str:
+def mermaid(outline: Outline) -> str:
     """The picture as a Mermaid flowchart."""
-    return _written(folded, _MERMAID)
+    return _written(outline, _MERMAID)
 
 
-def dot(folded: Folded) -> str:
+def dot(outline: Outline) -> str:
     """The picture in DOT, the language of Graphviz."""
-    return _written(folded, _DOT)
+    return _written(outline, _DOT)
 
 
-def too_large_for_mermaid(folded: Folded, text: str) -> str | None:
+def too_large_for_mermaid(outline: Outline, text: str) -> str | None:
     """Why Mermaid will not draw the picture by default; None where it will."""
-    if len(folded.edges) > MERMAID_EDGES:
-        return f"{len(folded.edges):,} edges are more than the {MERMAID_EDGES:,} that Mermaid draws by default"
+    if len(outline.edges) > MERMAID_EDGES:
+        return f"{len(outline.edges):,} edges are more than the {MERMAID_EDGES:,} that Mermaid draws by default"
     if len(text) > MERMAID_CHARACTERS:
         return f"{len(text):,} characters are more than the {MERMAID_CHARACTERS:,} that Mermaid reads by default"
     return None
@@ -100,12 +100,12 @@ def _defaults(cls: type[Layer]) -> dict[str, object]:
     return dict(zip(fields[len(fields) - len(defaults) :], defaults, strict=True))
 
 
-def _written(folded: Folded, language: _Language) -> str:
-    lines = [line.format(title=language.title(_shortened(folded.title))) for line in language.head]
+def _written(outline: Outline, language: _Language) -> str:
+    lines = [line.format(title=language.title(_shortened(outline.title))) for line in language.head]
     lines.append(INDENT + language.terminal.format(name="input"))
-    lines += _lines(folded.parts, language, "", INDENT, itertools.count())
+    lines += _lines(outline.parts, language, "", INDENT, itertools.count())
     lines.append(INDENT + language.terminal.format(name="output"))
-    for edge in folded.edges:
+    for edge in outline.edges:
         text = language.line_break.join(map(fmt_shape, edge.shapes))
         lines.append(INDENT + language.edge.format(source=_end(edge.source), target=_end(edge.target), text=text))
     return "\n".join([*lines, *language.foot]) + "\n"

@@ -49,7 +49,7 @@ class Edge(msgspec.Struct, frozen=True):
     shapes: tuple[Shape, ...]
 
 
-class Folded(msgspec.Struct, frozen=True):
+class Outline(msgspec.Struct, frozen=True):
     """A network as a picture shows it: the parts in the order in which they run, and the edges between their boxes."""
 
     title: str
@@ -61,7 +61,7 @@ class Folded(msgspec.Struct, frozen=True):
         return _boxes(self.parts, 1)
 
 
-def fold(graph: Graph, report: Report, depth: int | None = None, *, repetitions: bool = True) -> Folded:
+def outline_of(graph: Graph, report: Report, depth: int | None = None, *, repetitions: bool = True) -> Outline:
     """The picture of a graph that has been analysed without errors.
 
     A name such as `layer1.0.conv1` is a path. `depth` is how many of its levels are shown: a group below is one box.
@@ -70,7 +70,7 @@ def fold(graph: Graph, report: Report, depth: int | None = None, *, repetitions:
 
     >>> from archcalc import load
     >>> from archcalc.analysis import analyze_graph
-    >>> picture = fold(*analyze_graph(load("resnet18")), depth=2)
+    >>> picture = outline_of(*analyze_graph(load("resnet18")), depth=2)
     >>> [(box.name, times, box.layers) for box, times in picture.boxes()][4:7]
     [('layer1.0…1', 2, 7), ('layer2.0', 1, 9), ('layer2.1', 1, 7)]
     >>> picture.edges[0]
@@ -86,7 +86,7 @@ def fold(graph: Graph, report: Report, depth: int | None = None, *, repetitions:
             if candidate.boxes > ENOUGH_BOXES:
                 break
             drawing = candidate
-    return Folded(report.title, drawing.parts, drawing.edges())
+    return Outline(report.title, drawing.parts, drawing.edges())
 
 
 def _boxes(parts: Iterable[Part], times: int) -> Iterator[tuple[Part, int]]:

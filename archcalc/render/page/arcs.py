@@ -1,30 +1,30 @@
-"""Folded → an SVG of the graph: boxes in the order in which they run, and arcs for what skips some."""
+"""Outline → an SVG of the graph: boxes in the order in which they run, and arcs for what skips some."""
 
 from html import escape
 
 from archcalc.errors import printable
 from archcalc.layers.core.base import fmt_shape
 from archcalc.render.charts.diagram import describe
-from archcalc.render.charts.outline import INPUT, OUTPUT, End, Folded, Part
+from archcalc.render.charts.outline import INPUT, OUTPUT, End, Outline, Part
 from archcalc.units import COUNT_UNITS, human
 
 WIDTH, BOX, ROW, LEFT, LETTER = 760, 420, 40, 24, 6.4
 MOST_REACH = 260
 
 
-def arcs(folded: Folded) -> str:
+def arcs(outline: Outline) -> str:
     """The graph as an SVG; each edge's title tells the shapes that flow along it."""
-    boxes = list(folded.boxes())
+    boxes = list(outline.boxes())
     rows: dict[End | None, int] = {INPUT: 0, OUTPUT: len(boxes) + 1}
     rows |= {box.key: i for i, (box, _) in enumerate(boxes, 1)}
     height = ROW * (len(boxes) + 2)
     nodes = [_node("input", "", 0, end=True), _node("output", "", len(boxes) + 1, end=True)]
     nodes += [_node(_name(box), _what(box, times), i, end=False) for i, (box, times) in enumerate(boxes, 1)]
     edges = []
-    for edge in folded.edges:
+    for edge in outline.edges:
         shapes = ", ".join(map(fmt_shape, edge.shapes))
         edges.append(_edge(rows[edge.source], rows[edge.target], shapes))
-    label = f"graph of {printable(folded.title)}"
+    label = f"graph of {printable(outline.title)}"
     view = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     return f'<svg class="graph" {view} role="img" aria-label="{escape(label)}">{"".join(edges)}{"".join(nodes)}</svg>'
 

@@ -20,7 +20,7 @@ from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
 from archcalc.graph import Graph
 from archcalc.layers.core.base import fmt_shape
-from archcalc.render.charts.outline import fold
+from archcalc.render.charts.outline import outline_of
 from archcalc.render.compare import UNKNOWN, breakdown_grid, figure, totals_grid
 from archcalc.render.formats.markup import html
 from archcalc.render.grid import Grid
@@ -117,10 +117,10 @@ def _architecture(number: int, graph: Graph, report: Report, *, alone: bool) -> 
 
 
 def _graph(graph: Graph, report: Report) -> str:
-    folded = fold(graph, report)
-    boxes = sum(1 for _ in folded.boxes())
+    outline = outline_of(graph, report)
+    boxes = sum(1 for _ in outline.boxes())
     if boxes <= MOST_BOXES:
-        return arcs(folded)
+        return arcs(outline)
     return f"<p>Not drawn: it has {boxes:,} boxes, and the page shows up to {MOST_BOXES:,}.</p>"
 
 
