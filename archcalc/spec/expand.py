@@ -149,6 +149,7 @@ class _Expansion:
             if name:
                 scope.namer.count(stands_for)
             local = name or scope.namer.name(stands_for)
+            scope.failed.add(local)
             return self._add(local, Identity(), (current,), self._origin(entry, scope), scope)
         return self._structures(entry, block, name, inputs, times, scope, repeated=repeat is not None)
 
@@ -180,11 +181,11 @@ class _Expansion:
         where = tree or entry.tree
         if least > 1 and times > 1 and not isinstance(kind, Block):
             raise self.evaluate.error(where, f"{entry.kind} cannot be repeated: it takes several inputs")
+        if len(inputs) < least or (most is not None and len(inputs) > most):
+            raise self._wrong_count(where, entry, kind, len(inputs))
         if times > 1 and isinstance(kind, Block) and len(kind.outputs) > least:
             message = f"{entry.kind} cannot be repeated: it gives {len(kind.outputs)} results and takes {least}"
             raise self.evaluate.error(where, message, "let it take as many inputs")
-        if len(inputs) < least or (most is not None and len(inputs) > most):
-            raise self._wrong_count(where, entry, kind, len(inputs))
         return inputs
 
     def _sources(self, tree: Tree, entry: Entry, scope: Scope) -> Inputs:

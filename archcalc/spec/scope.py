@@ -1,6 +1,7 @@
 """Where a name means something: the spec itself, a block that is called, or a structure that has a name."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 
 from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.graph.naming import Namer
@@ -75,8 +76,8 @@ class Scope:
         if not name:
             lists = " or a list of names" if field == "from" else ""
             return problem_at(tree, f"{field} must be a name{lists}", f"such as `{field}: conv1`")
-        if name in self.failed:
-            return None
+        if not self.failed.isdisjoint(accumulate(name.split("."), "{}.{}".format)):
+            return None  # it, or what it is inside of
         if name in self.given:
             return self._not_there(name, tree, entry, field)
         known = [*dict.fromkeys((*self.inputs, *self.network)), *paths]
