@@ -40,8 +40,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON has them, without `vars` where none was set."""
-        settings = {**msgspec.structs.asdict(self), **self.inputs_to_dict()}
-        return settings if self.vars else {name: value for name, value in settings.items() if name != "vars"}
+        others = {name: getattr(self, name) for name in ("batch", "dtype", "convention")}
+        return {**self.inputs_to_dict(), **others, **({"vars": self.vars} if self.vars else {})}
 
     def differences(self, other: "Settings") -> dict[str, str]:
         """For each setting in which these and others differ, both values in words.

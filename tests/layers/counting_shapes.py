@@ -243,7 +243,12 @@ def window_reverse(layer: WindowReverse, x: Shape) -> Moves:
     return moves
 
 
+def stay(layer: Any, x: Shape) -> Moves:
+    return {place: place for place in every(x)}
+
+
 MOVES: dict[str, Callable[[Any, Shape], Moves]] = {
+    "dropout2d": stay,
     "flatten": flatten,
     "reshape": reshape,
     "permute": permute,
