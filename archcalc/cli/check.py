@@ -16,6 +16,7 @@ from archcalc.units import BYTES_PER_ELEMENT
 
 if TYPE_CHECKING:
     from archcalc.gate.baselines import Baselines
+    from archcalc.gate.config import Config
     from archcalc.gate.judge import Checked
     from archcalc.spec.budget import Budget, LimitKind
 
@@ -102,7 +103,8 @@ def check(
     Budgets stand in the spec (budget: {params: 60M, flops: {max: 1.5G, warn: 1.2G}}), in archcalc.toml under
     [budgets."models/*.yaml"], in pyproject.toml under [tool.archcalc.budgets."models/*.yaml"], or in the options here.
     Of two limits of the same kind, the spec's goes before the configuration's, and the option's before both. With
-    --base, limits are told that the spec had there and that are gone.
+    --base, limits that a spec had there and that were removed are warned of. Where a spec came as others went,
+    [bases] in the configuration says which one it was ("models/new.yaml" = "models/old.yaml"), or that it is "new".
 
     \b
     Metrics: params macs flops memory peak saved weights layers depth
@@ -126,7 +128,7 @@ def check(
     gate = Gate(
         settings,
         _given(allow_unknown, given),
-        _bases(base, compare_to),
+        _bases(base, compare_to, settings),
         require_budget=require_budget,
         compare_budgets=base is not None,
     )
@@ -150,12 +152,12 @@ def _given(allow_unknown: bool, given: dict[str, Any]) -> "Budget":
 _KINDS = ("max", "min", "warn", "max_increase")
 
 
-def _bases(base: str | None, compare_to: str | None) -> "Baselines":
+def _bases(base: str | None, compare_to: str | None, config: "Config") -> "Baselines":
     from archcalc.gate.baselines import GitBaselines, SavedBaselines
 
     if base is not None and compare_to is not None:
         raise SettingError("--base and --compare-to contradict", hint="give one of them")
-    return GitBaselines(base) if compare_to is None else SavedBaselines(compare_to)
+    return GitBaselines(base, config) if compare_to is None else SavedBaselines(compare_to)
 
 
 def _write(checked: list["Checked"], form: str, path: str | None) -> None:

@@ -9,12 +9,16 @@ from typing import Any, Protocol, TypeVar
 from archcalc.analysis import analyze
 from archcalc.engine.report import Report
 from archcalc.errors import ArchcalcError, SettingError
+from archcalc.gate.config import NEW, Config
 from archcalc.gate.judge import Base
-from archcalc.history.branch_point import BranchPoint
+from archcalc.history.branch_point import BranchPoint, Doubt
 from archcalc.history.git import Repository, absolute
+from archcalc.history.pairing import Spec
+from archcalc.spec.evaluation import some
 from archcalc.spec.files import read_file
 
 T = TypeVar("T")
+NO_CONFIG = Config()
 HOW_TO_SAVE = "save one by `archcalc table NAME --json -o report.json`"
 
 
@@ -55,11 +59,12 @@ class GitBaselines:
     """The specs at the commit where HEAD left a revision: by default, the default branch.
 
     Wherever the command runs, a file's base is that from the root of its repository. Git is asked when the first base
-    is wanted, and then once: a thousand specs would ask it thousands of times.
+    is wanted, and then once: a thousand specs would ask it thousands of times. `config` says of specs that are not at
+    the commit what they were.
     """
 
-    def __init__(self, revision: str | None = None) -> None:
-        self.revision = revision
+    def __init__(self, revision: str | None = None, config: Config = NO_CONFIG) -> None:
+        self.revision, self.config = revision, config
         self._repositories: dict[str, Repository | SettingError] = {}
         self._points: dict[str, BranchPoint | SettingError] = {}
 
@@ -76,7 +81,11 @@ class GitBaselines:
             found = point.before(path, variant)
             if found is None:
                 return Base(None, f"{f'{path}:{variant}' if variant else path} is not at {point.words}", is_new=True)
-            return Base(analyze(found.architecture, **settings), found.words, budget=found.architecture.budget)
+            if isinstance(found, Doubt):
+                return _unknown(found, point.words)
+            report = analyze(found.architecture, **settings)
+            hint = f"if it was not {found.was}, {_say_so(found.now, NEW)}" if found.was else None
+            return Base(report, found.words, budget=found.architecture.budget, hint=hint)
         except ArchcalcError as error:
             return Base(None, f"at {point.words}, {error.problems[0].message}")
 
@@ -104,8 +113,32 @@ class GitBaselines:
         return _kept(self._repositories, folder, lambda: Repository(Repository(folder).root))
 
     def _point(self, repository: Repository) -> BranchPoint:
-        start = repository.root
-        return _kept(self._points, start, lambda: BranchPoint(repository, repository.merge_base(self.revision)))
+        def point() -> BranchPoint:
+            return BranchPoint(repository, repository.merge_base(self.revision), self._declared(repository))
+
+        return _kept(self._points, repository.root, point)
+
+    def _declared(self, repository: Repository) -> dict[Spec, Spec | None]:
+        """What the configuration says of specs in a repository."""
+        found = {}
+        for one in self.config.bases:
+            new = repository.inside(os.path.realpath(self.config.located(one.path)))
+            old = repository.inside(absolute(self.config.located(one.was[0]))) if one.was else None
+            if new is not None and (old is not None or one.was is None):
+                found[Spec(new, one.variant)] = Spec(old, one.was[1]) if old is not None and one.was else None
+        return found
+
+
+def _unknown(doubt: Doubt, words: str) -> Base:
+    old = doubt.candidates
+    gone = f"{old[0]}, which is gone" if len(old) == 1 else f"one of {some(map(str, old))}, which are gone"
+    hint = f'{_say_so(doubt.now, str(old[0]))}, or = "{NEW}"'
+    message = f"{doubt.now} is not at {words}, and may have been {gone}"
+    return Base(None, message, hint=hint, had_limits=doubt.had_limits)
+
+
+def _say_so(now: Spec, was: str) -> str:
+    return f'say so in the configuration, below [bases]: "{now}" = "{was}"'
 
 
 def _kept(known: dict[str, T | SettingError], key: str, make: Callable[[], T]) -> T:

@@ -34,14 +34,17 @@ _ROWS = {**OF_ROW, "weights": OF_ROW["params"]}
 class Base(msgspec.Struct, frozen=True):
     """What an increase is measured from: the report on the spec as it was, or why there is none.
 
-    `words` say what the base is, or what is missing; `is_new` where there is a base and the spec is not in it. `budget`
-    is what the spec itself allowed then.
+    `words` say what the base is, or what is missing, and `hint` how to name another; `is_new` where there is a base and
+    the spec is not in it. `budget` is what the spec itself allowed then; without a report, `had_limits` says whether it
+    may have allowed anything.
     """
 
     report: Report | None = None
     words: str = "no base is given: name one by --base or --compare-to"
     is_new: bool = False
     budget: Budget = NO_BUDGET
+    hint: str | None = None
+    had_limits: bool = True
 
 
 class Weight(msgspec.Struct, frozen=True):
@@ -164,12 +167,12 @@ def unknown_counts(report: Report, place: Place = lambda _: None) -> Finding | N
 
 
 def missing_limits(budget: Budget, base: Base | None, *, required: bool = False) -> list[Finding]:
-    """That there is no limit at all where a budget is `required`, and which limits of the spec's own are gone since.
+    """That there is no limit at all where a budget is `required`, and which of the spec's own limits were removed.
 
     >>> from archcalc.spec.budget import make_limit
     >>> before = Base(is_new=True, budget=Budget({("params", "max"): make_limit("params", "max", "60M")}))
     >>> [finding.message for finding in missing_limits(NO_BUDGET, before, required=True)]
-    ['no limit holds for this spec', 'limits that the spec had at the base are gone: params max 60M']
+    ['no limit holds for this spec', 'limits were removed since the base: params max 60M']
     """
     found = []
     if required and not budget.limits:
@@ -177,13 +180,14 @@ def missing_limits(budget: Budget, base: Base | None, *, required: bool = False)
         found.append(Finding(MISSING_BUDGET, "no limit holds for this spec", hint=hint))
     if base is None:
         return found
-    if base.report is None and not base.is_new:
-        found.append(Finding(LIMITS_REMOVED, "whether limits are gone since the base cannot be told", hint=base.words))
-    gone = [limit for key, limit in base.budget.limits.items() if key not in budget.limits]
-    if gone:
-        message = "limits that the spec had at the base are gone: "
-        message += ", ".join(f"{METRICS[limit.metric].title} {limit}" for limit in gone)
-        hint = f"they are in it at {base.words}; --require-budget fails where none is left"
+    if base.report is None and not base.is_new and base.had_limits:
+        message = "the limits at the base are unknown, and some may have been removed"
+        found.append(Finding(LIMITS_REMOVED, message, hint=base.words))
+    removed = [limit for key, limit in base.budget.limits.items() if key not in budget.limits]
+    if removed:
+        message = "limits were removed since the base: "
+        message += ", ".join(f"{METRICS[limit.metric].title} {limit}" for limit in removed)
+        hint = f"the spec has them at {base.words}; with --require-budget, a spec without any limit fails"
         found.append(Finding(LIMITS_REMOVED, message, hint=hint))
     return found
 
@@ -234,7 +238,7 @@ def _increase(report: Report, limit: Limit, value: int, base: Base, place: Place
     if base.is_new:
         return without(NEW_SPEC, base.words)
     if base.report is None:
-        return without(NO_BASE, base.words)
+        return without(NO_BASE, base.words, base.hint)
     for name, words in base.report.settings.differences(report.settings).items():
         if name != "inputs":  # which are a spec's own, and may change with it
             return without(NO_BASE, f"the base was taken at {words}", "take both at the same")
@@ -251,7 +255,8 @@ def _increase(report: Report, limit: Limit, value: int, base: Base, place: Place
     )
     heaviest = _grown(report, base.report, limit.metric, place)
     lighter = f"look at {heaviest[0].layer}, or " if heaviest else ""
-    finding = _finding(limit, message, grown, heaviest, f"{lighter}raise the limit{_where(limit)}")
+    hint = f"{lighter}raise the limit{_where(limit)}" + (f"; {base.hint}" if base.hint else "")
+    finding = _finding(limit, message, grown, heaviest, hint)
     return Judgement(limit, value, before, finding)
 
 

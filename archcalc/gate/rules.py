@@ -69,7 +69,7 @@ NOTHING_MATCHED = Rule(
     "AC906", "nothing-matched", "error", BAD_INPUT, "a pattern of the configuration, or a folder, matches nothing"
 )
 MISSING_BUDGET = Rule("AC907", "no-budget", "error", BAD_INPUT, "a budget is required, and no limit holds for the spec")
-LIMITS_REMOVED = Rule("AC908", "limits-removed", "warning", 0, "limits that the spec had at the base are gone")
+LIMITS_REMOVED = Rule("AC908", "limits-removed", "warning", 0, "limits that the spec had at the base were removed")
 INTERNAL_ERROR = Rule("AC999", "internal-error", "error", BAD_INPUT, "a bug in archcalc")
 
 RULES = (

@@ -100,6 +100,11 @@ class Repository:
             found += [Change("added", None, path) for path in self._untracked()]
         return found
 
+    def changes_of(self, pattern: str, base: str) -> list[str]:
+        """The files below the folder whose lines that a regular expression matches are not those of a commit."""
+        options = ("--name-only", "-z", "--no-renames", "--text", "--no-textconv", f"-G{pattern}", "--relative")
+        return _split(self._git("diff", *options, base, "--"))
+
     def files(self, revision: str | None = None) -> list[str]:
         """The files of a commit, or of the work tree, below the folder."""
         if revision is None:
@@ -136,6 +141,11 @@ class Repository:
     def left_alone(self) -> frozenset[str]:
         """The files below the folder that git is told not to look at, as those outside of a sparse checkout."""
         return frozenset(path for path, tag in self._tracked.items() if tag not in "HM")
+
+    @cached_property
+    def is_sparse(self) -> bool:
+        """Whether only a part of the files is checked out, the others being left alone."""
+        return (self._try("config", "--type=bool", "core.sparseCheckout") or b"").strip() == b"true"
 
     @cached_property
     def _tracked(self) -> dict[str, str]:

@@ -159,10 +159,10 @@ def test_a_budget_may_be_required(folder: Path, where: str) -> None:
     assert "require-budget must be true or false" in piped("check", cwd=folder).stderr
 
 
-# Budgets that are gone
+# Budgets that were removed
 
 
-def test_limits_that_are_gone_since_the_base_are_told(tmp_path: Path) -> None:
+def test_limits_that_were_removed_since_the_base_are_warned_of(tmp_path: Path) -> None:
     repo = Repo(tmp_path / "repo")
     repo.write("net.yaml", f"budget: {{params: {{max: 30, warn: 29}}, flops: 1M}}\n{NET}")
     repo.write("family.yaml", FAMILY.replace("{width: 9}", "{width: 9, budget: {depth: 1}}"))
@@ -179,7 +179,7 @@ def test_limits_that_are_gone_since_the_base_are_told(tmp_path: Path) -> None:
         "new.yaml": [],
     }
     text = piped("check", "net.yaml", "--base", "main", cwd=repo.folder).stdout
-    assert "warning: AC908 limits-removed: limits that the spec had at the base are gone: FLOPs max 1M" in text
+    assert "warning: AC908 limits-removed: limits were removed since the base: FLOPs max 1M" in text
     assert checked(repo.folder, ".")["net.yaml"] == ["AC201"]  # no base is asked for, and git not asked
     # A limit that moved to the configuration still holds; what fails a required budget is that none is left.
     repo.write("archcalc.toml", '[budgets."net.yaml"]\nflops = "1M"\n')
@@ -201,4 +201,4 @@ def test_a_base_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     for base in ("main", "nowhere"):
         result = piped("check", "net.yaml", "--base", base, cwd=repo.folder)
         assert result.returncode == 0
-        assert "warning: AC908 limits-removed: whether limits are gone since the base cannot be told" in result.stdout
+        assert "warning: AC908 limits-removed: the limits at the base are unknown, and some" in result.stdout
