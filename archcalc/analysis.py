@@ -16,9 +16,11 @@ from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.ends import UNNAMED, input_overrides
 from archcalc.spec.expand import expand
+from archcalc.spec.source import MAX_NUMBER
 from archcalc.spec.values import Value
-from archcalc.units import BYTES_PER_ELEMENT, KNOWN_DTYPES
+from archcalc.units import BYTES_PER_ELEMENT, KNOWN_DTYPES, MAX_BATCH
 
+NUMBERS = "numbers go up to 10^18"
 MAX_VALUE_DEPTH = 32
 """How deep lists in vars may lie in one another."""
 
@@ -40,8 +42,9 @@ def analyze(
 ) -> Report:
     """What every layer of a network costs: of a graph, an architecture, or a name or path that `load` takes.
 
-    `input` (a shape without the batch; of several inputs, shapes by their names) and `vars` override the network's own;
-    `dtype` is one of float32, float16, bfloat16, float64, int8; `convention` says what a FLOP is (such as "lecture").
+    `input` (a shape without the batch, such as `(3, 224, 224)`; of several inputs, shapes by their names) and `vars`
+    override the network's own; `batch` is at most 10^9; `dtype` is one of float32, float16, bfloat16, float64, int8;
+    `convention` says what a FLOP is ("lecture" or "torch").
 
     Raises SpecError with all problems of the spec at once, and SettingError for a setting that cannot be used.
 
@@ -112,10 +115,12 @@ def _graph(
 def _check_settings(input: GivenInput | None, batch: int, dtype: str) -> dict[str, Shape]:
     """The shapes of inputs by their names; raises SettingError for what cannot be used."""
     if type(batch) is not int or batch < 1:
-        raise SettingError(f"batch must be a whole number ≥ 1, got {batch!r}")
+        raise SettingError(f"batch must be a whole number ≥ 1, got {_shown(batch)}")
+    if batch > MAX_BATCH:
+        raise SettingError(f"batch must be at most {MAX_BATCH:,}, got {_shown(batch)}")
     if not isinstance(dtype, str) or dtype not in BYTES_PER_ELEMENT:
-        hint = did_you_mean(str(dtype), BYTES_PER_ELEMENT, KNOWN_DTYPES)
-        raise SettingError(f"unknown dtype {dtype!r}", hint=hint)
+        shown = _shown(dtype)
+        raise SettingError(f"unknown dtype {shown}", hint=did_you_mean(shown, BYTES_PER_ELEMENT, KNOWN_DTYPES))
     return _check_input(input)
 
 
@@ -124,8 +129,18 @@ def _check_input(input: GivenInput | None) -> dict[str, Shape]:
     given = {} if input is None else input if isinstance(input, Mapping) else {UNNAMED: input}
     for shape in given.values():
         if not (isinstance(shape, tuple | list) and shape and all(type(dim) is int and dim >= 1 for dim in shape)):
-            raise SettingError(f"input must be whole numbers ≥ 1, got {shape!r}", hint="such as 3x224x224")
+            message = f"input must be a tuple or list of whole numbers ≥ 1, got {_shown(shape)}"
+            raise SettingError(message, hint="such as (3, 224, 224)")
+        if max(shape) > MAX_NUMBER:
+            raise SettingError("input: a number is out of range", hint=NUMBERS)
     return {name: tuple(shape) for name, shape in given.items()}
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _checked_vars(vars: Mapping[str, Value] | None) -> dict[str, Value] | None:
@@ -133,13 +148,19 @@ def _checked_vars(vars: Mapping[str, Value] | None) -> dict[str, Value] | None:
     if vars is None:
         return None
     if not isinstance(vars, Mapping) or not all(isinstance(name, str) for name in vars):
-        raise SettingError(f"vars must be a mapping of names to values, got {vars!r}", hint="such as {'classes': 10}")
+        raise SettingError(
+            f"vars must be a mapping of names to values, got {_shown(vars)}", hint="such as {'classes': 10}"
+        )
     return {name: _checked_value(name, value) for name, value in vars.items()}
 
 
 def _checked_value(name: str, value: Any, depth: int = 0) -> Value:
     if isinstance(value, list | tuple) and depth < MAX_VALUE_DEPTH:
         return tuple(_checked_value(name, item, depth + 1) for item in value)
+    if isinstance(value, int) and abs(value) > MAX_NUMBER:
+        raise SettingError(f"vars: {name} is out of range", hint=NUMBERS)
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise SettingError(f"vars: {name} cannot be {value!r}", hint="a number, a text, true, false or a list of these")
+    raise SettingError(
+        f"vars: {name} cannot be {_shown(value)}", hint="a number, a text, true, false or a list of these"
+    )

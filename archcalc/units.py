@@ -17,6 +17,7 @@ Measure: TypeAlias = Literal["count", "bytes"]
 """What a quantity is of: elements, operations and layers are counted, memory is in bytes."""
 
 BYTES_PER_ELEMENT = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8, "int8": 1}
+MAX_BATCH = 10**9
 KNOWN_DTYPES = f"dtypes: {', '.join(BYTES_PER_ELEMENT)}"
 """The hint where another one is named."""
 INTEGERS = ("int8",)

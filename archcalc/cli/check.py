@@ -12,7 +12,7 @@ from archcalc.cli.options import input_option
 from archcalc.engine.conventions import CONVENTIONS
 from archcalc.engine.metrics import metric_named
 from archcalc.errors import ArchcalcError, SettingError, printable
-from archcalc.units import BYTES_PER_ELEMENT
+from archcalc.units import BYTES_PER_ELEMENT, MAX_BATCH
 
 if TYPE_CHECKING:
     from archcalc.gate.baselines import Baselines
@@ -58,7 +58,7 @@ def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function
 @_limit_option("warn", "What it may be without a warning.")
 @_limit_option("max-increase", "The most that it may grow from the base, such as params=2%.")
 @input_option
-@click.option("--batch", type=click.IntRange(1, 10**9), help="Batch size.  [default: the budget's, else 1]")
+@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="Batch size.  [default: the budget's, else 1]")
 @click.option(
     "--dtype",
     type=click.Choice(list(BYTES_PER_ELEMENT)),

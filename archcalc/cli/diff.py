@@ -100,25 +100,18 @@ def _two(old: str, new: str, settings: dict[str, Any]) -> "ReportDiff":
 
 def _with_report(specs: tuple[str, ...], path: str, settings: dict[str, Any]) -> tuple["ReportDiff", tuple[str, ...]]:
     """What changed since a report was kept, and what it was taken at otherwise."""
-    import json
-
     from archcalc.analysis import analyze
     from archcalc.comparison.diff import diff
-    from archcalc.engine.report import Report
+    from archcalc.gate.baselines import read_reports
     from archcalc.spec.catalogue import find
-    from archcalc.spec.files import read_file
 
     if len(specs) != 1:
         raise SettingError(
             f"--compare-to is for one spec, got {len(specs)}", hint="archcalc diff NAME --compare-to FILE"
         )
-    text = read_file(path).text
-    try:
-        before = Report.from_dict(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise SettingError(f"{path}:{error.lineno}:{error.colno}: no JSON: {error.msg}") from None
-    except SettingError as error:
-        raise SettingError(f"{path}: {error.problems[0].message}", hint=error.problems[0].hint) from None
+    before, *others = read_reports(path)
+    if others:
+        raise SettingError(f"{path} holds {len(others) + 1} reports, diff takes one", hint="archcalc table NAME --json")
     after = analyze(find(specs[0]), **settings)
     differences = before.settings.differences(after.settings).values()
     return diff(specs[0], before, after), tuple(f"{path} was taken at {words}" for words in differences)

@@ -32,7 +32,8 @@ def fold(
     which ones stay, why, and what the totals are before and after.
 
     The spec is flat: layer by layer, at the --input and --set given. `archcalc verify --fold` shows in PyTorch that
-    the outputs stay the same.
+    the outputs stay the same. A spec that would be larger than what archcalc reads is not written; --format table
+    and json take networks of any size.
     """
     from archcalc.analysis import analyze_graph
     from archcalc.engine.propagation import report_on
@@ -41,7 +42,7 @@ def fold(
     from archcalc.render.formats.text import plain
     from archcalc.render.output import print_grid, terminal_width, write
     from archcalc.spec.catalogue import find
-    from archcalc.spec.writer import flat_spec, too_large
+    from archcalc.spec.writer import flat_spec
 
     graph, before = analyze_graph(find(spec), vars=dict(assignments), **settings)
     folding = fold_batchnorms(graph, [row.output for row in before.layers])
@@ -54,10 +55,7 @@ def fold(
         return
     totals = render.totals_grid(folding, before, after)
     if form == "yaml":
-        text = flat_spec(folding.graph)
-        write(text, output)
-        if limit := too_large(text):
-            click.echo(f"warning: archcalc reads no spec as large as this one: {limit}", err=True)
+        write(flat_spec(folding.graph), output)
         click.echo(plain(totals), nl=False, err=True)
     elif output or terminal_width() is None:
         write("\n".join(map(plain, [render.folds_grid(folding, before), totals])), output)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from archcalc.errors import ArchcalcError, SettingError
+from archcalc.units import MAX_BATCH
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -78,7 +79,9 @@ input_option = click.option(
     callback=_inputs,
     help="Input shape without the batch, such as 3x227x227; of several inputs name=shape, repeatable.",
 )
-batch_option = click.option("--batch", type=click.IntRange(1, 10**9), default=1, show_default=True, help="Batch size.")
+batch_option = click.option(
+    "--batch", type=click.IntRange(1, MAX_BATCH), default=1, show_default=True, help="Batch size."
+)
 set_option = click.option(
     "--set",
     "assignments",

@@ -56,7 +56,7 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Run:
-    """One pass over a graph; `shapes` and `fields` are those of its values."""
+    """One pass over a graph; `shapes` are those of its values, `fields` those of values that are still to be read."""
 
     def __init__(self, graph: Graph, batch: int, dtype: str, convention: Convention) -> None:
         self.graph, self.convention = graph, convention
@@ -66,6 +66,7 @@ class _Run:
         unknown = [None] * len(graph.nodes)
         self.shapes: list[Shape | None] = [*[input.shape for input in graph.inputs], *unknown]
         self.fields: list[ReceptiveField | None] = [*[start(input.shape) for input in graph.inputs], *unknown]
+        self.receptive: list[Shape | None] = list(unknown)
         self.problems: list[Problem] = []
         self.misfits: list[Problem] = []
         """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
@@ -74,18 +75,22 @@ class _Run:
 
     def rows(self) -> tuple[tuple[LayerReport, ...], list[Problem]]:
         """One loop over plain locals: it is what a million layers take their time in."""
-        shapes, fields, once = self.shapes, self.fields, self.once
+        shapes, fields, receptive, once = self.shapes, self.fields, self.receptive, self.once
+        first_value, unread = len(self.graph.inputs), self._readers()
         has_several_inputs = bool(self.sees)
         costs: dict[tuple[object, ...], _Cost] = {}
         found: list[_Cost] = []
         sound: int | None = None
-        for value, node in enumerate(self.graph.nodes, len(self.graph.inputs)):
+        cost: _Cost | None = None
+        last_key: tuple[object, ...] = ()
+        for value, node in enumerate(self.graph.nodes, first_value):
             layer, inputs = node.layer, node.inputs
             first = inputs[0]
             xs = (shapes[first],) if len(inputs) == 1 else tuple([shapes[i] for i in inputs])
             # The graph keeps its layers alive, so that an id stays one layer's.
             key = (id(layer), xs, node.tied, node.train_only, value in once)
-            cost = costs.get(key)
+            if key != last_key:
+                last_key, cost = key, costs.get(key)
             if cost is None:
                 if None in xs:
                     continue
@@ -102,10 +107,14 @@ class _Run:
             if has_several_inputs:
                 self._note_what_is_seen(value, inputs)
             field = fields[first] if len(inputs) == 1 else self._joined(inputs, cost.transform)
+            if field is not None and cost.transform is not None:
+                field = after(field, cost.transform, xs[0], cost.output)  # type: ignore[arg-type]  # the same
             if field is not None:
-                if cost.transform is not None:
-                    field = after(field, cost.transform, xs[0], cost.output)  # type: ignore[arg-type]  # the same
-                fields[value] = field
+                fields[value], receptive[value - first_value] = field, field.size
+            for i in inputs:
+                unread[i] -= 1
+                if not unread[i]:  # the fields of a million layers would be 200 MB
+                    fields[i] = None
             found.append(cost)
         return self._reports(found[:sound]), self.problems
 
@@ -135,7 +144,7 @@ class _Run:
                     saved,
                     cost.macs,
                     cost.flops,
-                    None if field is None else field.size,
+                    receptive,
                     depth,
                     node.layer,
                     cost.ops,
@@ -144,12 +153,12 @@ class _Run:
                     node.train_only,
                     cost.misfit,
                 )
-                for node, line, cost, size, field, depth, alive, saved in zip(
+                for node, line, cost, size, receptive, depth, alive, saved in zip(
                     nodes,
                     self._lines(),
                     costs,
                     sizes,
-                    self.fields[first:],
+                    self.receptive,
                     self._depths(),
                     held.alive,
                     kept,
@@ -157,6 +166,14 @@ class _Run:
                 )
             ]
         )
+
+    def _readers(self) -> list[int]:
+        """For each value how many times nodes read it."""
+        times = [0] * len(self.shapes)
+        for node in self.graph.nodes:
+            for i in node.inputs:
+                times[i] += 1
+        return times
 
     def _lines(self) -> Iterator[int | None]:
         """The line of each node; repetitions have one origin, which is asked once."""

@@ -7,11 +7,9 @@ import msgspec
 
 from archcalc._version import __version__
 from archcalc.engine.conventions import Convention, Work, convention_named
-from archcalc.errors import SettingError
-from archcalc.layers import Layer, kinds
+from archcalc.layers import Layer
 from archcalc.layers.core.arithmetic import UNKNOWN, Shape
 from archcalc.layers.core.base import Ops, elements, fmt_shape
-from archcalc.units import BYTES_PER_ELEMENT, KNOWN_DTYPES
 
 SCHEMA_VERSION = 1
 
@@ -148,6 +146,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
             "saved_for_backward_bytes": self.saved_for_backward_bytes,
             "macs": self.macs,
             "flops": self.flops,
+            "samples": self.samples,
             "ops": None if self.ops is None else msgspec.structs.asdict(self.ops),
             "receptive_field": None if self.receptive_field is None else list(self.receptive_field),
             "depth": self.depth,
@@ -270,24 +269,9 @@ class Report(msgspec.Struct, frozen=True):
         >>> Report.from_dict(report.to_dict()).totals == report.totals
         True
         """
-        try:
-            if data["schema_version"] != SCHEMA_VERSION:
-                raise SettingError(
-                    f"a report of schema version {data['schema_version']!r}, this archcalc knows {SCHEMA_VERSION}",
-                    hint="make it anew with `archcalc table --json`",
-                )
-            if not data["layers"]:
-                raise SettingError("a report without layers", hint="make it anew with `archcalc table --json`")
-            settings = msgspec.convert({"inputs": {"input": data["settings"]["input"]}, **data["settings"]}, Settings)
-            rows = tuple([_row(row, settings.batch) for row in data["layers"]])
-            if settings.dtype not in BYTES_PER_ELEMENT:
-                raise SettingError(f"a report at the unknown dtype {settings.dtype!r}", hint=KNOWN_DTYPES)
-            name = msgspec.convert(data["architecture"], str)
-            title = msgspec.convert(data.get("title", name), str)
-            return cls(name, title, settings, rows, Totals.of(rows), _outputs(data, rows))
-        except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-            words = f"no report of archcalc: {type(error).__name__}: {error}"
-            raise SettingError(words, hint="`archcalc table NAME --json` writes one") from error
+        from archcalc.engine.saved_report import report_of
+
+        return report_of(data)
 
 
 def inputs_in_words(inputs: Mapping[str, Shape], *, with_name: bool = True) -> str:
@@ -309,15 +293,6 @@ def _words(setting: Any) -> str:
     return str(setting)
 
 
-def _outputs(data: dict[str, Any], rows: tuple[LayerReport, ...]) -> tuple[Output, ...]:
-    """The outputs of a report; one of an earlier version names those besides the last layer's alone."""
-    if "outputs" in data:
-        return tuple([Output(str(one["name"]), _shape(one["shape"])) for one in data["outputs"]])
-    names = {str(name) for name in data.get("further_outputs", ())}
-    last = next((row.name for row in reversed(rows) if not row.train_only), None)
-    return tuple([Output(row.name, row.output) for row in rows if row.name in names or row.name == last])
-
-
 def plain_shape(shape: Shape) -> list[int | None]:
     """A shape as JSON has it: null for a size that is not known.
 
@@ -325,23 +300,3 @@ def plain_shape(shape: Shape) -> list[int | None]:
     [768, None, 8]
     """
     return [None if size is UNKNOWN else size for size in shape]
-
-
-def _shape(plain: Any) -> Shape:
-    sizes = msgspec.convert(plain, tuple[int | None, ...])
-    return tuple([UNKNOWN if size is None else size for size in sizes])
-
-
-def _row(data: dict[str, Any], samples: int) -> LayerReport:
-    """The row that `LayerReport.to_dict` made this of; one of an earlier version has no `misfit` and no `ops`."""
-    layer = msgspec.convert(data["fields"], kinds()[data["kind"]])
-    types = {field.name: field.type for field in msgspec.structs.fields(LayerReport)}
-    plain = types.keys() - {"layer", "inputs", "output", "samples", "ops", "misfit"}
-    return LayerReport(
-        layer=layer,
-        inputs=tuple(map(_shape, data["inputs"])),
-        output=_shape(data["output"]),
-        samples=samples,
-        **{name: msgspec.convert(data.get(name), types[name]) for name in ("ops", "misfit")},
-        **{name: msgspec.convert(data[name], types[name]) for name in plain},
-    )

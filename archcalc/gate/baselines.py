@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from archcalc.analysis import analyze
 from archcalc.engine.report import Report
+from archcalc.engine.saved_report import HOW_TO_SAVE, report_of
 from archcalc.errors import ArchcalcError, SettingError
 from archcalc.gate.config import NEW, Config
 from archcalc.gate.judge import Base
@@ -19,7 +20,8 @@ from archcalc.spec.files import read_file
 
 T = TypeVar("T")
 NO_CONFIG = Config()
-HOW_TO_SAVE = "save one by `archcalc table NAME --json -o report.json`"
+MAX_DIGITS = 100
+"""What no figure of a report exceeds: sizes and batches are at most 10^18."""
 
 
 class Baselines(Protocol):
@@ -155,21 +157,50 @@ def _kept(known: dict[str, T | SettingError], key: str, make: Callable[[], T]) -
 
 
 def _reports(file: str) -> dict[str, Report]:
-    try:
-        whole = json.loads(read_file(file).text)
-    except (ValueError, RecursionError) as error:
-        raise SettingError(f"{file} is not JSON: {error}", hint=HOW_TO_SAVE) from None
-    if isinstance(whole, dict) and isinstance(whole.get("architectures"), list):
-        whole = whole["architectures"]
     reports: dict[str, Report] = {}
-    for data in whole if isinstance(whole, list) else [whole]:
-        try:
-            report = Report.from_dict(data)
-        except SettingError as error:
-            raise SettingError(f"{file}: {error.problems[0].message}", hint=HOW_TO_SAVE) from None
+    for report in read_reports(file):
         if report.architecture in reports:
             raise SettingError(f"{file} holds {report.architecture!r} twice", hint="each architecture once")
         reports[report.architecture] = report
+    return reports
+
+
+def read_reports(file: str) -> list[Report]:
+    """The reports in a JSON file: one of `archcalc table --json`, a list, or those under `architectures`.
+
+    Raises SettingError where it holds none, or one that cannot be read.
+    """
+    whole = _json(file, read_file(file).text)
+    if isinstance(whole, dict) and isinstance(whole.get("architectures"), list):
+        whole = whole["architectures"]
+    try:
+        reports = [report_of(data) for data in (whole if isinstance(whole, list) else [whole])]
+    except SettingError as error:
+        problem = error.problems[0]
+        raise SettingError(f"{file}: {problem.message}", hint=problem.hint or HOW_TO_SAVE) from None
     if not reports:
         raise SettingError(f"{file} holds no report", hint=HOW_TO_SAVE)
     return reports
+
+
+def _json(file: str, text: str) -> Any:
+    try:
+        whole = json.loads(text, parse_int=_bounded)
+        json.dumps(whole, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])[1:-1]
+        raise SettingError(f"{file} is not JSON: {half} is half of a character", hint=HOW_TO_SAVE) from None
+    except json.JSONDecodeError as error:
+        message = f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}"
+        raise SettingError(message, hint=HOW_TO_SAVE) from None
+    except OverflowError:
+        raise SettingError(f"{file}: a number of more than {MAX_DIGITS} digits", hint=HOW_TO_SAVE) from None
+    except RecursionError:
+        raise SettingError(f"{file} is not JSON that archcalc wrote: nested too deep", hint=HOW_TO_SAVE) from None
+    return whole
+
+
+def _bounded(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise OverflowError
+    return int(digits)

@@ -18,15 +18,16 @@ from typing import Any
 
 import msgspec
 
-from archcalc.errors import Problem, SettingError, did_you_mean
+from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.spec.budget import Budget, read_budget
 from archcalc.spec.catalogue import FILE
-from archcalc.spec.files import read_file
+from archcalc.spec.files import MAX_BYTES, read_file
 from archcalc.spec.search import specs_matching
 from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, problem_at
 
 FILES = {"archcalc.toml": (), "pyproject.toml": ("tool", "archcalc")}
 """The files that a configuration may stand in, the first before the second, and the table of it there."""
+MAX_SEARCHED = 2**26
 KEYS = {
     "budgets": "for each pattern of specs, what they may cost",
     "require-budget": "whether a spec without any limit fails",
@@ -172,7 +173,11 @@ def _bases(tree: Tree, note: Any) -> Iterator[NamedBase]:
 
 
 def _toml(path: Path) -> tuple[Document, dict[str, Any]]:
-    document = read_file(os.path.relpath(path))
+    try:
+        document = read_file(os.path.relpath(path))
+    except SpecError as error:
+        hint = f"a configuration is UTF-8 text of at most {MAX_BYTES // 2**20} MiB"
+        raise SettingError(error.problems[0].message, hint=hint) from None
     try:
         return document, tomllib.loads(document.text, parse_float=_Written)
     except tomllib.TOMLDecodeError as error:
@@ -189,11 +194,19 @@ def _configures(path: Path, table: tuple[str, ...]) -> bool:
     try:
         value: Any = _toml(path)[1]
     except SettingError:
-        # What is no TOML has no table, but if it speaks of archcalc, its user should hear what is wrong with it.
-        return "archcalc" in path.read_text(encoding="utf-8", errors="replace")
+        return _speaks_of_archcalc(path)
     for name in table:
         value = value.get(name) if isinstance(value, dict) else None
     return value is not None
+
+
+def _speaks_of_archcalc(path: Path) -> bool:
+    """Whether a file that cannot be read as TOML may be meant to configure archcalc: then its user must hear of it."""
+    try:
+        with path.open("rb") as file:
+            return b"archcalc" in file.read(MAX_SEARCHED)
+    except OSError:
+        return True
 
 
 class _Written(str):
@@ -247,7 +260,7 @@ def _places(text: str) -> dict[tuple[str, ...], tuple[int, int]]:
     """
     places: dict[tuple[str, ...], tuple[int, int]] = {}
     table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(re.split(r"\r?\n", text), start=1):
         header, key = _HEADER.fullmatch(line), _KEY.match(line)
         found = header or key
         path = _keys(found["keys"]) if found else ()

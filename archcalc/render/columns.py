@@ -1,6 +1,7 @@
 """The columns that a report's table can have: what each prints, in which unit, and which goes first in a narrow one."""
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TypeAlias
 
 from archcalc.engine.report import LayerReport, Report
@@ -67,13 +68,13 @@ FACTS: dict[str, tuple[Column, Text]] = {
 }
 
 COSTS: dict[str, Metric] = {
-    "memory": lambda row: row.memory_bytes,
-    "params": lambda row: row.params,
-    "flops": lambda row: row.flops,
-    "macs": lambda row: row.macs,
-    "buffers": lambda row: row.buffers,
-    "live": lambda row: row.live_bytes,
-    "saved": lambda row: row.saved_for_backward_bytes,
+    "memory": attrgetter("memory_bytes"),
+    "params": attrgetter("params"),
+    "flops": attrgetter("flops"),
+    "macs": attrgetter("macs"),
+    "buffers": attrgetter("buffers"),
+    "live": attrgetter("live_bytes"),
+    "saved": attrgetter("saved_for_backward_bytes"),
 }
 WORDS = {
     "memory": "memory",

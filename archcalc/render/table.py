@@ -21,7 +21,7 @@ from archcalc.render.columns import (
     default_columns,
 )
 from archcalc.render.grid import Cell, Grid, narrowed
-from archcalc.render.summary import heaviest, notes, total
+from archcalc.render.summary import least_of_half, notes, total
 from archcalc.units import in_unit, percent
 
 UNKNOWN = "?"
@@ -40,22 +40,28 @@ def report_grid(
     beyond MOST_ROWS, so that every column still adds up to its total. The heaviest cells stand out.
     """
     columns = default_columns(report) if columns is None else columns
-    unfolded = [row for row in report.layers if not (fold and row.is_foldable)]
-    folded = [row for row in report.layers if fold and row.is_foldable]
+    unfolded, folded = list[LayerReport](), list[LayerReport]()
+    for row in report.layers:
+        (folded if fold and row.is_foldable else unfolded).append(row)
     shown, beyond = unfolded[:MOST_ROWS], unfolded[MOST_ROWS:]
-    heavy = {cost: {row.name for row in heaviest(unfolded, cost)} for cost in MAIN_COSTS}
+    heavy = {cost: least_of_half(map(COSTS[cost], unfolded)) for cost in MAIN_COSTS}
+    whole = {cost: total(report.layers, cost) for cost in MAIN_COSTS}
     decimals = {cost: _decimals(report.layers, cost, units) for cost in COSTS}
 
     def figure(cost: str, value: int) -> str:
         return in_unit(value, units[cost].worth, decimals[cost])
+
+    def share(cost: str, value: int) -> str:
+        return percent(value, whole[cost], 1).removesuffix(" %")
 
     def cell(name: str, row: LayerReport) -> Cell:
         if name in FACTS:
             return Cell(printable(FACTS[name][1](row)))
         cost = SHARES.get(name, name)
         value = COSTS[cost](row)
-        text = UNKNOWN if value is None else _share(report, cost, value) if name in SHARES else figure(cost, value)
-        return Cell(text, strong=row.name in heavy.get(cost, ()))
+        text = UNKNOWN if value is None else share(cost, value) if name in SHARES else figure(cost, value)
+        least = heavy.get(cost)
+        return Cell(text, strong=least is not None and value is not None and value >= least)
 
     def closing(label: str, rows: Sequence[LayerReport]) -> tuple[Cell, ...]:
         cells = [Cell(NOTHING if name in FACTS else _sum_text(name, rows)) for name in columns]
@@ -66,8 +72,8 @@ def report_grid(
     def _sum_text(name: str, rows: Sequence[LayerReport]) -> str:
         cost = SHARES.get(name, name)
         value = total(rows, cost)
-        text = _share(report, cost, value) if name in SHARES else figure(cost, value)
-        return text if all(COSTS[cost](row) is not None for row in rows) else f"{text}+{UNKNOWN}"
+        text = share(cost, value) if name in SHARES else figure(cost, value)
+        return f"{text}+{UNKNOWN}" if None in map(COSTS[cost], rows) else text
 
     kilobytes = [KB_WORDS] if any(name in BYTES and units[name].symbol == "KB" for name in columns) else []
     sums = [closing(f"+{len(beyond)} more", beyond)] if beyond else []
@@ -127,13 +133,9 @@ def caption(report: Report) -> str:
 def _decimals(rows: Iterable[LayerReport], cost: str, units: Units) -> int:
     """Whole numbers as the lecture prints them, unless even the largest row would come out with few figures."""
     worth = units[cost].worth
-    largest = max((COSTS[cost](row) or 0 for row in rows), default=0)
+    largest = max(filter(None, map(COSTS[cost], rows)), default=0)
     if worth == 1 or largest == 0:
         return 0
     if largest >= 100 * worth:
         return 1 if units[cost] == LARGE_UNITS[cost] else 0
     return 1 if largest >= 10 * worth else 2 if largest >= worth else 3
-
-
-def _share(report: Report, cost: str, value: int) -> str:
-    return percent(value, total(report.layers, cost), 1).removesuffix(" %")

@@ -11,7 +11,7 @@ from archcalc.engine.metrics import METRICS
 from archcalc.errors import Location, SettingError, did_you_mean
 from archcalc.spec.entry import Note
 from archcalc.spec.source import MappingNode, Scalar, SequenceNode, Tree
-from archcalc.units import BYTES_PER_ELEMENT, parse_percent, parse_quantity
+from archcalc.units import BYTES_PER_ELEMENT, MAX_BATCH, parse_percent, parse_quantity
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -36,7 +36,6 @@ BUDGET_KEYS = {
     "allow-unknown": "whether operations that cannot be counted are allowed",
 }
 FORM = "such as `budget: {params: 60M, flops: {max: 1.5G, warn: 1.2G}, memory: 512 MiB}`"
-MAX_BATCH = 10**9
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -185,7 +184,7 @@ def _plain(tree: Tree) -> Any:
 
 def _batch(value: Any) -> int:
     if type(value) is not int or not 1 <= value <= MAX_BATCH:
-        raise SettingError("batch must be a whole number ≥ 1", hint="such as 8")
+        raise SettingError(f"batch must be a whole number from 1 to {MAX_BATCH:,}", hint="such as 8")
     return value
 
 

@@ -27,6 +27,8 @@ MAX_LAYERS = 1_000_000
 MAX_CALLS = 50_000
 MAX_NAME_CHARACTERS = 100_000_000
 MAX_DEPTH = 32
+EDGE_ITEMS = 40
+"""How much work it is to look up a name in `from`, and then to follow the edge that it makes."""
 
 Inputs: TypeAlias = tuple[int, ...]
 _COUNT_WORDS = {2: "two", 3: "three"}
@@ -194,7 +196,7 @@ class _Expansion:
         problems: list[Problem] = []
         is_known = False
         items = tree.items if isinstance(tree, SequenceNode) else [tree]
-        self.evaluate.count_work(tree, 6 * len(items))  # each is looked up
+        self.evaluate.count_work(tree, EDGE_ITEMS * len(items))
         for item in items:
             found = scope.node(item, entry, self.paths)
             if isinstance(found, int):

@@ -74,12 +74,17 @@ def test_a_page_stays_small(name: str, tmp_path: Path) -> None:
         assert "2,400 lighter stages: " in shown.stdout
 
 
-@pytest.mark.parametrize("command", ["table", "report"])
-def test_a_hundred_thousand_layers_take_no_more_than_input_that_means_harm(command: str, tmp_path: Path) -> None:
+SHARES = ("table", "--columns", "share")
+
+
+@pytest.mark.parametrize("command", [("table",), SHARES, (*SHARES, "--format", "csv"), ("report",)])
+def test_a_hundred_thousand_layers_take_no_more_than_input_that_means_harm(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
     pytest.importorskip("resource")
     file = tmp_path / "net.yaml"
     file.write_text(layers("linear: {features: 8, repeat: 100000}", head="input: [8]"))
-    usage = measured(tmp_path, command, file)
+    usage = measured(tmp_path, *command, file)
     assert (usage.code, usage.stderr) == (0, b"")
     assert usage.peak_mib < PEAK_MIB
     assert len(usage.stdout) < 2_500_000

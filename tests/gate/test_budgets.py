@@ -90,7 +90,7 @@ def test_a_fraction_of_a_byte_falls_to_the_side_of_the_limit() -> None:
         ("{params: {max: 1, warn: 2}}", "warn 2 is above max 1", "must not be above"),
         ("{settings: 3}", "settings must be a mapping", "batch: 8"),
         ("{settings: {bacth: 3}}", "unknown setting 'bacth'", "did you mean batch?"),
-        ("{settings: {batch: 0}}", "batch must be a whole number ≥ 1", "such as 8"),
+        ("{settings: {batch: 0}}", "batch must be a whole number from 1 to 1,000,000,000", "such as 8"),
         ("{settings: {dtype: flaot32}}", "unknown dtype 'flaot32'", "did you mean float32?"),
         ("{settings: {convention: tourch}}", "unknown convention 'tourch'", "did you mean torch?"),
         ("{settings: {input: [3, 0]}}", "input must be a list of whole numbers ≥ 1", "[3, 224, 224]"),

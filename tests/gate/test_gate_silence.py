@@ -202,3 +202,27 @@ def test_a_base_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         result = piped("check", "net.yaml", "--base", base, cwd=repo.folder)
         assert result.returncode == 0
         assert "warning: AC908 limits-removed: the limits at the base are unknown, and some" in result.stdout
+
+
+FOREIGN, OURS = b"[tool.black]\n", b'[tool.archcalc.budgets."models/*.yaml"]\nparams = 10\n'
+LONG = b"#" + b"a" * (4 * 2**20) + b"\n"
+HINT = "  hint: a configuration is UTF-8 text of at most 4 MiB\n"
+
+
+@pytest.mark.parametrize(("extra", "said"), [(LONG, "is larger than 4 MiB"), (b"\xff\n", "is not UTF-8 text")])
+def test_a_pyproject_that_cannot_be_read_matters_only_where_it_speaks_of_archcalc(
+    extra: bytes, said: str, folder: Path
+) -> None:
+    (folder / "pyproject.toml").write_bytes(FOREIGN + extra)
+    result = piped("check", "models/net.yaml", cwd=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    (folder / "pyproject.toml").write_bytes(OURS + extra)
+    result = piped("check", "models/net.yaml", cwd=folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: pyproject.toml {said}")
+    assert result.stderr.endswith(HINT)
+
+
+def test_lines_of_a_configuration_end_as_toml_ends_them(folder: Path) -> None:
+    (folder / "archcalc.toml").write_text("# \u2028\x85\nbudgest = 1\n", encoding="utf-8")
+    assert "archcalc.toml:2:1: error: unknown key 'budgest'\n  2 | budgest = 1\n" in piped("check", cwd=folder).stderr

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -84,17 +84,18 @@ def report_data(report: Report, form: str, columns: tuple[str, ...]) -> str:
         layers = head.pop("layers")
         return as_json_lines([head, *layers])
     header = [BYTES.get(name, name) for name in columns]
-    rows = ([_value(report, name, row) for name in columns] for row in report.layers)
+    whole = {name: total(report.layers, cost) for name, cost in SHARES.items()}
+    rows = ([_value(name, row, whole) for name in columns] for row in report.layers)
     return as_separated(header, rows, DELIMITERS[form])
 
 
-def _value(report: Report, name: str, row: LayerReport) -> object:
+def _value(name: str, row: LayerReport, whole: Mapping[str, int]) -> object:
     if name in FACTS:
         return FACTS[name][1](row)
     if name in COSTS:
         return COSTS[name](row)
-    value, whole = COSTS[SHARES[name]](row), total(report.layers, SHARES[name])
-    return None if value is None or not whole else round(100 * value / whole, 4)
+    value = COSTS[SHARES[name]](row)
+    return None if value is None or not whole[name] else round(100 * value / whole[name], 4)
 
 
 def _harmless(value: object) -> object:
