@@ -151,12 +151,19 @@ def _write_data(found: "Comparison", form: str, output: str | None) -> None:
 def _write_tables(
     found: "Comparison", caption: str, metrics: tuple[str, ...], form: str, bars: bool, output: str | None
 ) -> None:
+    import msgspec
+
     from archcalc.render import compare as render
+    from archcalc.render.grid import MOST_ROWS, beyond
     from archcalc.render.output import print_grids, write
 
     grids = [render.totals_grid(found, caption)]
     if not bars:
-        grids.append(render.breakdown_grid(found, metrics))
+        groups = render.breakdown_grid(found, metrics)
+        if len(groups.rows) > MOST_ROWS:
+            notes = (beyond(f"{found.by}s"), *groups.notes)
+            groups = msgspec.structs.replace(groups, rows=groups.rows[:MOST_ROWS], notes=notes)
+        grids.append(groups)
     if form != "table":
         from archcalc.render.formats import markup
 

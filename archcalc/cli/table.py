@@ -8,7 +8,7 @@ from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import chosen_format, format_options, settings_options
 from archcalc.engine.report import Report
 from archcalc.errors import SettingError, SpecError
-from archcalc.render.columns import EXACT_UNITS, LECTURE_UNITS, choose, default_columns
+from archcalc.render.columns import DATA, EXACT_UNITS, LECTURE_UNITS, choose, default_columns
 from archcalc.render.output import print_grid, show_grid, terminal_width, write
 from archcalc.render.table import fitted_grid, without_totals
 
@@ -41,7 +41,8 @@ def table(
 
     NAME is a shipped architecture (see `archcalc list`), FILE a YAML or JSON spec, - standard input. Memory is the
     size of a layer's output (KB = 1024 bytes), params counts weights and biases. `*` marks the rows that together
-    hold at least half of a column. The data formats (json, jsonl, csv, tsv) hold exact figures and all layers.
+    hold at least half of a column. The data formats (json, jsonl, csv, tsv) hold exact figures and all layers,
+    in the same columns for every network.
 
     \b
     Columns: layer name kind line input output input_channels input_size filters kernel
@@ -75,7 +76,7 @@ def table(
     if form in ("json", "jsonl", "csv", "tsv"):
         from archcalc.render.formats.data import report_data
 
-        write(report_data(report, form, choose(columns, default_columns(report))), output)
+        write(report_data(report, form, choose(columns, DATA)), output)
     elif form == "table" and not output:
         show_grid(*grid(report, width))
     else:

@@ -48,12 +48,14 @@ class Measurement(msgspec.Struct, frozen=True):
 class MemoryMeasurement(msgspec.Struct, frozen=True):
     """What PyTorch has in memory: what training keeps of each layer, and the most that is alive in eval mode.
 
+    The former is None where the network runs in eval mode alone, and `training_failure` then says why.
     `allocated_bytes` is the latter as CUDA's allocator has it, with all that kernels take; None elsewhere.
     """
 
-    saved_for_backward_bytes: tuple[int, ...]
+    saved_for_backward_bytes: tuple[int, ...] | None
     peak_memory_bytes: int
     allocated_bytes: int | None = None
+    training_failure: str = ""
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -100,10 +102,10 @@ class LayerVerdict(msgspec.Struct, frozen=True):
 
 
 class MemoryVerdict(msgspec.Struct, frozen=True):
-    """The comparison of the peaks, and what was kept in all."""
+    """The comparison of the peaks, and what was kept in all; None where training fails."""
 
     peak: Comparison
-    measured_saved_bytes: int
+    measured_saved_bytes: int | None
     allocated_bytes: int | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -200,10 +202,18 @@ def compare(
 ) -> tuple[LayerVerdict, ...]:
     """Every row of a report against the measurement of its layer, and what training keeps of it, where measured."""
     other = _takes_other_steps(report, device)
-    kept = [[]] * len(measurements) if memory is None else [[n] for n in memory.saved_for_backward_bytes]
+    saved: Sequence[tuple[Comparison, ...]] = [()] * len(measurements)
+    if memory is not None and memory.saved_for_backward_bytes is None:
+        reason = f"training mode fails: {memory.training_failure}"
+        saved = [
+            (Comparison(SAVED, row.saved_for_backward_bytes, None, "not checkable", reason),) for row in report.layers
+        ]
+    elif memory is not None and memory.saved_for_backward_bytes is not None:
+        pairs = zip(report.layers, memory.saved_for_backward_bytes, strict=True)
+        saved = [(_saved(row, measured, device, other),) for row, measured in pairs]
     return tuple(
-        LayerVerdict(row, (*_compared(row, measurement), *(_saved(row, n, device, other) for n in saved)))
-        for row, measurement, saved in zip(report.layers, measurements, kept, strict=True)
+        LayerVerdict(row, (*_compared(row, measurement), *of_training))
+        for row, measurement, of_training in zip(report.layers, measurements, saved, strict=True)
     )
 
 
@@ -218,7 +228,8 @@ def compare_memory(report: Report, measured: MemoryMeasurement, device: str = "c
         peak = Comparison(PEAK, computed, found, "not checkable", OTHER_STEPS)
     else:
         peak = Comparison(PEAK, computed, found, "differs")
-    return MemoryVerdict(peak, sum(measured.saved_for_backward_bytes), measured.allocated_bytes)
+    kept = measured.saved_for_backward_bytes
+    return MemoryVerdict(peak, None if kept is None else sum(kept), measured.allocated_bytes)
 
 
 def _saved(row: LayerReport, measured: int, device: str, takes_other_steps: bool) -> Comparison:

@@ -26,8 +26,7 @@ class Attention(Layer, kind="attention"):
 
     Fields:
         heads: parts of the width that attend each for itself
-        kv_heads: heads of keys and values, each shared by as many heads of queries, in memory by a copy; heads where
-            left out
+        kv_heads: heads of keys and values, each shared by as many heads of queries; heads where left out
         causal: whether a token sees only those before it and itself
         sliding_window: how many of these it sees at the most, itself included; all where left out
         scale: what the products q · k are multiplied by; 1/√d where left out
@@ -140,7 +139,7 @@ class Attention(Layer, kind="attention"):
         q = split_heads(run, x, self.heads)
         if self.softcap is not None:
             return self._in_steps(run, q, keys, values)
-        k, v = self._shared(run, keys), self._shared(run, values)
+        k, v = split_heads(run, keys, self.key_heads), split_heads(run, values, self.key_heads)
         mask = [run.new((q.shape[-2], k.shape[-2]))] if self.sliding_window is not None else []
         if _is_fused(q, k, v):
             y = run.new((x.shape[0], x.shape[1], v.shape[-1] * self.heads), q, k, v)
@@ -148,16 +147,15 @@ class Attention(Layer, kind="attention"):
             return y
         return join_heads(run, self._attended(run, q, k, v))
 
-    def _shared(self, run: Execution, x: Tensor) -> Tensor:
+    def _repeated(self, run: Execution, x: Tensor) -> Tensor:
         """The heads of keys or values, each as often as queries share it: a copy where that is more than once."""
-        x = split_heads(run, x, self.key_heads)
         *groups, _, tokens, d = x.shape
         return x if self.key_heads == self.heads else run.new((*groups, self.heads, tokens, d), x)
 
     def _in_steps(self, run: Execution, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """What the operations give that bounded scores take."""
         mask = [run.new((q.shape[-2], keys.shape[-2]))] if self.causal else []
-        k = self._shared(run, keys)
+        k = self._repeated(run, split_heads(run, keys, self.key_heads))
         in_order = run.contiguous(q), run.contiguous(k)
         scores = run.matmul(in_order[0], turned(run, in_order[1]))
         run.free_copy(in_order[0], q)
@@ -170,7 +168,7 @@ class Attention(Layer, kind="attention"):
             run.free(last)
         weights = run.elementwise(scores, keeps=Keeps.OUTPUT)
         run.free(scores)
-        v = run.contiguous(self._shared(run, values))
+        v = run.contiguous(self._repeated(run, split_heads(run, values, self.key_heads)))
         y = run.matmul(weights, v)
         run.free_copy(v, values)
         return join_heads(run, y)
@@ -189,6 +187,9 @@ class Attention(Layer, kind="attention"):
             made += [run.new((), width=precise) for _ in range(2)]
             held.append(run.new(pairs, width=precise))
             run.free(*made)
+        if self.key_heads != self.heads:
+            k, v = copies = [self._repeated(run, tensor) for tensor in (k, v)]
+            held += copies
         keys = run.elementwise(turned(run, k))
         scores = run.matmul(scaled, keys)
         run.free(keys)
@@ -228,7 +229,10 @@ def turned(run: Execution, x: Tensor) -> Tensor:
 
 
 def _is_fused(q: Tensor, k: Tensor, v: Tensor) -> bool:
-    """Whether PyTorch computes attention in one operation: ungrouped, heads of one width whose numbers are together."""
+    """Whether PyTorch computes attention in one operation: ungrouped, heads of one width whose numbers are together.
+
+    That operation reads heads of keys and values that queries share without a copy.
+    """
     if len(q.shape) != 4 or v.shape[-1] != q.shape[-1]:
         return False
     return all(tensor.strides[-1] == 1 for tensor in (q, k, v))

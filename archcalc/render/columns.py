@@ -1,6 +1,6 @@
 """The columns that a report's table can have: what each prints, in which unit, and which goes first in a narrow one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import TypeAlias
 
@@ -127,6 +127,10 @@ DEFAULT = (
     "output_size",
     *MAIN_COSTS,
 )
+DATA = ("layer", "input", "output", *DEFAULT[1:])
+"""The columns of csv and tsv: the same for every network, unlike those of a table."""
+OF_MAPS = ("input_channels", "input_size", "output_channels", "output_size")
+"""Columns that are unknown in a network in which channels are not the first axis of every tensor."""
 DIMENSIONS = ("filters", "kernel", "stride", "pad")
 GROUPS = {"default": DEFAULT, "share": tuple(SHARES)}
 NAMES = (*FACTS, *COSTS, *SHARES, *GROUPS)
@@ -139,14 +143,27 @@ def default_columns(report: Report) -> tuple[str, ...]:
     >>> default_columns(analyze(load("bert-base")))
     ('layer', 'input', 'output', 'memory', 'params', 'flops')
     """
-    different = {(id(row.layer), row.inputs, row.output): row for row in report.layers}.values()
-    if all(map(_has_channels_first, different)):
+    if has_channels_first(report):
         return DEFAULT
-    said = [name for name in DIMENSIONS if any(FACTS[name][1](row) for row in different)]
+    said = [name for name in DIMENSIONS if any(FACTS[name][1](row) for row in _different(report))]
     return ("layer", "input", *said, "output", *MAIN_COSTS)
 
 
-def _has_channels_first(row: LayerReport) -> bool:
+def has_channels_first(report: Report) -> bool:
+    """Whether all tensors are maps with their channels first, or flat, so that `OF_MAPS` are known.
+
+    >>> from archcalc import analyze
+    >>> has_channels_first(analyze("alexnet")), has_channels_first(analyze("swin_t"))
+    (True, False)
+    """
+    return all(map(_reads_channels_first, _different(report)))
+
+
+def _different(report: Report) -> Iterable[LayerReport]:
+    return {(id(row.layer), row.inputs, row.output): row for row in report.layers}.values()
+
+
+def _reads_channels_first(row: LayerReport) -> bool:
     """Whether a layer reads and makes maps, their channels first, or flat tensors: no tokens, no windows."""
     layer, x, y = row.layer, row.inputs[0], row.output
     if layer.indices_below is not None or layer.operation in FOR_SEQUENCES:

@@ -15,20 +15,23 @@ from archcalc.render.columns import (
     LECTURE_UNITS,
     MAIN_COSTS,
     NOTHING,
+    OF_MAPS,
     SHARES,
     Units,
     column,
     default_columns,
+    has_channels_first,
 )
-from archcalc.render.grid import Cell, Grid, narrowed
+from archcalc.render.grid import MOST_ROWS, Cell, Grid, beyond, narrowed
 from archcalc.render.summary import least_of_half, notes, total
 from archcalc.units import in_unit, percent
 
 UNKNOWN = "?"
-MOST_ROWS = 10_000
-"""How many rows a table shows: nobody reads more, and a million of them are 90 MB of text."""
-CUT = f"not shown: the layers beyond the first {MOST_ROWS:,}; json, jsonl, csv and tsv hold all"
+CUT = beyond("layers")
 KB_WORDS = "KB is 1024 bytes, as the lecture has it: the KiB of a budget"
+SHAPES_WORDS = (
+    "C and H/W are unknown, for channels are not first in every tensor: the columns input and output hold shapes"
+)
 
 
 def report_grid(
@@ -43,10 +46,11 @@ def report_grid(
     unfolded, folded = list[LayerReport](), list[LayerReport]()
     for row in report.layers:
         (folded if fold and row.is_foldable else unfolded).append(row)
-    shown, beyond = unfolded[:MOST_ROWS], unfolded[MOST_ROWS:]
+    shown, others = unfolded[:MOST_ROWS], unfolded[MOST_ROWS:]
     heavy = {cost: least_of_half(map(COSTS[cost], unfolded)) for cost in MAIN_COSTS}
     whole = {cost: total(report.layers, cost) for cost in MAIN_COSTS}
     decimals = {cost: _decimals(report.layers, cost, units) for cost in COSTS}
+    unlabelled = () if set(OF_MAPS).isdisjoint(columns) or has_channels_first(report) else OF_MAPS
 
     def figure(cost: str, value: int) -> str:
         return in_unit(value, units[cost].worth, decimals[cost])
@@ -56,7 +60,7 @@ def report_grid(
 
     def cell(name: str, row: LayerReport) -> Cell:
         if name in FACTS:
-            return Cell(printable(FACTS[name][1](row)))
+            return Cell(UNKNOWN if name in unlabelled else printable(FACTS[name][1](row)))
         cost = SHARES.get(name, name)
         value = COSTS[cost](row)
         text = UNKNOWN if value is None else share(cost, value) if name in SHARES else figure(cost, value)
@@ -75,17 +79,18 @@ def report_grid(
         text = share(cost, value) if name in SHARES else figure(cost, value)
         return f"{text}+{UNKNOWN}" if None in map(COSTS[cost], rows) else text
 
+    shapes = [SHAPES_WORDS] if unlabelled else []
     kilobytes = [KB_WORDS] if any(name in BYTES and units[name].symbol == "KB" for name in columns) else []
-    sums = [closing(f"+{len(beyond)} more", beyond)] if beyond else []
+    sums = [closing(f"+{len(others)} more", others)] if others else []
     sums += [closing(f"+{len(folded)} folded", folded)] if folded else []
-    cut = [CUT] if beyond else []
+    cut = [CUT] if others else []
     return Grid(
         columns=tuple(column(name, units) for name in columns),
         rows=tuple(tuple(cell(name, row) for name in columns) for row in shown),
         closing=(*sums, closing("total", report.layers)),
         title=printable(report.title),
         caption=caption(report),
-        notes=(*cut, *notes(report, unfolded, folded), *kilobytes),
+        notes=(*cut, *notes(report, unfolded, folded), *shapes, *kilobytes),
     )
 
 

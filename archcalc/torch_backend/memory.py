@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from archcalc.evidence.layer_agreement import MemoryMeasurement
 from archcalc.graph import Graph
-from archcalc.torch_backend.build import REFUSALS, Network, failure
+from archcalc.torch_backend.build import REFUSALS, Network, PyTorchError, failure
 from archcalc.torch_backend.measure import made
 
 
@@ -22,7 +22,9 @@ def measure_memory(
 ) -> MemoryMeasurement:
     """What training keeps of every layer, and the most that is alive in eval mode, parameters and buffers apart.
 
-    Raises RefusalError where PyTorch does not take a layer, and PyTorchError where it cannot run the model.
+    Where training mode fails, as of a branch that runs in it alone and is too large for the input, that is said in
+    place of what it keeps. Raises RefusalError where PyTorch does not take a layer, and PyTorchError where it cannot
+    run the model in eval mode.
 
     >>> from archcalc.analysis import graph_of
     >>> found = measure_memory(graph_of("lenet5"), device="meta")
@@ -30,9 +32,13 @@ def measure_memory(
     ((4096, 18816, 0), 41728)
     """
     with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, inputs):
-        kept = _kept(model.train(), inputs)
+        kept, training_failure = None, ""
+        try:
+            kept = _kept(model.train(), inputs)
+        except PyTorchError as error:
+            training_failure = error.problems[0].message
         peak, allocated = _peak(model.eval(), inputs, device)
-    return MemoryMeasurement(kept, peak, allocated)
+    return MemoryMeasurement(kept, peak, allocated, training_failure)
 
 
 def _kept(model: Network, inputs: Sequence[Tensor]) -> tuple[int, ...]:

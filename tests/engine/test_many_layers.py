@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from archcalc import analyze
-from archcalc.render.table import MOST_ROWS, report_grid
+from archcalc.render.grid import MOST_ROWS
+from archcalc.render.table import report_grid
 from tests.running import measured, piped
 from tests.spec.test_hostile import PEAK_MIB
 from tests.specs_helper import layers, report

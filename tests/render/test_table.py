@@ -10,10 +10,20 @@ from pathlib import Path
 import pytest
 
 import archcalc
-from archcalc.render.columns import COSTS, EXACT_UNITS, LARGE_UNITS, LECTURE_UNITS, Units, choose
+from archcalc.render.columns import (
+    COSTS,
+    DEFAULT,
+    EXACT_UNITS,
+    LARGE_UNITS,
+    LECTURE_UNITS,
+    Units,
+    choose,
+    default_columns,
+)
 from archcalc.render.formats.text import plain
 from archcalc.render.table import fitted_grid, report_grid
 from tests.running import on_terminal, piped
+from tests.specs_helper import report as spec_report
 
 GOLDEN = Path(__file__).parent / "golden"
 PEOPLE_READ = (
@@ -176,10 +186,10 @@ TOKENS = "input: [16]\nlayers: [{embedding: {vocabulary: 9, features: 8}}, layer
 )
 def test_tensors_that_are_no_maps_are_shown_whole(layers: str) -> None:
     for spec in (TOKENS, f"input: [3, 32, 32]\nlayers: {layers}\n"):
-        header = piped("table", "-", "--format", "csv", stdin=spec).stdout.splitlines()[0]
-        assert header.startswith("layer,input,")
-        assert ",output,memory_bytes,params,flops" in header
-        assert "output_channels" not in header
+        columns = default_columns(spec_report(spec))
+        assert columns[:2] == ("layer", "input")
+        assert columns[-4:] == ("output", "memory", "params", "flops")
+        assert "output_channels" not in columns
 
 
 @pytest.mark.parametrize(
@@ -191,13 +201,14 @@ def test_tensors_that_are_no_maps_are_shown_whole(layers: str) -> None:
     ],
 )
 def test_maps_and_flat_tensors_have_the_lectures_columns(layers: str) -> None:
-    result = piped("table", "-", "--format", "csv", stdin=f"input: [3, 32, 32]\nlayers: {layers}\n")
-    assert result.stdout.startswith("layer,input_channels,input_size,filters,"), result.stderr
+    assert default_columns(spec_report(f"input: [3, 32, 32]\nlayers: {layers}\n")) == DEFAULT
 
 
 def test_the_default_columns_stay_those_of_the_network_beside_others() -> None:
-    result = piped("table", "-", "--format", "csv", "--columns", "+kind", stdin=TOKENS)
-    assert result.stdout.splitlines()[0] == "layer,input,output,memory_bytes,params,flops,kind"
+    result = piped("table", "-", "--format", "markdown", "--columns", "+kind", stdin=TOKENS)
+    header = next(line for line in result.stdout.splitlines() if line.startswith("| layer"))
+    names = [cell.split()[0] for cell in header.strip("|").split("|")]
+    assert names == ["layer", "input", "output", "memory", "params", "FLOPs", "kind"]
 
 
 def test_wide_keeps_everything_on_a_narrow_terminal() -> None:

@@ -36,7 +36,8 @@ class Point(NamedTuple):
 def bar_picture(found: Comparison, metrics: Sequence[str], caption: str, form: str) -> bytes:
     """Bars for each group of each architecture, a panel for each metric, as svg, png or pdf."""
     plt = _matplotlib()
-    lines = [line for line in shown(found) if any(found.figures(line, m) != [0] * len(found.reports) for m in metrics)]
+    groups, note = shown(found)
+    lines = [line for line in groups if any(found.figures(line, m) != [0] * len(found.reports) for m in metrics)]
     n = len(found.reports)
     height = min(TALLEST_INCHES, EDGE_INCHES + ROW_INCHES * max(1, len(lines)) * max(1.2, 0.85 * n))
     longest = max((len(line.name) for line in lines), default=0)
@@ -63,7 +64,7 @@ def bar_picture(found: Comparison, metrics: Sequence[str], caption: str, form: s
     axes[0][0].set_yticks(range(len(lines)), [_text(line.name) for line in lines])
     axes[0][0].set_ylim(len(lines) - 0.4, -0.6)
     fig.suptitle(" and ".join(_text(report.title) for report in found.reports), fontsize=11)
-    _caption(fig, caption, size[0])
+    _caption(fig, f"{caption} · {note}" if note else caption, size[0])
     return _saved(fig, form)
 
 

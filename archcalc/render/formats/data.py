@@ -9,7 +9,7 @@ from typing import Any
 from archcalc._version import __version__
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
-from archcalc.render.columns import BYTES, COSTS, FACTS, SHARES
+from archcalc.render.columns import BYTES, COSTS, FACTS, OF_MAPS, SHARES, has_channels_first
 from archcalc.render.summary import total
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -76,7 +76,10 @@ def records(rows: Sequence[dict[str, Any]], form: str) -> str:
 
 
 def report_data(report: Report, form: str, columns: tuple[str, ...]) -> str:
-    """A report as json, jsonl (settings and totals, then a line for each layer), csv or tsv (these columns)."""
+    """A report as json, jsonl (settings and totals, then a line for each layer), csv or tsv (these columns).
+
+    What is unknown is an empty cell.
+    """
     if form == "json":
         return as_json(report.to_dict())
     if form == "jsonl":
@@ -85,7 +88,8 @@ def report_data(report: Report, form: str, columns: tuple[str, ...]) -> str:
         return as_json_lines([head, *layers])
     header = [BYTES.get(name, name) for name in columns]
     whole = {name: total(report.layers, cost) for name, cost in SHARES.items()}
-    rows = ([_value(name, row, whole) for name in columns] for row in report.layers)
+    unlabelled = () if has_channels_first(report) else OF_MAPS
+    rows = ([None if name in unlabelled else _value(name, row, whole) for name in columns] for row in report.layers)
     return as_separated(header, rows, DELIMITERS[form])
 
 

@@ -48,11 +48,11 @@ class Attention(nn.Module):
             raise ValueError("no tokens")
         if self.softcap is not None:
             return self._in_steps(q, k, v, self.softcap)
-        q = split_heads(q, self.heads)
-        k, v = self._shared(k), self._shared(v)
+        q, k, v = split_heads(q, self.heads), split_heads(k, self.kv_heads), split_heads(v, self.kv_heads)
         mask = self._mask(q, k.shape[-2]) if self.sliding_window else None
-        causal = self.causal and mask is None
-        return join_heads(F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=self.scale))
+        causal, shared = self.causal and mask is None, self.kv_heads != self.heads
+        y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=self.scale, enable_gqa=shared)
+        return join_heads(y)
 
     def _in_steps(self, q: Tensor, k: Tensor, v: Tensor, softcap: float) -> Tensor:
         """The same with scores that are bounded, for which PyTorch has no operation."""
