@@ -75,7 +75,7 @@ class BranchPoint:
             pairs = self._paired({**self.changed.came, **here}, self.changed.gone)
         if now in pairs.doubtful:
             candidates = pairs.doubtful[now]
-            return Doubt(now, candidates, any(map(self.changed.had_limits, candidates)))
+            return Doubt(now, candidates, not self.changed.limited.isdisjoint(candidates))
         was = pairs.certain.get(now)
         if was is None:
             return None

@@ -45,10 +45,12 @@ class ChangedSpecs:
                 found |= _without(before, self._now(path), path)
         return found
 
-    def had_limits(self, spec: Spec) -> bool:
-        """Whether an architecture of the snapshot may have had limits of its own."""
-        architecture = self._before(spec.path).get(spec.variant)
-        return architecture is None or bool(architecture.budget.limits)
+    @cached_property
+    def limited(self) -> frozenset[Spec]:
+        """Those of `gone` that may have had limits of their own."""
+        files = {path: self._before(path) for path in {spec.path for spec in self.gone}}
+        found = ((spec, files[spec.path][spec.variant]) for spec in self.gone)
+        return frozenset(spec for spec, one in found if one is None or one.budget.limits)
 
     @cached_property
     def _changes(self) -> list[Change]:

@@ -1,5 +1,8 @@
 """Attempts to pass for new: by moving between files and variants, unseen by git, and under other texts and names."""
 
+import os
+import time
+
 from tests.gate.gate_attempts import HEAVY, LIGHT, attempt, family, heavier, link, net
 from tests.git_repository import Repo
 
@@ -172,3 +175,21 @@ def _a_link_out_of_the_repository_goes(repo: Repo) -> None:
     repo.git("rm", "-q", "old.yaml")
     heavier(repo, "sub/new.yaml")
     repo.commit()
+
+
+@attempt(
+    lambda repo: repo.write("models/family.yaml", family(a=LIGHT, b=LIGHT)),
+    spec="sub/new.yaml",
+    rule="AC903",
+    said="and may have been models/family.yaml:b, which is gone",
+)
+def _a_variant_goes_and_git_is_told_to_look_at_little(repo: Repo) -> None:
+    path = repo.folder / "models/family.yaml"
+    os.utime(path, (10**9, 10**9))
+    repo.git("update-index", "--refresh")
+    repo.git("config", "core.trustctime", "false")
+    repo.git("config", "core.checkStat", "minimal")
+    time.sleep(1.1)  # git keeps the second in which a file was changed
+    repo.write("models/family.yaml", family(a=LIGHT, c=2 * LIGHT))
+    os.utime(path, (10**9, 10**9))
+    heavier(repo, "sub/new.yaml")
