@@ -7,7 +7,7 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.compare import BY_CHOICES, analyzed, caption, metric_option, own_input_option
-from archcalc.cli.options import settings_options
+from archcalc.cli.options import OutputFile, settings_options
 from archcalc.errors import SettingError
 
 PICTURES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".html": "svg", ".htm": "svg"}
@@ -20,7 +20,7 @@ PICTURES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".html": "svg", ".htm":
 @metric_option
 @click.option("--by", type=click.Choice(BY_CHOICES), help="What bars are of; by default layer, of several stage.")
 @click.option("--scatter", metavar="X:Y", help="Architectures as points: two metrics, such as flops:params.")
-@click.option("--output", "-o", type=click.Path(), help="A picture: .svg, .png, .pdf or .html; without, text.")
+@click.option("--output", "-o", type=OutputFile(), help="A picture: .svg, .png, .pdf or .html; without, or as -, text.")
 def chart(
     specs: tuple[str, ...],
     assignments: tuple[tuple[str, Any], ...],
@@ -64,7 +64,7 @@ def chart(
         from archcalc.render.charts.picture import bar_picture
 
         picture = bar_picture(found, metrics, caption(reports, own_input), form)
-    if (output or "").endswith((".html", ".htm")):
+    if (output or "").lower().endswith((".html", ".htm")):
         from archcalc.render.charts.picture import page
 
         write(page(picture, ", ".join(report.title for report in reports)), output)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
-from archcalc.cli.options import input_option
+from archcalc.cli.options import OutputFile, input_option
 from archcalc.engine.conventions import CONVENTIONS
 from archcalc.engine.metrics import metric_named
 from archcalc.errors import ArchcalcError, SettingError, printable
@@ -77,7 +77,7 @@ def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function
 @click.option("--compare-to", type=click.Path(), help="Measure increases from saved reports (table --json) instead.")
 @click.option("--config", type=click.Path(), help="The configuration.  [default: the nearest one from here upwards]")
 @click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the report.")
-@click.option("--output-file", type=click.Path(), help="Write the report to this file instead of standard output.")
+@click.option("--output-file", type=OutputFile(), help="Write the report to this file instead of standard output.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 also when over budget; errors still exit with 2.")
 @click.pass_context
 def check(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
-from archcalc.cli.options import settings_options
+from archcalc.cli.options import JSON_OR_TABLE, chosen_format, output_option, settings_options
 from archcalc.errors import ArchcalcError, SettingError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ FORMATS = ("table", "json", "markdown")
 @click.option("--all", "all_", is_flag=True, help="Show every layer that changed, not the heaviest 20 of each spec.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="Output format; by default a table.")
 @click.option("--json", "json_", is_flag=True, help="Short for --format json.")
-@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@output_option
 def diff(
     arguments: tuple[str, ...],
     base: str | None,
@@ -49,9 +49,7 @@ def diff(
     """
     from archcalc.history.changes import History
 
-    if json_ and format_ not in (None, "json"):
-        raise SettingError(f"--json and --format {format_} contradict", hint="give one of them")
-    form = format_ or ("json" if json_ else "markdown" if (output or "").endswith(".md") else "table")
+    form = chosen_format(format_, json_, output, {**JSON_OR_TABLE, ".md": "markdown"})
     settings["vars"] = dict(assignments)
     if compare_to is not None:
         one, notes = _with_report(arguments, compare_to, settings)

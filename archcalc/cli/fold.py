@@ -5,9 +5,10 @@ from typing import Any
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
-from archcalc.cli.options import settings_options
+from archcalc.cli.options import format_by_ending, output_option, settings_options
 
 FORMATS = ("yaml", "table", "json")
+ENDINGS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".txt": "table"}
 
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
@@ -18,9 +19,9 @@ FORMATS = ("yaml", "table", "json")
     "format_",
     type=click.Choice(FORMATS),
     help="yaml: the folded spec, the default; table, json: what was folded, what stays and why, and the totals before "
-    "and after. An --output that ends in .json is json.",
+    "and after. By default what the ending of --output says (.yaml .json .txt).",
 )
-@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@output_option
 def fold(
     spec: str, assignments: tuple[tuple[str, Any], ...], format_: str | None, output: str | None, **settings: Any
 ) -> None:
@@ -44,10 +45,10 @@ def fold(
     from archcalc.spec.catalogue import find
     from archcalc.spec.writer import flat_spec
 
+    form = format_ or format_by_ending(output, ENDINGS, "yaml", "--format")
     graph, before = analyze_graph(find(spec), vars=dict(assignments), **settings)
     folding = fold_batchnorms(graph, [row.output for row in before.layers])
     after, _ = report_on(folding.graph, before.settings)  # no shape changes, so that nothing can be wrong
-    form = format_ or ("json" if (output or "").lower().endswith(".json") else "yaml")
     if form == "json":
         from archcalc.render.formats.data import as_json
 

@@ -1,7 +1,8 @@
 """Options that several commands share."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -23,7 +24,10 @@ ENDINGS = {
     ".tex": "latex",
     ".html": "html",
     ".htm": "html",
+    ".txt": "table",
 }
+JSON_OR_TABLE = {ending: ENDINGS[ending] for ending in (".json", ".txt")}
+"""The endings of what a command writes as a table or as JSON."""
 
 
 class InputType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
@@ -72,6 +76,18 @@ class AssignmentType(click.ParamType):  # type: ignore[type-arg]  # the same
             self.fail(f"{value!r}: {error.problems[0].message}", param, ctx)
 
 
+class OutputFile(click.Path):
+    """The name of a file to write; `-` is standard output, as where the option is left out."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not value:
+            self.fail("the name of the file is empty; - is standard output", param, ctx)
+        return None if value == "-" else super().convert(value, param, ctx)
+
+
+output_option = click.option(
+    "--output", "-o", type=OutputFile(), help="Write to this file instead of standard output, which is also -."
+)
 input_option = click.option(
     "--input",
     type=InputType(),
@@ -132,18 +148,38 @@ def format_options(command: Command) -> Command:
                 help="Output format; by default a table, or what the ending of --output says.",
             ),
             click.option("--json", "json_", is_flag=True, help="Short for --format json."),
-            click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output."),
+            output_option,
         )
     ):
         command = option(command)
     return command
 
 
-def chosen_format(format_: str | None, json_: bool, output: str | None) -> str:
-    """The format that the options ask for; raises SettingError where they contradict."""
+def chosen_format(
+    format_: str | None,
+    json_: bool,
+    output: str | None,
+    endings: Mapping[str, str] = ENDINGS,
+    default: str = "table",
+) -> str:
+    """The format that the options ask for, or the ending of the file; raises SettingError where they cannot be met."""
     if json_ and format_ not in (None, "json"):
         raise SettingError(f"--json and --format {format_} contradict", hint="give one of them")
-    if json_:
-        return "json"
-    ending = re.search(r"\.[a-z]+$", output or "")
-    return format_ or ENDINGS.get(ending.group() if ending else "", "table")
+    return "json" if json_ else format_ or format_by_ending(output, endings, default, "--format")
+
+
+def format_by_ending(output: str | None, endings: Mapping[str, str], default: str, otherwise: str = "") -> str:
+    """The format that the ending of a file stands for; the default one where there is no file, or no ending.
+
+    Raises SettingError for an ending that stands for none. Only letters are one: `net.v2` has none.
+
+    >>> format_by_ending("net.JSON", ENDINGS, "table"), format_by_ending("/dev/stderr", ENDINGS, "table")
+    ('json', 'table')
+    """
+    ending = os.path.splitext(output or "")[1].lower()
+    if not ending[1:].isalpha():
+        return default
+    if ending not in endings:
+        hint = f"use {' '.join(endings)}{f', or {otherwise}' if otherwise else ''}"
+        raise SettingError(f"{output}: no format goes with the ending {ending}", hint=hint)
+    return endings[ending]
