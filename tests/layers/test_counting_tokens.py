@@ -20,6 +20,7 @@ from archcalc.layers.layernorm import LayerNorm, RMSNorm
 from archcalc.layers.learned import ClassToken, LayerScale, Parameter, PositionEmbedding
 from archcalc.layers.linear import Linear
 from archcalc.layers.norm import GroupNorm, InstanceNorm
+from archcalc.layers.relative_position import RelativePositionBias
 from archcalc.layers.rotary import RotaryEmbedding
 from tests.layers import counting_norms as norms
 from tests.layers import counting_tokens as tokens
@@ -52,6 +53,7 @@ LOOPS: dict[type, Callable[[Any, Shape, Values, Held], Values]] = {
     PositionEmbedding: tokens.position_embedding,
     LayerScale: tokens.layer_scale,
     RotaryEmbedding: tokens.rope,
+    RelativePositionBias: tokens.relative_position_bias,
 }
 
 
