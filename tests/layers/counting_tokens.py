@@ -230,5 +230,5 @@ def bucket(layer: RelativePositionBias, apart: Number) -> int:
         distance = Number(plain(distance), apart.tally)
     share = log_of_any(distance / exact) / math.log(layer.max_distance / exact) * (rows - exact)
     far = Number(float(int(share.value)), apart.tally) + exact
-    row = where(distance < exact, distance, where(far < rows - 1, far, rows - 1))
+    row = where(distance < exact, distance, where(far < rows - 1, far, Number(rows - 1.0, apart.tally)))
     return int(plain(row + first if layer.bidirectional else row))
