@@ -1,4 +1,4 @@
-"""Encoders and decoders against the library that their authors release them for, as `test_transformers` has decoders."""
+"""Encoders and decoders against the library that they are released for, as `test_transformers` has decoders."""
 
 from typing import Any
 
@@ -131,8 +131,9 @@ def t5_layer(own: str, theirs: str, *, is_decoder: bool) -> dict[str, str]:
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize(("buckets", "most"), [(32, 128), (32, 1000), (10, 7), (320, 800)])
 def test_distances_share_the_buckets_that_they_share_in_t5(bidirectional: bool, buckets: int, most: int) -> None:
-    from archcalc.torch_backend.twins.relative_position import RelativePositionBias
     from transformers.models.t5.modeling_t5 import T5Attention
+
+    from archcalc.torch_backend.twins.relative_position import RelativePositionBias
 
     own = RelativePositionBias(1, buckets, most, bidirectional)._buckets(1500, torch.device("cpu"))
     apart = torch.arange(1500) - torch.arange(1500)[:, None]
