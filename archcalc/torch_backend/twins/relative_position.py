@@ -29,11 +29,11 @@ class RelativePositionBias(nn.Module):
     def _buckets(self, tokens: int, device: torch.device) -> Tensor:
         """The bucket of each query and key."""
         apart = torch.arange(tokens, device=device) - torch.arange(tokens, device=device)[:, None]
+        first: Tensor | int = 0
         if self.bidirectional:
             first = (apart > 0) * self.of_direction
             apart.abs_()
         else:
-            first = 0
             apart.neg_().clamp_(min=0)
         # In this order, and in float32 whatever the weights are: where buckets end depends on it.
         far = (apart / self.exact).log_().div_(math.log(self.max_distance / self.exact))
