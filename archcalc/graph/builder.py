@@ -63,7 +63,7 @@ class Builder:
         inputs = inputs or (self._last,)
         least, most = layer.arity
         if len(inputs) < least or (most is not None and len(inputs) > most):
-            count = f"{least} or more" if most is None else str(least)
+            count = f"{least} or more" if most is None else f"{least} or {most}" if most > least else str(least)
             message = f"{name}: {layer.kind} takes {count} input{'' if count == '1' else 's'}, got {len(inputs)}"
             raise GraphError(message)
         for value in inputs:

@@ -32,13 +32,14 @@ class Attention(Layer, kind="attention"):
         scale: what the products q · k are multiplied by; 1/√d where left out
         softcap: a bound that scores approach instead of passing it: a score s becomes softcap · tanh(s / softcap)
     Shape: queries (T, C), keys (S, C · kv_heads / heads), values (S, V) → (T, V · heads / kv_heads); axes before these
-        are groups that do not see one another
+        are groups that do not see one another. A fourth input (heads, T, S), such as `relative_position_bias` makes, is
+        added to the scores
     Params: none
     Ops: T · S · (C + V · heads / kv_heads) multiply-adds, whole even where a mask hides part of them; per score (of
         T · S · heads) one multiplication by the scale, softmax (one comparison, one exp, two additions, one division),
-        one addition of the mask if causal, and one tanh and one multiplication with softcap
+        one addition of the mask if causal, one of the fourth input, and one tanh and one multiplication with softcap
     Raises: inputs without tokens; keys and values of different length; groups that differ; heads that do not divide the
-        widths; sliding_window without causal; softcap of 0
+        widths; a fourth input of another shape than the scores; sliding_window without causal; softcap of 0
     Source: torch.nn.functional.scaled_dot_product_attention; Vaswani et al., arXiv:1706.03762; kv_heads: Ainslie et
         al., arXiv:2305.13245; sliding_window: Beltagy et al., arXiv:2004.05150; softcap: Gemma team, arXiv:2408.00118
 
@@ -57,7 +58,7 @@ class Attention(Layer, kind="attention"):
     softcap: NonNegativeReal | None = None
 
     operation = Operation.ATTENTION
-    arity = (3, 3)
+    arity = (3, 4)
     torch = TorchTwin(
         "archcalc.torch_backend.twins.attention.Attention",
         heads="heads",
@@ -69,7 +70,7 @@ class Attention(Layer, kind="attention"):
     )
 
     def output(self, x: Shape, *others: Shape) -> Shape:
-        keys, values = others
+        keys, values, *biases = others
         shapes = ", ".join(map(fmt_shape, (x, keys, values)))
 
         def error(what: str, field: str = "from", hint: str | None = None) -> LayerError:
@@ -92,6 +93,8 @@ class Attention(Layer, kind="attention"):
             divides(self.key_heads, values[-1]),
             lambda: error(f"values whose width {self.key_heads} heads divide", "heads"),
         )
+        for bias in biases:
+            _require_shape(bias, (*x[:-2], self.heads, x[-2], keys[-2]))
         return (*x[:-1], values[-1] // self.key_heads * self.heads)
 
     def _require_fields(self, width: Dim) -> None:
@@ -127,7 +130,7 @@ class Attention(Layer, kind="attention"):
             multiplications=capped * scores,
             comparisons=scores,
             special=capped * scores,
-            additions=(3 if self.causal else 2) * scores,
+            additions=(2 + len(others[2:]) + self.causal) * scores,
             divisions=scores,
         )
 
@@ -135,10 +138,10 @@ class Attention(Layer, kind="attention"):
         return Visibility.WHOLE if len(x) == 2 and not self.causal else Visibility.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        keys, values = others
+        keys, values, *biases = others
         q = split_heads(run, x, self.heads)
-        if self.softcap is not None:
-            return self._in_steps(run, q, keys, values)
+        if self.softcap is not None or biases:
+            return self._in_steps(run, q, keys, values, *biases)
         k, v = split_heads(run, keys, self.key_heads), split_heads(run, values, self.key_heads)
         mask = [run.new((q.shape[-2], k.shape[-2]))] if self.sliding_window is not None else []
         if _is_fused(q, k, v):
@@ -152,19 +155,20 @@ class Attention(Layer, kind="attention"):
         *groups, _, tokens, d = x.shape
         return x if self.key_heads == self.heads else run.new((*groups, self.heads, tokens, d), x)
 
-    def _in_steps(self, run: Execution, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """What the operations give that bounded scores take."""
+    def _in_steps(self, run: Execution, q: Tensor, keys: Tensor, values: Tensor, *biases: Tensor) -> Tensor:
+        """What the operations give that scores take which are bounded, or to which something is added."""
         mask = [run.new((q.shape[-2], keys.shape[-2]))] if self.causal else []
         k = self._repeated(run, split_heads(run, keys, self.key_heads))
         in_order = run.contiguous(q), run.contiguous(k)
         scores = run.matmul(in_order[0], turned(run, in_order[1]))
         run.free_copy(in_order[0], q)
         run.free_copy(in_order[1], keys)
-        for keeps in (Keeps.NOTHING, Keeps.OUTPUT, Keeps.NOTHING):  # of its factor, the tanh, and the bound
+        # Of its factor, and where scores are bounded, the tanh and the bound.
+        for keeps in (Keeps.NOTHING, *(() if self.softcap is None else (Keeps.OUTPUT, Keeps.NOTHING))):
             scores, last = run.elementwise(scores, keeps=keeps), scores
             run.free(last)
-        for seen in mask:
-            scores, last = run.elementwise(scores, seen), scores
+        for added in (*biases, *mask):
+            scores, last = run.elementwise(scores, added), scores
             run.free(last)
         weights = run.elementwise(scores, keeps=Keeps.OUTPUT)
         run.free(scores)
@@ -205,6 +209,19 @@ class Attention(Layer, kind="attention"):
             run.free(sums)
         run.free(*held)
         return y
+
+
+def _require_shape(bias: Shape, scores: Shape) -> None:
+    def error() -> LayerError:
+        return LayerError(
+            f"attention adds its fourth input to scores of {fmt_shape(scores)}, got {fmt_shape(bias)}",
+            field="from",
+            hint="it needs one number for each head, query and key",
+        )
+
+    require(len(bias) == len(scores), error)
+    for a, b in zip(bias, scores, strict=True):
+        require(equal(a, b), error)
 
 
 def split_heads(run: Execution, x: Tensor, heads: int) -> Tensor:

@@ -31,7 +31,7 @@ EDGE_ITEMS = 40
 """How much work it is to look up a name in `from`, and then to follow the edge that it makes."""
 
 Inputs: TypeAlias = tuple[int, ...]
-_COUNT_WORDS = {2: "two", 3: "three"}
+_COUNT_WORDS = {2: "two", 3: "three", 4: "four"}
 
 
 def expand(
@@ -220,7 +220,8 @@ class _Expansion:
     def _wrong_count(self, where: Tree, entry: Entry, kind: type[Layer] | Block | None, got: int) -> SpecError:
         least, most = _arity(kind)
         count = _COUNT_WORDS.get(least, str(least))
-        message = f"{entry.kind} needs {count}{' or more' if most is None else ''} inputs"
+        or_more = " or more" if most is None else f" or {_COUNT_WORDS.get(most, most)}" if most > least else ""
+        message = f"{entry.kind} needs {count}{or_more} inputs"
         if least == 1:
             hint = "join them first with add or concat"
             return self.evaluate.error(where, f"{entry.kind} takes one input, got {got}", hint)

@@ -52,9 +52,7 @@ class Step(NamedTuple):
 
     def run(self, network: nn.Module, values: Mapping[int, Tensor], samples: int) -> Tensor:
         """What the step makes of the values so far, of a batch of so many samples."""
-        inputs = [values[i] for i in self.inputs]
-        for k in self.spreads:
-            inputs[k] = inputs[k].expand(samples, *inputs[k].shape[1:])
+        inputs = _spread([values[i] for i in self.inputs], self.spreads, samples)
         return call(network.get_submodule(self.path), inputs, self.result)
 
 
@@ -110,9 +108,10 @@ def build(graph: Graph, device: str = "cpu") -> Network:
     """
     with torch.device("meta"):
         values = random_inputs(graph, DRY_BATCH)
+    once = of_the_batch(graph)
     modules: list[nn.Module] = []
-    for node in graph.nodes:
-        inputs = [values[i] for i in node.inputs]
+    for value, node in enumerate(graph.nodes, len(graph.inputs)):
+        inputs = _spread([values[i] for i in node.inputs], _spreads(node, value, once), DRY_BATCH)
         try:
             values.append(_dry_run(node, inputs))
         except NotImplementedError as error:
@@ -164,6 +163,13 @@ def random_inputs(graph: Graph, batch: int) -> list[Tensor]:
 
 def _spreads(node: Node, value: int, once: Set[int]) -> tuple[int, ...]:
     return () if value in once else tuple([k for k, i in enumerate(node.inputs) if i in once])
+
+
+def _spread(inputs: list[Tensor], places: Sequence[int], samples: int) -> list[Tensor]:
+    """The inputs of a step, those at some places for each sample of a batch."""
+    for k in places:
+        inputs[k] = inputs[k].expand(samples, *inputs[k].shape[1:])
+    return inputs
 
 
 def words(error: Exception) -> str:

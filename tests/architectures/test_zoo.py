@@ -37,6 +37,9 @@ def test_totals_are_the_sums_of_rows_and_a_batch_costs_its_samples(name: str) ->
     architecture = archcalc.load(name)
     one, many = archcalc.analyze(architecture), archcalc.analyze(architecture, batch=7)
     assert one.totals.complete
-    for cost in SUMS:
-        assert getattr(one.totals, cost) == sum(getattr(row, cost) for row in one.layers)
-    costs_n_times(one.totals, many.totals, 7)
+    for report in (one, many):
+        for cost in SUMS:
+            assert getattr(report.totals, cost) == sum(getattr(row, cost) for row in report.layers)
+    for a, b in zip(one.layers, many.layers, strict=True):
+        assert b.samples == (1 if b.kind == "relative_position_bias" else 7)  # which is computed once a batch
+        costs_n_times(a, b, b.samples)

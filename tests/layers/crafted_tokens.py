@@ -9,6 +9,7 @@ from archcalc.layers.dropout import Dropout2d
 from archcalc.layers.layernorm import LayerNorm, RMSNorm
 from archcalc.layers.learned import ClassToken, PositionEmbedding
 from archcalc.layers.norm import GroupNorm, InstanceNorm
+from archcalc.layers.relative_position import RelativePositionBias
 from archcalc.layers.rotary import RotaryEmbedding
 from tests.layers.strategies import CRAFTED, Case
 
@@ -82,7 +83,19 @@ def ropes(draw: DrawFn) -> Case:
     return Case(layer, ((*draw(shapes(1, 3, most=4)), heads * (skip + turned)),))
 
 
+@st.composite
+def relative_position_biases(draw: DrawFn) -> Case:
+    layer = RelativePositionBias(
+        heads=draw(st.integers(1, 3)),
+        buckets=draw(st.sampled_from((2, 3, 4, 8, 9))),  # too few for both directions now and then
+        max_distance=draw(st.sampled_from((1, 4, 8, 16))),
+        bidirectional=draw(FLAGS),
+    )
+    return Case(layer, (draw(shapes(1, 2, most=9)),))
+
+
 CRAFTED |= {
+    "relative_position_bias": relative_position_biases(),
     "rope": ropes(),
     "layernorm": layernorms(),
     "rmsnorm": rmsnorms(),

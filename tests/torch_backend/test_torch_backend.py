@@ -224,6 +224,16 @@ def test_attention_is_counted() -> None:
     assert counter.get_total_flops() == 2 * 2 * (2 * 5 * 5 * 4)
 
 
+def test_what_is_the_same_for_all_samples_meets_each_of_them() -> None:
+    net = graph(layers("parameter: {name: p, shape: [2, 4]}", "concat: {from: [input, p]}", head="input: [3, 4]"))
+    model = build.build(net)
+    with torch.no_grad():
+        model.p.weight.fill_(7)
+    x = torch.randn(5, 3, 4)
+    assert torch.equal(model(x), torch.cat([x, torch.full((5, 2, 4), 7.0)], 1))
+    assert [found.output for found in measure.measure(net, device="cpu", batch=5)] == [(1, 2, 4), (5, 5, 4)]
+
+
 def test_nothing_is_left_behind() -> None:
     state = torch.random.get_rng_state()
     measure.measure(graph(TINY), device="cpu", seed=7)
