@@ -1,0 +1,109 @@
+"""Networks that label pixels and find objects, against torchvision's: parameters, multiply-adds, and outputs.
+
+torchvision's models are built without weights, those of full size on the meta device. What comes before and after the
+network (scaling images, anchors, choosing boxes) is left out on both sides.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import archcalc
+
+torch = pytest.importorskip("torch")
+counter = pytest.importorskip("torch.utils.flop_counter")
+
+CLOSE = 1e-10
+"""Of float64, as a share of an output's largest number."""
+
+
+def imported() -> Any:
+    """torchvision, with stand-ins for the two compiled operations that it names when it is imported.
+
+    A wheel for another build of PyTorch cannot load them; the networks themselves do not need them.
+    """
+    if importlib.util.find_spec("torchvision") is None:
+        pytest.skip("the witness of detection and segmentation, torchvision, is not installed", allow_module_level=True)
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError:
+        for name in ("nms", "qnms"):
+            STAND_INS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        return importlib.import_module("torchvision")
+
+
+STAND_INS = torch.library.Library("torchvision", "FRAGMENT")
+models = imported().models
+
+
+def segmenter(name: str, **changes: Any) -> Any:
+    return getattr(models.segmentation, name)(
+        weights=None, weights_backbone=None, num_classes=21, aux_loss=True, **changes
+    ).eval()
+
+
+def macs(run: Callable[[Any], object], side: int) -> int:
+    """The multiply-adds of a run on a square image."""
+    counted = counter.FlopCounterMode(display=False)
+    with torch.no_grad(), counted:
+        run(torch.zeros(1, 3, side, side))
+    return int(counted.get_total_flops()) // 2
+
+
+def numbers(model: Any) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "large", "small"),
+    [
+        ("fcn_resnet50", 35_322_218, 152_716_512_000, 28_338_401_280),
+        ("fcn_resnet101", 54_314_346, 232_737_606_400, 43_187_286_016),
+        ("deeplabv3_resnet50", 42_004_074, 178_721_945_088, 33_164_451_840),
+        ("deeplabv3_resnet101", 60_996_202, 258_743_039_488, 48_013_336_576),
+    ],
+)
+def test_networks_that_label_pixels(name: str, params: int, large: int, small: int) -> None:
+    with torch.device("meta"):
+        model = segmenter(name)
+        theirs = [macs(model, side) for side in (520, 224)]
+    whole, less = (archcalc.analyze(name, input=(3, side, side)).totals for side in (520, 224))
+    assert (numbers(model), theirs) == (whole.params, [whole.macs, less.macs]) == (params, [large, small])
+
+
+def move(theirs: Any, own: Any) -> None:
+    """Give a network of archcalc's own the weights and statistics of torchvision's, one after the other."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for module in theirs.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(std=0.1)
+                module.running_mean.normal_(std=0.1)
+                module.running_var.uniform_(0.5, 1.5)
+        for (name, mine), (other, tensor) in zip(own.state_dict().items(), theirs.state_dict().items(), strict=True):
+            assert mine.shape == tensor.shape, (name, other)
+            mine.copy_(tensor)
+
+
+def close(own: Any, theirs: Any) -> bool:
+    assert own.shape == theirs.shape
+    return float((own - theirs).abs().max()) < CLOSE * float(theirs.abs().max())
+
+
+@pytest.mark.parametrize("name", ["fcn_resnet50", "deeplabv3_resnet50"])
+def test_the_same_weights_label_pixels_alike(name: str) -> None:
+    theirs = segmenter(name).double()
+    own = archcalc.to_torch(name, input=(3, 72, 41)).double().eval()
+    move(theirs, own)
+    image = torch.randn(2, 3, 72, 41, dtype=torch.float64)
+    with torch.no_grad():
+        expected, found = theirs(image), own(image)
+    assert close(found[0], expected["out"])
+    assert close(found[1], expected["aux"])
+    assert not close(found[0], expected["aux"])
