@@ -6,7 +6,7 @@ network (scaling images, anchors, choosing boxes) is left out on both sides.
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -76,18 +76,22 @@ def test_networks_that_label_pixels(name: str, params: int, large: int, small: i
     assert (numbers(model), theirs) == (whole.params, [whole.macs, less.macs]) == (params, [large, small])
 
 
-def move(theirs: Any, own: Any) -> None:
-    """Give a network of archcalc's own the weights and statistics of torchvision's, one after the other."""
+def move(theirs: Sequence[Any], own: Any) -> None:
+    """Give a network of archcalc's own the weights and statistics of torchvision's modules, one after the other."""
     torch.manual_seed(0)
+    for module in [part for module in theirs for part in module.modules()]:
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, std=0.1)
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 1.5)
+        elif isinstance(module, torch.nn.Conv2d) and module.bias is not None:
+            torch.nn.init.normal_(module.bias, std=0.1)
+    shared_once = {tensor.data_ptr(): tensor for tensor in own.state_dict().values()}
+    given = [tensor for module in theirs for tensor in module.state_dict().values()]
     with torch.no_grad():
-        for module in theirs.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.normal_(std=0.1)
-                module.running_mean.normal_(std=0.1)
-                module.running_var.uniform_(0.5, 1.5)
-        for (name, mine), (other, tensor) in zip(own.state_dict().items(), theirs.state_dict().items(), strict=True):
-            assert mine.shape == tensor.shape, (name, other)
+        for mine, tensor in zip(shared_once.values(), given, strict=True):
+            assert mine.shape == tensor.shape
             mine.copy_(tensor)
 
 
@@ -100,10 +104,43 @@ def close(own: Any, theirs: Any) -> bool:
 def test_the_same_weights_label_pixels_alike(name: str) -> None:
     theirs = segmenter(name).double()
     own = archcalc.to_torch(name, input=(3, 72, 41)).double().eval()
-    move(theirs, own)
+    move([theirs], own)
     image = torch.randn(2, 3, 72, 41, dtype=torch.float64)
     with torch.no_grad():
         expected, found = theirs(image), own(image)
     assert close(found[0], expected["out"])
     assert close(found[1], expected["aux"])
     assert not close(found[0], expected["aux"])
+
+
+def detector(name: str) -> Any:
+    return getattr(models.detection, name)(weights=None, weights_backbone=None).eval()
+
+
+def detect(model: Any, image: Any) -> Any:
+    """What the heads make of an image."""
+    return model.head(list(model.backbone(image).values()))
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "params", "multiply_adds"), [("retinanet_resnet50_fpn", 800, 34_068_119, 151_540_437_248)]
+)
+def test_networks_that_find_objects(name: str, side: int, params: int, multiply_adds: int) -> None:
+    with torch.device("meta"):
+        model = detector(name)
+        found = macs(lambda image: detect(model, image), side)
+    totals = archcalc.analyze(name).totals
+    assert (numbers(model), found) == (totals.params, totals.macs) == (params, multiply_adds)
+
+
+def test_the_same_weights_find_the_same_objects_on_a_pyramid() -> None:
+    theirs = detector("retinanet_resnet50_fpn").double()
+    own = archcalc.to_torch("retinanet_resnet50_fpn", input=(3, 130, 91)).double().eval()
+    pyramid = theirs.backbone.fpn
+    finest_last = list(reversed(pyramid.inner_blocks))
+    move([theirs.backbone.body, *finest_last, pyramid.layer_blocks, pyramid.extra_blocks, theirs.head], own)
+    image = torch.randn(2, 3, 130, 91, dtype=torch.float64)
+    with torch.no_grad():
+        expected, found = detect(theirs, image), own(image)
+    assert close(found[0], expected["cls_logits"])
+    assert close(found[1], expected["bbox_regression"])
