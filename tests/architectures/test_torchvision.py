@@ -79,7 +79,7 @@ def test_networks_that_label_pixels(name: str, params: int, large: int, small: i
 def move(theirs: Sequence[Any], own: Any) -> None:
     """Give a network of archcalc's own the weights and statistics of torchvision's modules, one after the other."""
     torch.manual_seed(0)
-    for module in [part for module in theirs for part in module.modules()]:
+    for module in [part for whole in theirs for part in whole.modules()]:
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, std=0.1)
@@ -123,7 +123,11 @@ def detect(model: Any, image: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "params", "multiply_adds"), [("retinanet_resnet50_fpn", 800, 34_068_119, 151_540_437_248)]
+    ("name", "side", "params", "multiply_adds"),
+    [
+        ("retinanet_resnet50_fpn", 800, 34_068_119, 151_540_437_248),
+        ("ssd300_vgg16", 300, 35_641_826, 34_858_153_472),
+    ],
 )
 def test_networks_that_find_objects(name: str, side: int, params: int, multiply_adds: int) -> None:
     with torch.device("meta"):
@@ -144,3 +148,18 @@ def test_the_same_weights_find_the_same_objects_on_a_pyramid() -> None:
         expected, found = detect(theirs, image), own(image)
     assert close(found[0], expected["cls_logits"])
     assert close(found[1], expected["bbox_regression"])
+
+
+def test_the_same_weights_find_the_same_objects_at_six_scales() -> None:
+    theirs = detector("ssd300_vgg16").double()
+    own = archcalc.to_torch("ssd300_vgg16").double().eval()
+    lengths = torch.nn.Module()
+    lengths.weight = torch.nn.Parameter(torch.nn.init.uniform_(theirs.backbone.scale_weight, 10, 30).view(-1, 1, 1))
+    boxes, classes = theirs.head.regression_head.module_list, theirs.head.classification_head.module_list
+    heads = [head for pair in zip(boxes, classes, strict=True) for head in pair]
+    move([theirs.backbone.features, lengths, theirs.backbone.extra, *heads], own)
+    image = torch.randn(2, 3, 300, 300, dtype=torch.float64)
+    with torch.no_grad():
+        expected, found = detect(theirs, image), own(image)
+    assert close(found[0], expected["bbox_regression"])
+    assert close(found[1], expected["cls_logits"])
