@@ -4,8 +4,6 @@ torchvision's models are built without weights, those of full size on the meta d
 network (scaling images, anchors, choosing boxes) is left out on both sides.
 """
 
-import importlib
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,31 +12,16 @@ import pytest
 import archcalc
 
 torch = pytest.importorskip("torch")
+witnesses = pytest.importorskip("tests.architectures.witnesses")
 counter = pytest.importorskip("torch.utils.flop_counter")
 
 CLOSE = 1e-10
 """Of float64, as a share of an output's largest number."""
 
 
-def imported() -> Any:
-    """torchvision, with stand-ins for the two compiled operations that it names when it is imported.
-
-    A wheel for another build of PyTorch cannot load them; the networks themselves do not need them.
-    """
-    if importlib.util.find_spec("torchvision") is None:
-        pytest.skip("the witness of detection and segmentation, torchvision, is not installed", allow_module_level=True)
-    try:
-        return importlib.import_module("torchvision")
-    except RuntimeError:
-        for name in ("nms", "qnms"):
-            STAND_INS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        return importlib.import_module("torchvision")
-
-
-STAND_INS = torch.library.Library("torchvision", "FRAGMENT")
-models = imported().models
+if witnesses.torchvision() is None:
+    pytest.skip("the witness of detection and segmentation, torchvision, is not installed", allow_module_level=True)
+models = witnesses.torchvision().models
 
 
 def segmenter(name: str, **changes: Any) -> Any:
