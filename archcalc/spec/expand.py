@@ -18,7 +18,7 @@ from archcalc.spec.environment import evaluated_vars, input_shapes
 from archcalc.spec.evaluation import some
 from archcalc.spec.fields import Evaluator, block_arguments, build_layer, show
 from archcalc.spec.origin import Call, SpecOrigin, call_words
-from archcalc.spec.scope import Scope
+from archcalc.spec.scope import Scope, Tied
 from archcalc.spec.source import Scalar, SequenceNode, Tree, problem_at
 from archcalc.spec.standard import standard_blocks
 from archcalc.spec.values import Value
@@ -229,16 +229,33 @@ class _Expansion:
         hint = f"name them: `from: [{', '.join(names)}]`"
         return self.evaluate.error(where, message if got == 1 else f"{message}, got {got}", hint)
 
-    def _tied(self, entry: Entry, scope: Scope) -> int | None:
-        """The position of the node whose weights an entry's layer uses."""
-        tree = entry.common.get("tied")
-        if tree is None:
-            return None
+    def _tied(self, tree: Tree, entry: Entry, scope: Scope) -> int:
+        """The position of the node that a name after `tied` leads to."""
         found = scope.node(tree, entry, self.paths, "tied")
         if isinstance(found, int) and found >= self.first:
             return found - self.first
         at_input = problem_at(tree, "tied: the input holds no weights", "name a layer")
         raise SpecError([found] if isinstance(found, Problem) else [at_input] if found is not None else [])
+
+    def _tied_block(self, entry: Entry, scope: Scope, name: str | None) -> Tied | None:
+        """Whose weights the layers of a block use that is called as `name`: what it says, or the block around it."""
+        tree = entry.common.get("tied")
+        if tree is None:
+            return scope.tied
+        self._tied(tree, entry, scope)
+        other = scope.path(tree.text if isinstance(tree, Scalar) else "", self.paths)
+        return Tied(f"{scope.prefix}{name}.", f"{other}.", tree)
+
+    def _counterpart(self, cls: type[Layer], path: str, tied: Tied | None) -> int | None:
+        """The position of the node whose weights the layer at a path uses, as its block is tied to another."""
+        if tied is None or cls.parameters is Layer.parameters:
+            return None
+        value = self.paths.get(tied.other + path.removeprefix(tied.own))
+        if value is None:
+            message = f"tied: {tied.other[:-1]!r} lacks layers that {tied.own[:-1]!r} has"
+            hint = "tie it to a call of the same block, with the same parameters"
+            raise self.evaluate.error(tied.tree, message, hint)
+        return value - self.first
 
     def _repeat(
         self,
@@ -257,7 +274,8 @@ class _Expansion:
         varies = repeated and "i" in self.evaluate.reads(entry)
         if entry.common.get("first") is not None:
             raise self.evaluate.error(entry.common["first"], "first is for blocks", "a layer may use `i` in its fields")
-        tied = self._tied(entry, scope)
+        tree = entry.common.get("tied")
+        tied = None if tree is None else self._tied(tree, entry, scope)
         train_only = self._condition("train_only", entry, scope, otherwise=scope.train_only)
         self.name_characters += times * len(f"{scope.prefix}{name or ''}")
         if self.name_characters > MAX_NAME_CHARACTERS:
@@ -275,7 +293,8 @@ class _Expansion:
             if (repeated or name is not None) and scope.prefix + local in self.paths:
                 message = f"name {local!r} is given twice"
                 raise self.evaluate.error(entry.place("name"), message, "every layer needs a name of its own")
-            inputs = (self._add(local, layer, inputs, origin, scope, tied, train_only),)
+            uses = tied if tree is not None else self._counterpart(cls, scope.prefix + local, scope.tied)
+            inputs = (self._add(local, layer, inputs, origin, scope, uses, train_only),)
         if name is not None:
             self.paths[scope.prefix + name] = inputs[0]
         return inputs[0]
@@ -327,6 +346,7 @@ class _Expansion:
         train_only = self._condition("train_only", entry, scope, otherwise=scope.train_only)
         if block is not None and name is None:
             name = scope.namer.plain(block.name)
+        tied = self._tied_block(entry, scope, name)
         work = _work(block, entry, scope)
         for i in range(times):
             if self.evaluate.is_out:
@@ -346,6 +366,7 @@ class _Expansion:
                     globals=scope.globals,
                     network=scope.network,
                     train_only=train_only,
+                    tied=tied,
                 )
                 current = self._sequence(block.entries, inner, current)
                 if block.outputs:
@@ -391,8 +412,6 @@ class _Expansion:
             )
         if len(scope.calls) >= MAX_DEPTH:
             raise self.evaluate.error(entry.tree, f"blocks inside one another more than {MAX_DEPTH} deep")
-        if (tied := entry.common.get("tied")) is not None:
-            raise self.evaluate.error(tied, "tied is for layers", "give it to the layers inside the block")
         return block_arguments(entry, block, self.evaluate, variables, first=first)
 
     def _structure(self, entry: Entry, scope: Scope, current: int) -> int:

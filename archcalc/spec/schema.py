@@ -10,7 +10,7 @@ from archcalc.engine.metrics import METRICS
 from archcalc.layers import Layer, kinds, merge
 from archcalc.spec.architecture import BLOCK_KEYS, TOP_LEVEL
 from archcalc.spec.budget import BUDGET_KEYS, LIMIT_KEYS, SETTING_KEYS
-from archcalc.spec.entry import CALL_FIELDS, COMMON_FIELDS, LAYER_FIELDS, STRUCTURE_FIELDS, STRUCTURES
+from archcalc.spec.entry import COMMON_FIELDS, LAYER_FIELDS, STRUCTURE_FIELDS, STRUCTURES
 from archcalc.spec.fields import required_fields
 from archcalc.units import BYTES_PER_ELEMENT
 
@@ -169,7 +169,7 @@ def _structures() -> list[dict[str, Any]]:
 def _calls() -> list[dict[str, Any]]:
     """Calls of the spec's own blocks, whose names and parameters a schema cannot know: any name that is no kind."""
     taken = [*kinds(), *STRUCTURES]
-    arguments = {"type": "object", "properties": {name: _ref(name) for name in CALL_FIELDS}}
+    arguments = {"type": "object", "properties": {name: _ref(name) for name in COMMON_FIELDS}}
     call = {"anyOf": [{**arguments, "additionalProperties": _ref("value")}, _ref("value"), {"type": "null"}]}
     return [
         {"type": "string", "not": {"enum": taken}},

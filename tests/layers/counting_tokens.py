@@ -9,7 +9,7 @@ from typing import Any
 
 from archcalc.layers import activation as smooth
 from archcalc.layers import piecewise as pieces
-from archcalc.layers.axiswise import GLU, LogSoftmax, Softmax, Softmin
+from archcalc.layers.axiswise import GLU, L2Norm, LogSoftmax, Softmax, Softmin
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.layers.embedding import Embedding
 from archcalc.layers.learned import ClassToken, LayerScale, Parameter, PositionEmbedding
@@ -30,6 +30,7 @@ from tests.layers.counting_numbers import (
     plain,
     sin,
     special,
+    sqrt,
     tanh,
     where,
 )
@@ -59,6 +60,7 @@ ELEMENTWISE: dict[type, Callable[[Any, Number], Any]] = {
     smooth.Tanhshrink: lambda _, x: x - tanh(x),
     smooth.Softplus: lambda _, x: log(1 + exp(x)),
     smooth.Softsign: lambda _, x: x / (1 + where(x < 0, -x, x)),
+    smooth.Exp: lambda _, x: exp(x),
     smooth.Scale: lambda layer, x: x * layer.factor,
     smooth.Identity: lambda _, x: x,
     pieces.ReLU: lambda _, x: larger(x, 0),
@@ -122,6 +124,17 @@ def softmax(layer: Softmax | Softmin | LogSoftmax, shape: Shape, x: Values, held
             y |= {place: score - logarithm for place, score in zip(line, shifted, strict=True)}
         else:
             y |= {place: power / total for place, power in zip(line, powers, strict=True)}
+    return y
+
+
+def l2norm(layer: L2Norm, shape: Shape, x: Values, held: Held) -> Values:
+    y: Values = {}
+    for line in lines(shape, layer.axis):
+        total: Any = 0.0
+        for place in line:
+            total = x[place] * x[place] + total
+        length = larger(sqrt(total), layer.eps)
+        y |= {place: x[place] / length for place in line}
     return y
 
 

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from archcalc.layers.axiswise import GLU
+from archcalc.layers.axiswise import GLU, L2Norm
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.layers.dropout import Dropout2d
 from archcalc.layers.layernorm import LayerNorm, RMSNorm
@@ -50,6 +50,13 @@ def groupnorms(draw: DrawFn) -> Case:
 def instancenorms(draw: DrawFn) -> Case:
     x = draw(shapes(2, 4, most=4))
     return Case(InstanceNorm(draw(EPS), draw(FLAGS), draw(FLAGS)), (x if draw(FLAGS) else (x[0], *[1] * len(x[1:])),))
+
+
+@st.composite
+def l2norms(draw: DrawFn) -> Case:
+    x = draw(shapes(1, 4))
+    axis = draw(st.integers(-len(x), len(x) - 1))
+    return Case(L2Norm(axis, draw(st.sampled_from((1e-12, 1e-5, 3.0)))), (x,))
 
 
 @st.composite
@@ -101,6 +108,7 @@ CRAFTED |= {
     "rmsnorm": rmsnorms(),
     "groupnorm": groupnorms(),
     "instancenorm": instancenorms(),
+    "l2norm": l2norms(),
     "glu": glus(),
     "position_embedding": position_embeddings(),
     "class_token": st.builds(Case, st.just(ClassToken()), st.tuples(shapes(2, 2))),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from archcalc.errors import LayerError
 from archcalc.layers import activation, kinds, piecewise
-from archcalc.layers.axiswise import GLU, LogSoftmax, Softmax, Softmin
+from archcalc.layers.axiswise import GLU, L2Norm, LogSoftmax, Softmax, Softmin
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.layers.core.base import Ops, elements
 from archcalc.layers.embedding import Embedding
@@ -41,6 +41,7 @@ LOOPS: dict[type, Callable[[Any, Shape, Values, Held], Values]] = {
     Softmax: tokens.softmax,
     Softmin: tokens.softmax,
     LogSoftmax: tokens.softmax,
+    L2Norm: tokens.l2norm,
     GLU: tokens.glu,
     LayerNorm: norms.layernorm,
     RMSNorm: norms.rmsnorm,
