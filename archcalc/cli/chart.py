@@ -8,6 +8,7 @@ import click
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.compare import BY_CHOICES, analyzed, caption, metric_option, own_input_option
 from archcalc.cli.options import settings_options
+from archcalc.engine.figures import LECTURE
 from archcalc.errors import SettingError
 
 PICTURES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".html": "svg", ".htm": "svg"}
@@ -54,7 +55,7 @@ def chart(
         picture = _scatter(reports, scatter, caption(reports, own), form)
     else:
         found = compare(reports, by or ("layer" if len(reports) == 1 else "stage"))
-        metrics = ("memory", "params", "flops") if metric == "all" else (metric,)
+        metrics = LECTURE if metric == "all" else (metric,)
         if form is None:
             from archcalc.render.charts.bars import draw
 
@@ -73,7 +74,7 @@ def chart(
 
 
 def _scatter(reports: Any, metrics: str, caption: str, form: str | None) -> bytes:
-    from archcalc.engine.metrics import metric_named
+    from archcalc.engine.figures import metric_named
     from archcalc.render.charts.picture import scatter_picture
 
     if form is None:

@@ -8,7 +8,7 @@ from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.engine.layer_problems import layer_problem
 from archcalc.engine.memory import memory
 from archcalc.engine.receptive_field import FieldTransform, ReceptiveField, after, field_transform, joined, start
-from archcalc.engine.report import LayerReport, Report, Settings, Totals
+from archcalc.engine.report import LayerReport, Report, Settings
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
 from archcalc.graph import Graph, Node
 from archcalc.graph.nodes import holding_indices, outputs
@@ -24,7 +24,7 @@ def report_on(graph: Graph, settings: Settings) -> tuple[Report, list[Problem]]:
     rows, problems = propagate(graph, settings.batch, settings.dtype, convention)
     nodes = [graph.node(value) for value in outputs(graph)[1:]]
     further = tuple([node.name for node in nodes if node is not None and not node.train_only])
-    return Report(graph.name, graph.title, settings, rows, Totals.of(rows), further), problems
+    return Report(graph.name, graph.title, settings, rows, further), problems
 
 
 def propagate(

@@ -1,12 +1,14 @@
 """What an analysis found: one immutable row for each layer, and their totals, as exact integers."""
 
-from collections.abc import Iterable
+import functools
 from typing import Any
 
 import msgspec
 
 from archcalc._version import __version__
 from archcalc.engine.conventions import Convention, Work, convention_named
+from archcalc.engine.figures import IN_ROWS
+from archcalc.engine.totals import Totals
 from archcalc.errors import SettingError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.core.arithmetic import UNKNOWN, Shape
@@ -123,14 +125,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
             "line": self.line,
             "inputs": [plain_shape(shape) for shape in self.inputs],
             "output": plain_shape(self.output),
-            "params": self.params,
-            "weights": self.weights,
-            "buffers": self.buffers,
-            "memory_bytes": self.memory_bytes,
-            "live_bytes": self.live_bytes,
-            "saved_for_backward_bytes": self.saved_for_backward_bytes,
-            "macs": self.macs,
-            "flops": self.flops,
+            **{field: figure.of_row(self) for field, figure in IN_ROWS.items()},
             "ops": None if self.ops is None else msgspec.structs.asdict(self.ops),
             "receptive_field": None if self.receptive_field is None else list(self.receptive_field),
             "depth": self.depth,
@@ -141,46 +136,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
         }
 
 
-class Totals(msgspec.Struct, frozen=True):
-    """Sums over rows. `complete` is False where some row's operations are unknown: the sums then leave them out.
-
-    `peak_memory_bytes` is the most that is alive at once. It and `saved_for_backward_bytes` are None where a row's is
-    unknown.
-    """
-
-    params: int
-    buffers: int
-    memory_bytes: int
-    peak_memory_bytes: int | None
-    saved_for_backward_bytes: int | None
-    macs: int
-    flops: int
-    depth: int
-    complete: bool
-
-    @classmethod
-    def of(cls, rows: Iterable[LayerReport]) -> "Totals":
-        """The sums over these rows."""
-        rows = tuple(rows)
-        alive, saved = [row.live_bytes for row in rows], [row.saved_for_backward_bytes for row in rows]
-        return cls(
-            params=sum(row.params for row in rows),
-            buffers=sum(row.buffers for row in rows),
-            memory_bytes=sum(row.memory_bytes for row in rows),
-            peak_memory_bytes=None if None in alive else max(filter(None, alive), default=0),
-            saved_for_backward_bytes=None if None in saved else sum(filter(None, saved)),
-            macs=sum(row.macs or 0 for row in rows),
-            flops=sum(row.flops or 0 for row in rows),
-            depth=max((row.depth for row in rows if not row.train_only), default=0),
-            complete=all(row.flops is not None for row in rows),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The totals as `archcalc table --json` prints them."""
-        return msgspec.structs.asdict(self)
-
-
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, dict=True):
     """The rows of an architecture in the order in which its layers run, and their totals.
 
     >>> from archcalc import analyze, load
@@ -193,9 +149,13 @@ class Report(msgspec.Struct, frozen=True):
     title: str
     settings: Settings
     layers: tuple[LayerReport, ...]
-    totals: Totals
     further_outputs: tuple[str, ...] = ()
     """The layers besides the last that no layer reads, in eval mode: what they give is alive to the end."""
+
+    @functools.cached_property
+    def totals(self) -> Totals:
+        """The figures of all rows together."""
+        return Totals(self.layers, self.settings)
 
     def layer(self, name: str) -> LayerReport:
         """The row of this name; raises KeyError where there is none."""
@@ -255,7 +215,7 @@ class Report(msgspec.Struct, frozen=True):
             name = msgspec.convert(data["architecture"], str)
             title = msgspec.convert(data.get("title", name), str)
             further = tuple(map(str, data.get("further_outputs", ())))
-            return cls(name, title, settings, rows, Totals.of(rows), further)
+            return cls(name, title, settings, rows, further)
         except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
             words = f"no report of archcalc: {type(error).__name__}: {error}"
             raise SettingError(words, hint="`archcalc table NAME --json` writes one") from error

@@ -5,16 +5,15 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from archcalc.engine.conventions import CONVENTIONS
+from archcalc.engine.figures import FIGURES, LECTURE
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
 from archcalc.layers.core.base import fmt_shape
 from archcalc.render.columns import (
-    BYTES,
     COSTS,
     FACTS,
     LARGE_UNITS,
     LECTURE_UNITS,
-    MAIN_COSTS,
     NOTHING,
     SHARES,
     Units,
@@ -22,7 +21,7 @@ from archcalc.render.columns import (
     default_columns,
 )
 from archcalc.render.grid import Cell, Grid, narrowed
-from archcalc.render.summary import heaviest, notes, total
+from archcalc.render.summary import heaviest, notes
 from archcalc.units import in_unit, percent
 
 UNKNOWN = "?"
@@ -44,7 +43,7 @@ def report_grid(
     unfolded = [row for row in report.layers if not (fold and row.is_foldable)]
     folded = [row for row in report.layers if fold and row.is_foldable]
     shown, beyond = unfolded[:MOST_ROWS], unfolded[MOST_ROWS:]
-    heavy = {cost: {row.name for row in heaviest(unfolded, cost)} for cost in MAIN_COSTS}
+    heavy = {cost: {row.name for row in heaviest(unfolded, cost)} for cost in LECTURE}
     decimals = {cost: _decimals(report.layers, cost, units) for cost in COSTS}
 
     def figure(cost: str, value: int) -> str:
@@ -54,7 +53,7 @@ def report_grid(
         if name in FACTS:
             return Cell(printable(FACTS[name][1](row)))
         cost = SHARES.get(name, name)
-        value = COSTS[cost](row)
+        value = FIGURES[cost].of_row(row)
         text = UNKNOWN if value is None else _share(report, cost, value) if name in SHARES else figure(cost, value)
         return Cell(text, strong=row.name in heavy.get(cost, ()))
 
@@ -66,11 +65,11 @@ def report_grid(
 
     def _sum_text(name: str, rows: Sequence[LayerReport]) -> str:
         cost = SHARES.get(name, name)
-        value = total(rows, cost)
+        value = FIGURES[cost].known(rows)
         text = _share(report, cost, value) if name in SHARES else figure(cost, value)
-        return text if all(COSTS[cost](row) is not None for row in rows) else f"{text}+{UNKNOWN}"
+        return text if all(FIGURES[cost].of_row(row) is not None for row in rows) else f"{text}+{UNKNOWN}"
 
-    kilobytes = [KB_WORDS] if any(name in BYTES and units[name].symbol == "KB" for name in columns) else []
+    kilobytes = [KB_WORDS] if any(name in COSTS and units[name].symbol == "KB" for name in columns) else []
     sums = [closing(f"+{len(beyond)} more", beyond)] if beyond else []
     sums += [closing(f"+{len(folded)} folded", folded)] if folded else []
     cut = [CUT] if beyond else []
@@ -102,7 +101,7 @@ def fitted_grid(
 def _large_units(report: Report) -> Units:
     """The larger unit for each cost of which there is at least one such unit: a smaller one would lose its digits."""
     return {
-        cost: LARGE_UNITS[cost] if total(report.layers, cost) >= LARGE_UNITS[cost].worth else unit
+        cost: LARGE_UNITS[cost] if FIGURES[cost].known(report.layers) >= LARGE_UNITS[cost].worth else unit
         for cost, unit in LECTURE_UNITS.items()
     }
 
@@ -128,7 +127,7 @@ def caption(report: Report) -> str:
 def _decimals(rows: Iterable[LayerReport], cost: str, units: Units) -> int:
     """Whole numbers as the lecture prints them, unless even the largest row would come out with few figures."""
     worth = units[cost].worth
-    largest = max((COSTS[cost](row) or 0 for row in rows), default=0)
+    largest = max((FIGURES[cost].of_row(row) or 0 for row in rows), default=0)
     if worth == 1 or largest == 0:
         return 0
     if largest >= 100 * worth:
@@ -137,4 +136,4 @@ def _decimals(rows: Iterable[LayerReport], cost: str, units: Units) -> int:
 
 
 def _share(report: Report, cost: str, value: int) -> str:
-    return percent(value, total(report.layers, cost), 1).removesuffix(" %")
+    return percent(value, FIGURES[cost].known(report.layers), 1).removesuffix(" %")

@@ -7,10 +7,10 @@ from io import StringIO
 from typing import Any
 
 from archcalc._version import __version__
+from archcalc.engine.figures import FIGURES
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
-from archcalc.render.columns import BYTES, COSTS, FACTS, SHARES
-from archcalc.render.summary import total
+from archcalc.render.columns import COSTS, FACTS, SHARES
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -83,7 +83,7 @@ def report_data(report: Report, form: str, columns: tuple[str, ...]) -> str:
         head = report.to_dict()
         layers = head.pop("layers")
         return as_json_lines([head, *layers])
-    header = [BYTES.get(name, name) for name in columns]
+    header = [FIGURES[name].field if name in COSTS else name for name in columns]
     rows = ([_value(report, name, row) for name in columns] for row in report.layers)
     return as_separated(header, rows, DELIMITERS[form])
 
@@ -92,8 +92,9 @@ def _value(report: Report, name: str, row: LayerReport) -> object:
     if name in FACTS:
         return FACTS[name][1](row)
     if name in COSTS:
-        return COSTS[name](row)
-    value, whole = COSTS[SHARES[name]](row), total(report.layers, SHARES[name])
+        return FIGURES[name].of_row(row)
+    figure = FIGURES[SHARES[name]]
+    value, whole = figure.of_row(row), figure.known(report.layers)
     return None if value is None or not whole else round(100 * value / whole, 4)
 
 
