@@ -18,7 +18,7 @@ class Totals:
     >>> from archcalc import analyze
     >>> totals = analyze("lenet5").totals
     >>> totals.params, totals.peak_memory_bytes, totals.complete
-    (61706, 22912, True)
+    (61706, 41728, True)
     """
 
     def __init__(self, rows: Sequence["LayerReport"], settings: "Settings") -> None:
