@@ -14,12 +14,16 @@ from archcalc.graph import Graph, Input
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
+from archcalc.spec.ends import UNNAMED, input_overrides
 from archcalc.spec.expand import expand
 from archcalc.spec.values import Value
 from archcalc.units import BYTES_PER_ELEMENT, KNOWN_DTYPES
 
 MAX_VALUE_DEPTH = 32
 """How deep lists in vars may lie in one another."""
+
+GivenInput: TypeAlias = Sequence[int] | Mapping[str, Sequence[int]]
+"""The shape of the only input, or shapes by the names of inputs."""
 
 Network: TypeAlias = Graph | Architecture | str | os.PathLike[str]
 """A graph, a loaded architecture, or what `load` takes: a name or a path."""
@@ -28,7 +32,7 @@ Network: TypeAlias = Graph | Architecture | str | os.PathLike[str]
 def analyze(
     network: Network,
     *,
-    input: Sequence[int] | None = None,
+    input: GivenInput | None = None,
     batch: int = 1,
     dtype: str = "float32",
     convention: str = "lecture",
@@ -36,8 +40,8 @@ def analyze(
 ) -> Report:
     """What every layer of a network costs: of a graph, an architecture, or a name or path that `load` takes.
 
-    `input` (a shape without the batch) and `vars` override the network's own; `dtype` is one of float32, float16,
-    bfloat16, float64, int8; `convention` says what a FLOP is ("lecture" or "torch").
+    `input` (a shape without the batch; of several inputs, shapes by their names) and `vars` override the network's own;
+    `dtype` is one of float32, float16, bfloat16, float64, int8; `convention` says what a FLOP is (such as "lecture").
 
     Raises SpecError with all problems of the spec at once, and SettingError for a setting that cannot be used.
 
@@ -52,7 +56,7 @@ def analyze(
 def analyze_graph(
     network: Network,
     *,
-    input: Sequence[int] | None = None,
+    input: GivenInput | None = None,
     batch: int = 1,
     dtype: str = "float32",
     convention: str = "lecture",
@@ -65,14 +69,14 @@ def analyze_graph(
     vars = _checked_vars(vars)
     graph, problems = _graph(loaded, shape, vars or {})
     given = msgspec.to_builtins(dict(vars or {}), enc_hook=str)
-    settings = Settings(graph.inputs[0].shape, batch, dtype, convention, given)
+    settings = Settings({one.name: one.shape for one in graph.inputs}, batch, dtype, convention, given)
     report, shape_problems = report_on(graph, settings)
     if problems or shape_problems:
         raise SpecError([*problems, *shape_problems], partial=report)
     return graph, report
 
 
-def graph_of(network: Network, *, input: Sequence[int] | None = None, vars: Mapping[str, Value] | None = None) -> Graph:
+def graph_of(network: Network, *, input: GivenInput | None = None, vars: Mapping[str, Value] | None = None) -> Graph:
     """The graph of a network, for an input and with vars that override its own.
 
     Raises SpecError with what is wrong with the spec, and SettingError for a setting that cannot be used. Whether each
@@ -92,19 +96,21 @@ def _loaded(network: Network) -> Graph | Architecture:
 
 
 def _graph(
-    network: Graph | Architecture, input: Shape | None, vars: Mapping[str, Value]
+    network: Graph | Architecture, input: Mapping[str, Shape], vars: Mapping[str, Value]
 ) -> tuple[Graph, list[Problem]]:
     if isinstance(network, Architecture):
         return expand(network, input=input, vars=vars)
     for name in vars:
         raise SettingError(f"{network.name} has no variable {name!r}", hint="a graph has no vars")
-    if input is not None:
-        network = msgspec.structs.replace(network, inputs=(Input(network.inputs[0].name, input),))
+    if input:
+        shapes = input_overrides([one.name for one in network.inputs], input)
+        inputs = tuple([Input(one.name, shapes.get(one.name, one.shape)) for one in network.inputs])
+        network = msgspec.structs.replace(network, inputs=inputs)
     return network, []
 
 
-def _check_settings(input: Sequence[int] | None, batch: int, dtype: str) -> Shape | None:
-    """The shape of the input; raises SettingError for what cannot be used."""
+def _check_settings(input: GivenInput | None, batch: int, dtype: str) -> dict[str, Shape]:
+    """The shapes of inputs by their names; raises SettingError for what cannot be used."""
     if type(batch) is not int or batch < 1:
         raise SettingError(f"batch must be a whole number ≥ 1, got {batch!r}")
     if not isinstance(dtype, str) or dtype not in BYTES_PER_ELEMENT:
@@ -113,12 +119,13 @@ def _check_settings(input: Sequence[int] | None, batch: int, dtype: str) -> Shap
     return _check_input(input)
 
 
-def _check_input(input: Sequence[int] | None) -> Shape | None:
-    if input is None:
-        return None
-    if not (isinstance(input, tuple | list) and input and all(type(dim) is int and dim >= 1 for dim in input)):
-        raise SettingError(f"input must be whole numbers ≥ 1, got {input!r}", hint="such as 3x224x224")
-    return tuple(input)
+def _check_input(input: GivenInput | None) -> dict[str, Shape]:
+    """The shapes that are given, by the names of inputs, or UNNAMED for the only one."""
+    given = {} if input is None else input if isinstance(input, Mapping) else {UNNAMED: input}
+    for shape in given.values():
+        if not (isinstance(shape, tuple | list) and shape and all(type(dim) is int and dim >= 1 for dim in shape)):
+            raise SettingError(f"input must be whole numbers ≥ 1, got {shape!r}", hint="such as 3x224x224")
+    return {name: tuple(shape) for name, shape in given.items()}
 
 
 def _checked_vars(vars: Mapping[str, Value] | None) -> dict[str, Value] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
-from archcalc.cli.options import ShapeType
+from archcalc.cli.options import input_option
 from archcalc.engine.conventions import CONVENTIONS
 from archcalc.engine.figures import metric_named
 from archcalc.errors import ArchcalcError, SettingError, printable
@@ -56,7 +56,7 @@ def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function
 @_limit_option("min", "The least that it must be.")
 @_limit_option("warn", "What it may be without a warning.")
 @_limit_option("max-increase", "The most that it may grow from the base, such as params=2%.")
-@click.option("--input", type=ShapeType(), help="Input shape without the batch, such as 3x227x227.")
+@input_option
 @click.option("--batch", type=click.IntRange(1, 10**9), help="Batch size.  [default: the budget's, else 1]")
 @click.option(
     "--dtype",

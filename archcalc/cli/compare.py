@@ -83,7 +83,7 @@ def analyzed(specs: tuple[str, ...], *, own_input: bool, **settings: Any) -> "li
     problems: list[Problem] = []
     for name in specs:
         borrowed = bool(found) and not own_input and not settings["input"]
-        given = {**settings, "input": found[0][1].settings.input} if borrowed else settings
+        given = {**settings, "input": _lent(found[0][1])} if borrowed else settings
         try:
             architecture = find(name)
         except SpecError as error:
@@ -91,12 +91,18 @@ def analyzed(specs: tuple[str, ...], *, own_input: bool, **settings: Any) -> "li
             continue
         try:
             found.append(analyze_graph(architecture, **given))
-        except SpecError as error:
+        except (SpecError, SettingError) as error:
             hint = f"at the input of {specs[0]}; --own-input takes each at its own"
             problems += [_with_hint(p, hint) if borrowed else p for p in error.problems]
     if problems:
         raise ArchcalcError(problems=problems)
     return found
+
+
+def _lent(report: "Report") -> Any:
+    """The inputs of the first for the others: by their names only where there are several."""
+    inputs = report.settings.inputs
+    return report.settings.input if len(inputs) == 1 else inputs
 
 
 def _with_hint(problem: Problem, hint: str) -> Problem:
@@ -105,10 +111,10 @@ def _with_hint(problem: Problem, hint: str) -> Problem:
 
 def caption(reports: "list[Report]", own_input: bool) -> str:
     """What the figures were made at."""
-    from archcalc.layers.core.base import fmt_shape
+    from archcalc.engine.report import inputs_in_words
     from archcalc.render.table import caption as of_one
 
-    inputs = dict.fromkeys(fmt_shape(report.settings.input) for report in reports)
+    inputs = dict.fromkeys(inputs_in_words(report.settings.inputs, with_name=False) for report in reports)
     _, _, settings = of_one(reports[0]).partition(" · ")
     several = f"inputs {', '.join(inputs)}" if len(inputs) <= MOST_INPUTS else f"{len(inputs)} different inputs"
     if len(reports) == 1:

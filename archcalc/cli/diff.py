@@ -154,10 +154,12 @@ def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any
 
 def _caption(settings: dict[str, Any], against: str) -> str:
     from archcalc.engine.conventions import CONVENTIONS
-    from archcalc.layers.core.base import fmt_shape
+    from archcalc.engine.report import inputs_in_words
 
     parts = [against] if against else []
-    parts += [f"input {fmt_shape(settings['input'])}" if settings["input"] else "each spec's own input"]
+    given = settings["input"]
+    named = given if isinstance(given, dict) else {"input": given}
+    parts += [inputs_in_words(named) if given else "each spec's own input"]
     convention = settings["convention"]
     parts += [f"batch {settings['batch']}", settings["dtype"]]
     parts += [f"{convention} convention: {CONVENTIONS[convention].statement}"]

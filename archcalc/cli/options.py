@@ -25,16 +25,31 @@ ENDINGS = {
 }
 
 
-class ShapeType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
-    """A shape such as 3x227x227 or 3,227,227."""
+class InputType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
+    """A shape such as 3x227x227 or 3,227,227, behind the name of an input where there are several: ids=77."""
 
     name = "shape"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        parts = re.split(r"[x×,]", str(value).strip().strip("[]"))
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
+        name, _, shape = str(value).strip().rpartition("=")
+        parts = re.split(r"[x×,]", shape.strip().strip("[]"))
         if not all(re.fullmatch(r"\s*[0-9]{1,18}\s*", part) and int(part) >= 1 for part in parts):
             self.fail(f"{value!r} is not a shape: write 3x224x224 or 3,224,224, whole numbers ≥ 1", param, ctx)
-        return tuple(map(int, parts))
+        return name.strip(), tuple(map(int, parts))
+
+
+def _inputs(ctx: click.Context, param: click.Parameter, given: tuple[tuple[str, tuple[int, ...]], ...]) -> Any:
+    """The shape of the only input, or the shapes of inputs by their names; None where none is given."""
+    named = dict(given)
+    if len(named) < len(given):
+        raise click.BadParameter("an input is given twice", ctx, param)
+    if set(named) == {""}:
+        return named[""]
+    if "" in named:
+        raise click.BadParameter("of several inputs, each needs its name: ids=77", ctx, param)
+    return named or None
 
 
 class AssignmentType(click.ParamType):  # type: ignore[type-arg]  # the same
@@ -56,7 +71,13 @@ class AssignmentType(click.ParamType):  # type: ignore[type-arg]  # the same
             self.fail(f"{value!r}: {error.problems[0].message}", param, ctx)
 
 
-input_option = click.option("--input", type=ShapeType(), help="Input shape without the batch, such as 3x227x227.")
+input_option = click.option(
+    "--input",
+    type=InputType(),
+    multiple=True,
+    callback=_inputs,
+    help="Input shape without the batch, such as 3x227x227; of several inputs name=shape, repeatable.",
+)
 batch_option = click.option("--batch", type=click.IntRange(1, 10**9), default=1, show_default=True, help="Batch size.")
 set_option = click.option(
     "--set",

@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 import msgspec
 
 from archcalc.graph import Graph
-from archcalc.graph.nodes import outputs
+from archcalc.graph.nodes import of_the_batch
 from archcalc.layers import Layer
 from archcalc.layers.core.arithmetic import Shape, is_known, product
 from archcalc.layers.core.execution import INDEX_BYTES, Execution, MemoryUnknownError
@@ -80,22 +80,28 @@ class _Pass:
         known: dict[tuple[object, ...], _Effect] = {}
         interned: dict[_Value, _Value] = {}
         equal: dict[Layer, Layer] = {}
+        once = of_the_batch(graph)
+        spread: dict[int, _Value] = {}
+        """What depends on no input, for each sample of the batch."""
         for value, (node, shape) in enumerate(zip(self.nodes, shapes, strict=True), len(values)):
-            read = node.inputs
-            if len(read) == 1:
-                key: tuple[object, ...] = (id(node.layer), id(values[read[0]]))
-            else:
-                key = (id(node.layer), *[id(values[i]) for i in read])
+            read, samples = node.inputs, batch
+            xs = [values[i] for i in read]
+            if once:
+                samples = 1 if value in once else batch
+                for k, i in enumerate(read):
+                    if i in once and value not in once:
+                        xs[k] = spread.setdefault(i, _spread(xs[k], batch))
+            key: tuple[object, ...] = (id(node.layer), id(xs[0])) if len(xs) == 1 else (id(node.layer), *map(id, xs))
             effect = known.get(key)
             if effect is None and node.train_only and not (training and is_known(shape)):
-                effect = _unknown(values[read[0]], (batch, *shape), 0)  # it does not run, or does not fit
+                effect = _unknown(xs[0], (samples, *shape), 0)  # it does not run, or does not fit
             elif effect is None:
                 # Equal layers of several entries are objects of their own, and do the same.
                 layer = equal.setdefault(node.layer, node.layer)
                 same = (id(layer), *key[1:])
                 effect = known.get(same)
                 if effect is None:
-                    effect = _effect(layer, [values[i] for i in read], (batch, *shape), width, training)
+                    effect = _effect(layer, xs, (samples, *shape), width, training)
                     output = interned.setdefault(effect.output, effect.output)
                     effect = known[same] = msgspec.structs.replace(effect, output=output)
                 known[key] = effect
@@ -113,7 +119,7 @@ class _Pass:
             for i in node.inputs:
                 until[owner[i]] = value
         end = len(owner)
-        for value in outputs(self.graph):
+        for value in self.graph.outputs:
             if value < end:
                 until[owner[value]] = end
         freed = [0] * (end + 1)
@@ -151,6 +157,12 @@ class _Pass:
                     seen[tensor] = seen[tensor] or None
             found.append(total)
         return found
+
+
+def _spread(value: _Value, batch: int) -> _Value:
+    """The only sample of a value for each sample of a batch, a view."""
+    layout = None if value.layout is None else (0 if batch > 1 else value.layout[0], *value.layout[1:])
+    return _Value((batch, *value.shape[1:]), layout, value.width, value.needs_grad)
 
 
 def _unknown(read: _Value, shape: Shape, output_bytes: int) -> _Effect:

@@ -8,10 +8,10 @@ from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.engine.layer_problems import layer_problem
 from archcalc.engine.memory import memory
 from archcalc.engine.receptive_field import FieldTransform, ReceptiveField, after, field_transform, joined, start
-from archcalc.engine.report import LayerReport, Report, Settings
+from archcalc.engine.report import LayerReport, Output, Report, Settings
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
 from archcalc.graph import Graph, Node
-from archcalc.graph.nodes import holding_indices, outputs
+from archcalc.graph.nodes import index_bounds, of_the_batch
 from archcalc.layers.core.arithmetic import UNKNOWN, Shape, is_known
 from archcalc.layers.core.base import NO_OPS, Ops, Params, Visibility, elements, fmt_shape, is_bias
 from archcalc.layers.core.execution import INDEX_BYTES
@@ -22,9 +22,9 @@ def report_on(graph: Graph, settings: Settings) -> tuple[Report, list[Problem]]:
     """The report on a graph, and what is wrong with its layers; the rows end before the first layer with a problem."""
     convention = convention_named(settings.convention)
     rows, problems = propagate(graph, settings.batch, settings.dtype, convention)
-    nodes = [graph.node(value) for value in outputs(graph)[1:]]
-    further = tuple([node.name for node in nodes if node is not None and not node.train_only])
-    return Report(graph.name, graph.title, settings, rows, further), problems
+    made = [value - len(graph.inputs) for value in graph.outputs]
+    outputs = [Output(rows[k].name, rows[k].output) for k in made if k < len(rows) and not rows[k].train_only]
+    return Report(graph.name, graph.title, settings, rows, tuple(outputs)), problems
 
 
 def propagate(
@@ -46,6 +46,7 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
     params: int
     weights: int
     buffers: int
+    samples: int
     memory_bytes: int
     ops: Ops | None
     macs: int | None
@@ -61,16 +62,20 @@ class _Run:
         self.graph, self.convention = graph, convention
         self.batch, self.bytes_per_element = batch, BYTES_PER_ELEMENT[dtype]
         self.trains = dtype not in INTEGERS
+        self.once = of_the_batch(graph)
         unknown = [None] * len(graph.nodes)
         self.shapes: list[Shape | None] = [*[input.shape for input in graph.inputs], *unknown]
         self.fields: list[ReceptiveField | None] = [*[start(input.shape) for input in graph.inputs], *unknown]
         self.problems: list[Problem] = []
         self.misfits: list[Problem] = []
         """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
+        self.sees: list[int | None] = [*range(len(graph.inputs)), *unknown] if len(graph.inputs) > 1 else []
+        """The only input that each value sees, where there are several; None of one that sees more."""
 
     def rows(self) -> tuple[tuple[LayerReport, ...], list[Problem]]:
         """One loop over plain locals: it is what a million layers take their time in."""
-        shapes, fields = self.shapes, self.fields
+        shapes, fields, once = self.shapes, self.fields, self.once
+        has_several_inputs = bool(self.sees)
         costs: dict[tuple[object, ...], _Cost] = {}
         found: list[_Cost] = []
         sound: int | None = None
@@ -78,18 +83,14 @@ class _Run:
             layer, inputs = node.layer, node.inputs
             first = inputs[0]
             xs = (shapes[first],) if len(inputs) == 1 else tuple([shapes[i] for i in inputs])
-            key = (
-                id(layer),
-                xs,
-                node.tied,
-                node.train_only,
-            )  # the graph keeps its layers alive, so that an id stays one layer's
+            # The graph keeps its layers alive, so that an id stays one layer's.
+            key = (id(layer), xs, node.tied, node.train_only, value in once)
             cost = costs.get(key)
             if cost is None:
                 if None in xs:
                     continue
                 try:
-                    cost = costs[key] = self._cost_or_misfit(node, xs)  # type: ignore[arg-type]  # none of them is None
+                    cost = costs[key] = self._cost_or_misfit(node, xs, self.samples(value))  # type: ignore[arg-type]  # none of them is None
                 except LayerError as error:
                     self.problems += self._problems(node, error, xs)  # type: ignore[arg-type]  # the same
                     shapes[value] = error.assume
@@ -98,6 +99,8 @@ class _Run:
                         break
                     continue
             shapes[value] = cost.output
+            if has_several_inputs:
+                self._note_what_is_seen(value, inputs)
             field = fields[first] if len(inputs) == 1 else self._joined(inputs, cost.transform)
             if field is not None:
                 if cost.transform is not None:
@@ -109,7 +112,7 @@ class _Run:
     def _reports(self, costs: list[_Cost]) -> tuple[LayerReport, ...]:
         """The rows of the first nodes, which have these costs."""
         nodes, first = self.graph.nodes, len(self.graph.inputs)
-        indices = holding_indices(self.graph)  # which are int64, whatever the dtype of the activations
+        indices = index_bounds(self.graph).keys()  # which are int64, whatever the dtype of the activations
         held = memory(self.graph, [cost.output for cost in costs], indices, self.batch, self.bytes_per_element)
         kept = held.kept if self.trains else [None] * len(costs)
         sizes = [cost.memory_bytes for cost in costs]
@@ -136,7 +139,7 @@ class _Run:
                     depth,
                     node.layer,
                     cost.ops,
-                    self.batch,
+                    cost.samples,
                     None if node.tied is None else nodes[node.tied].name,
                     node.train_only,
                     cost.misfit,
@@ -171,40 +174,45 @@ class _Run:
             depths.append(max([depths[i] for i in node.inputs]) + node.layer.is_depth_layer)
         return depths[len(self.graph.inputs) :]
 
-    def _cost_or_misfit(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+    def samples(self, value: int) -> int:
+        """For how many samples a value is computed: once for all of them where it depends on no input."""
+        return 1 if value in self.once else self.batch
+
+    def _cost_or_misfit(self, node: Node, inputs: tuple[Shape, ...], samples: int) -> _Cost:
         """What a layer costs; where it is too large for its input but runs in training alone, all that is known."""
         try:
-            return self._cost(node, inputs)
+            return self._cost(node, inputs, samples)
         except LayerError as error:
             if not (node.train_only and error.size_matters and all(map(is_known, inputs))):
                 raise
             problem = layer_problem(node, error, self.graph, self.shapes)
-            cost = self._cost(node, tuple((x[0], *(UNKNOWN for _ in x[1:])) for x in inputs))
+            cost = self._cost(node, tuple((x[0], *(UNKNOWN for _ in x[1:])) for x in inputs), samples)
             self.misfits.append(problem)
             return msgspec.structs.replace(cost, inputs=inputs, misfit=error.message)
 
-    def _cost(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+    def _cost(self, node: Node, inputs: tuple[Shape, ...], samples: int) -> _Cost:
         if not all(map(is_known, inputs)):
-            return self._cost_where_unknown(node, inputs)
+            return self._cost_where_unknown(node, inputs, samples)
         layer, (x, *others) = node.layer, inputs
         y = layer.output(*inputs)
         params = self._params(node, x)
         sample = NO_OPS if node.train_only else layer.ops(x, y, *others)
-        ops = None if sample is None else sample.times(self.batch)
+        ops = None if sample is None else sample.times(samples)
         return _Cost(
             inputs=inputs,
             output=y,
             params=params.total,
             weights=params.weights,
             buffers=params.buffers,
-            memory_bytes=0 if node.train_only else self.batch * elements(y) * self.bytes_per_element,
+            samples=samples,
+            memory_bytes=0 if node.train_only else samples * elements(y) * self.bytes_per_element,
             ops=ops,
             macs=None if ops is None else ops.macs,
-            flops=0 if node.train_only else self.convention.flops(Work(layer, inputs, y, ops, self.batch)),
+            flops=0 if node.train_only else self.convention.flops(Work(layer, inputs, y, ops, samples)),
             transform=field_transform(layer.window(x), layer.sees_whole_input),
         )
 
-    def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+    def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...], samples: int) -> _Cost:
         """What is known of a layer that runs in training alone, behind one that does not fit its input."""
         layer, (x, *_) = node.layer, inputs
         y = layer.output(*inputs)
@@ -217,6 +225,7 @@ class _Run:
             params=params.total,
             weights=params.weights,
             buffers=params.buffers,
+            samples=samples,
             memory_bytes=0,
             ops=NO_OPS,
             macs=0,
@@ -249,8 +258,16 @@ class _Run:
         return Params.of({name: own[name] for name in own if own[name] != theirs.get(name)}, layer.buffers(x))
 
     def _joined(self, inputs: tuple[int, ...], how: FieldTransform | None) -> ReceptiveField | None:
-        found = [field for i in inputs if (field := self.fields[i]) is not None]
-        return joined(found, how) if len(found) == len(inputs) else None
+        """The field of what reads several values: unknown where they see different inputs."""
+        seen = [i for i in inputs if i not in self.once]
+        found = [field for i in seen if (field := self.fields[i]) is not None]
+        if len(found) < len(seen) or not seen or (self.sees and len({self.sees[i] for i in seen}) > 1):
+            return None
+        return joined(found, how)
+
+    def _note_what_is_seen(self, value: int, inputs: tuple[int, ...]) -> None:
+        seen = {self.sees[i] for i in inputs if i not in self.once}
+        self.sees[value] = seen.pop() if len(seen) == 1 else None
 
     def _problems(self, node: Node, error: LayerError, inputs: tuple[Shape, ...]) -> list[Problem]:
         """What is wrong with a layer; behind one that does not fit, that is the reason."""

@@ -1,6 +1,7 @@
 """What an analysis found: one immutable row for each layer, and their totals, as exact integers."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -19,32 +20,49 @@ SCHEMA_VERSION = 1
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What a report was made at: the input's shape without the batch, the batch, the dtype and the convention.
+    """What a report was made at: each input's shape without the batch, the batch, the dtype and the convention.
 
     `vars` are those of the spec that the run set, as JSON has them.
     """
 
-    input: Shape
+    inputs: dict[str, Shape]
     batch: int
     dtype: str
     convention: str
     vars: dict[str, Any] = {}
 
+    @property
+    def input(self) -> Shape:
+        """The shape of the only input, or the first one."""
+        return next(iter(self.inputs.values()))
+
+    def inputs_to_dict(self) -> dict[str, Any]:
+        """The shapes as JSON has them: `input` is the only input or the first one, `inputs` are all by their names."""
+        inputs = {name: list(shape) for name, shape in self.inputs.items()}
+        return {"input": list(self.input), "inputs": inputs}
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON has them, without `vars` where none was set."""
-        settings = {**msgspec.structs.asdict(self), "input": list(self.input)}
+        settings = {**msgspec.structs.asdict(self), **self.inputs_to_dict()}
         return settings if self.vars else {name: value for name, value in settings.items() if name != "vars"}
 
     def differences(self, other: "Settings") -> dict[str, str]:
         """For each setting in which these and others differ, both values in words.
 
-        >>> Settings((3, 8, 8), 2, "float32", "lecture").differences(Settings((3, 8, 8), 1, "float32", "lecture"))
+        >>> small = Settings({"input": (3, 8, 8)}, 1, "float32", "lecture")
+        >>> Settings({"input": (3, 8, 8)}, 2, "float32", "lecture").differences(small)
         {'batch': 'batch 2, this at 1'}
         """
-        return {
+        found = {
             name: f"{name} {_words(getattr(self, name))}, this at {_words(getattr(other, name))}"
-            for name in self.__struct_fields__
+            for name in self.__struct_fields__[1:]
             if getattr(self, name) != getattr(other, name)
+        }
+        if self.inputs == other.inputs:
+            return found
+        return {
+            "inputs": f"{inputs_in_words(self.inputs)}, this at {inputs_in_words(other.inputs, with_name=False)}",
+            **found,
         }
 
 
@@ -136,6 +154,13 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
         }
 
 
+class Output(msgspec.Struct, frozen=True):
+    """What a network gives in eval mode: the layer that makes it, and its shape without the batch."""
+
+    name: str
+    shape: Shape
+
+
 class Report(msgspec.Struct, frozen=True, dict=True):
     """The rows of an architecture in the order in which its layers run, and their totals.
 
@@ -149,8 +174,13 @@ class Report(msgspec.Struct, frozen=True, dict=True):
     title: str
     settings: Settings
     layers: tuple[LayerReport, ...]
-    further_outputs: tuple[str, ...] = ()
-    """The layers besides the last that no layer reads, in eval mode: what they give is alive to the end."""
+    outputs: tuple[Output, ...] = ()
+    """What the network gives: it is alive to the end."""
+
+    @property
+    def last(self) -> str | None:
+        """The name of the last layer that runs in eval mode."""
+        return next((row.name for row in reversed(self.layers) if not row.train_only), None)
 
     @functools.cached_property
     def totals(self) -> Totals:
@@ -188,7 +218,8 @@ class Report(msgspec.Struct, frozen=True, dict=True):
             "settings": self.settings.to_dict(),
             "layers": [row.to_dict() for row in self.layers],
             "totals": self.totals.to_dict(),
-            "further_outputs": list(self.further_outputs),
+            "further_outputs": [output.name for output in self.outputs if output.name != self.last],
+            "outputs": [{"name": output.name, "shape": plain_shape(output.shape)} for output in self.outputs],
         }
 
     @classmethod
@@ -208,23 +239,44 @@ class Report(msgspec.Struct, frozen=True, dict=True):
                 )
             if not data["layers"]:
                 raise SettingError("a report without layers", hint="make it anew with `archcalc table --json`")
-            settings = msgspec.convert(data["settings"], Settings)
+            settings = msgspec.convert({"inputs": {"input": data["settings"]["input"]}, **data["settings"]}, Settings)
             rows = tuple([_row(row, settings.batch) for row in data["layers"]])
             if settings.dtype not in BYTES_PER_ELEMENT:
                 raise SettingError(f"a report at the unknown dtype {settings.dtype!r}", hint=KNOWN_DTYPES)
             name = msgspec.convert(data["architecture"], str)
             title = msgspec.convert(data.get("title", name), str)
-            further = tuple(map(str, data.get("further_outputs", ())))
-            return cls(name, title, settings, rows, further)
+            return cls(name, title, settings, rows, _outputs(data, rows))
         except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
             words = f"no report of archcalc: {type(error).__name__}: {error}"
             raise SettingError(words, hint="`archcalc table NAME --json` writes one") from error
 
 
+def inputs_in_words(inputs: Mapping[str, Shape], *, with_name: bool = True) -> str:
+    """The shapes of inputs, by their names where there are several.
+
+    >>> inputs_in_words({"input": (3, 224, 224)}), inputs_in_words({"ids": (77,), "image": (3, 224, 224)})
+    ('input 3×224×224', 'inputs ids 77, image 3×224×224')
+    """
+    if len(inputs) == 1:
+        words = fmt_shape(*inputs.values())
+        return f"input {words}" if with_name else words
+    words = ", ".join([f"{name} {fmt_shape(shape)}" for name, shape in inputs.items()])
+    return f"inputs {words}" if with_name else words
+
+
 def _words(setting: Any) -> str:
     if isinstance(setting, dict):
         return ", ".join(f"{name}={value}" for name, value in setting.items()) or "none"
-    return fmt_shape(setting) if isinstance(setting, tuple) else str(setting)
+    return str(setting)
+
+
+def _outputs(data: dict[str, Any], rows: tuple[LayerReport, ...]) -> tuple[Output, ...]:
+    """The outputs of a report; one of an earlier version names those besides the last layer's alone."""
+    if "outputs" in data:
+        return tuple([Output(str(one["name"]), _shape(one["shape"])) for one in data["outputs"]])
+    names = {str(name) for name in data.get("further_outputs", ())}
+    last = next((row.name for row in reversed(rows) if not row.train_only), None)
+    return tuple([Output(row.name, row.output) for row in rows if row.name in names or row.name == last])
 
 
 def plain_shape(shape: Shape) -> list[int | None]:

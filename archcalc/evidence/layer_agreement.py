@@ -182,7 +182,7 @@ class Verification(msgspec.Struct, frozen=True):
         return {
             "name": self.report.architecture,
             "title": self.report.title,
-            "input": list(self.report.settings.input),
+            **self.report.settings.inputs_to_dict(),
             "reduced": self.reduced,
             "device": self.device,
             "seconds": round(self.seconds, 3),
@@ -201,11 +201,10 @@ def compare(
     report: Report, measurements: Sequence[Measurement], memory: MemoryMeasurement | None = None, device: str = "cpu"
 ) -> tuple[LayerVerdict, ...]:
     """Every row of a report against the measurement of its layer, and what training keeps of it, where measured."""
-    batch = report.settings.batch
     other = _takes_other_steps(report, device)
     kept = [[]] * len(measurements) if memory is None else [[n] for n in memory.saved_for_backward_bytes]
     return tuple(
-        LayerVerdict(row, (*_compared(row, measurement, batch), *(_saved(row, n, device, other) for n in saved)))
+        LayerVerdict(row, (*_compared(row, measurement), *(_saved(row, n, device, other) for n in saved)))
         for row, measurement, saved in zip(report.layers, measurements, kept, strict=True)
     )
 
@@ -243,10 +242,10 @@ def _takes_other_steps(report: Report, device: str) -> bool:
     return device == "meta" and any(row.layer.operation is Operation.ATTENTION for row in report.layers)
 
 
-def _compared(row: LayerReport, measured: Measurement, batch: int) -> tuple[Comparison, ...]:
+def _compared(row: LayerReport, measured: Measurement) -> tuple[Comparison, ...]:
     comparisons = []
     for figure in MEASURED:
-        computed: Found = (batch, *row.output) if figure == OUTPUT else IN_ROWS[figure].of_row(row)
+        computed: Found = (row.samples, *row.output) if figure == OUTPUT else IN_ROWS[figure].of_row(row)
         found: Found = getattr(measured, figure)
         if measured.output is None and figure == OUTPUT:
             reason = NOT_RUN

@@ -261,7 +261,7 @@ class Timing(msgspec.Struct, frozen=True):
         return {
             "name": self.report.architecture,
             "title": self.report.title,
-            "input": list(self.report.settings.input),
+            **self.report.settings.inputs_to_dict(),
             "macs": self.macs,
             "params": self.report.totals.params,
             "whole": self.whole.to_dict(),

@@ -234,7 +234,7 @@ def _increase(report: Report, limit: Limit, value: int, base: Base, place: Place
     if base.report is None:
         return without(NO_BASE, base.words)
     for name, words in base.report.settings.differences(report.settings).items():
-        if name != "input":  # which is a spec's own, and may change with it
+        if name != "inputs":  # which are a spec's own, and may change with it
             return without(NO_BASE, f"the base was taken at {words}", "take both at the same")
     before = metric.of(base.report)
     if before is None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from archcalc.engine.figures import FIGURES, LECTURE
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
+from archcalc.layers.core.base import fmt_shape
 from archcalc.units import INTEGERS, MEMORY_UNITS, human, percent
 
 WORTH_NAMING = 0.05
@@ -64,8 +65,8 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
     train_only = [row.name for row in report.layers if row.train_only]
     if train_only:
         yield f"in training alone: {_first(train_only)} (they hold parameters, but do not run in eval mode)"
-    if report.further_outputs:
-        yield f"read by no layer: {_first(report.further_outputs)} (further outputs, alive to the end)"
+    if [output.name for output in report.outputs] != [report.last]:
+        yield f"outputs: {_first([f'{output.name} {fmt_shape(output.shape)}' for output in report.outputs])}"
     for row in report.layers:
         if row.misfit is not None:
             why = printable(f"{row.name}: {row.misfit}")

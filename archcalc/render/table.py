@@ -6,9 +6,8 @@ import msgspec
 
 from archcalc.engine.conventions import CONVENTIONS
 from archcalc.engine.figures import FIGURES, LECTURE
-from archcalc.engine.report import LayerReport, Report
+from archcalc.engine.report import LayerReport, Report, inputs_in_words
 from archcalc.errors import printable
-from archcalc.layers.core.base import fmt_shape
 from archcalc.render.columns import (
     COSTS,
     FACTS,
@@ -116,7 +115,7 @@ def caption(report: Report) -> str:
     """What the figures were made at: input, batch, dtype and convention."""
     settings = report.settings
     parts = (
-        f"input {fmt_shape(settings.input)}",
+        inputs_in_words(settings.inputs),
         f"batch {settings.batch}",
         settings.dtype,
         f"{settings.convention} convention: {CONVENTIONS[settings.convention].statement}",

@@ -26,7 +26,7 @@ LIMIT_KEYS = {
 }
 SETTING_KEYS = {
     "batch": "the batch size",
-    "input": "the input's shape without the batch, in place of the spec's",
+    "input": "the input's shape without the batch, in place of the spec's; of several, shapes by name",
     "dtype": "the type of the activations and parameters",
     "convention": "what a FLOP is",
 }
@@ -175,7 +175,9 @@ def _settings(tree: MappingNode, note: Note) -> dict[str, Any]:
 
 
 def _plain(tree: Tree) -> Any:
-    """The value of a scalar, or the tuple of those of a list."""
+    """The value of a scalar, the tuple of those of a list, or the mapping of either."""
+    if isinstance(tree, MappingNode):
+        return {name: _plain(value) for name, value in tree.items.items()}
     if isinstance(tree, SequenceNode):
         return tuple(item.value if isinstance(item, Scalar) else None for item in tree.items)
     return tree.value if isinstance(tree, Scalar) else None
@@ -187,7 +189,9 @@ def _batch(value: Any) -> int:
     return value
 
 
-def _input(value: Any) -> tuple[int, ...]:
+def _input(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _input(shape) for name, shape in value.items() if not isinstance(shape, dict)}
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}(x[0-9]{1,18})*", value):
         value = tuple(map(int, value.split("x")))
     dims = value if isinstance(value, tuple) else (value,)

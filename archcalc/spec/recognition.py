@@ -15,7 +15,7 @@ from archcalc.spec.entry import STRUCTURES
 from archcalc.spec.files import read_plain_file
 from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, parse
 
-_CONTENT = {"input", "vars", "variants", "budget", "blocks", "replace", "layers"}
+_CONTENT = {"input", "inputs", "vars", "variants", "budget", "blocks", "replace", "layers"}
 """The keys of a spec that say more than how it is called."""
 _KEY = re.compile(r"^(?P<before>[{ ]*[\"']?)(?P<key>\w+)[\"']?[ \t]*:", flags=re.MULTILINE)
 
@@ -58,7 +58,7 @@ def _is_spec(document: Document, reader: Reader, most: int) -> bool:
     is_plain = keys <= TOP_LEVEL.keys()
     base = tree.items.get("extends")
     extends = isinstance(base, Scalar) and bool(base.text)
-    if _has_layers(tree, is_plain=is_plain, has_beginning="input" in keys or extends):
+    if _has_layers(tree, is_plain=is_plain, has_beginning=bool(keys & {"input", "inputs"}) or extends):
         return True
     if not extends:
         return False
@@ -110,4 +110,4 @@ def _looks_like_one(text: str) -> bool:
     found = list(_KEY.finditer(text))
     keys = {match["key"] for match in found if len(match["before"]) == len(found[0]["before"])}
     known = keys & TOP_LEVEL.keys()
-    return "layers" in keys and bool(keys & {"input", "extends"}) and len(known) > len(keys - known)
+    return "layers" in keys and bool(keys & {"input", "inputs", "extends"}) and len(known) > len(keys - known)

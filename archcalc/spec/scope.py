@@ -1,9 +1,11 @@
 """Where a name means something: the spec itself, a block that is called, or a structure that has a name."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 
 from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.graph.naming import Namer
+from archcalc.spec.ends import INPUT
 from archcalc.spec.entry import Entry
 from archcalc.spec.evaluation import some
 from archcalc.spec.origin import Call
@@ -14,9 +16,10 @@ from archcalc.spec.values import Value
 class Scope:
     """The variables and names of a run of entries.
 
-    `inputs` are the values that it begins from, by the name that `from` knows them by; `input` is always there. `calls`
-    are the blocks that it is inside of, the innermost last; `globals` are the vars of the spec, which a block sees
-    besides its own parameters. Inside `train_only` everything runs in training alone.
+    `inputs` are the values that it begins from, by the name that `from` knows them by; in a block, `input` is always
+    there. `network` are those that the network begins from, which are known everywhere. `calls` are the blocks that it
+    is inside of, the innermost last; `globals` are the vars of the spec, which a block sees besides its own parameters.
+    Inside `train_only` everything runs in training alone.
     """
 
     def __init__(
@@ -29,12 +32,14 @@ class Scope:
         parent: "Scope | None" = None,
         calls: tuple[Call, ...] | None = None,
         globals: dict[str, Value] | None = None,
+        network: Mapping[str, int] | None = None,
         train_only: bool = False,
     ) -> None:
         self.prefix, self.variables, self.parent = prefix, variables, parent
         self.inputs: Mapping[str, int] = inputs or (parent.inputs if parent else {})
         self.calls: tuple[Call, ...] = calls if calls is not None else parent.calls if parent else ()
         self.globals: dict[str, Value] = globals if globals is not None else parent.globals if parent else variables
+        self.network: Mapping[str, int] = network or (parent.network if parent else self.inputs)
         self.train_only: bool = train_only or (parent is not None and parent.train_only)
         self.given = dict(_given(entries))
         self.lines: dict[str, int] = {}
@@ -49,8 +54,8 @@ class Scope:
             return None
         if not isinstance(tree, Scalar) or tree.value is None or not tree.text:
             raise SpecError([problem_at(tree, "name must be text")])
-        if tree.text == "input":
-            message = "the name 'input' stands for the spec's input"
+        if tree.text == INPUT or (tree.text in self.network and not self.prefix):
+            message = f"the name {tree.text!r} stands for an input"
             raise SpecError([problem_at(tree, message, "choose another name")])
         if tree.text in self.lines:
             message = f"name {tree.text!r} is given twice (first in line {self.lines[tree.text]})"
@@ -64,16 +69,18 @@ class Scope:
         if name in self.inputs:
             return self.inputs[name]
         found = self._find(name, paths)
+        if found is None:
+            found = self.network.get(name)
         if found is not None:
             return found
         if not name:
             lists = " or a list of names" if field == "from" else ""
             return problem_at(tree, f"{field} must be a name{lists}", f"such as `{field}: conv1`")
-        if name in self.failed:
-            return None
+        if not self.failed.isdisjoint(accumulate(name.split("."), "{}.{}".format)):
+            return None  # it, or what it is inside of
         if name in self.given:
             return self._not_there(name, tree, entry, field)
-        known = [*self.inputs, *paths]
+        known = [*dict.fromkeys((*self.inputs, *self.network)), *paths]
         hint = did_you_mean(name, known, f"known: {some(known)}")
         return problem_at(tree, f"{field}: no layer is called {name!r}", hint)
 

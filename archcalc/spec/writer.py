@@ -2,11 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from archcalc.errors import SpecError
 from archcalc.graph import Graph, Node
+from archcalc.graph.nodes import unread
 from archcalc.layers import Layer
+from archcalc.spec.ends import INPUT
 from archcalc.spec.fields import field_types, required_fields
 from archcalc.spec.files import text_of
 from archcalc.spec.source import parse, resolve
@@ -25,14 +28,28 @@ def flat_spec(graph: Graph) -> str:
     """
     lines = [f"name: {_text(graph.name)}", f"title: {_text(graph.title)}"]
     lines += [f"source: {_text(graph.source)}"] if graph.source else []
-    (input,) = graph.inputs
-    lines += [f"input: {_value(input.shape)}", "layers:"]
+    first = len(graph.inputs)
+    if [input.name for input in graph.inputs] == [INPUT]:
+        lines.append(f"input: {_value(graph.inputs[0].shape)}")
+    else:
+        inputs = [f"{_text(input.name)}: {_value(input.shape)}" for input in graph.inputs]
+        lines.append(f"inputs: {{{', '.join(inputs)}}}")
+    ends = unread(first, graph.nodes)
+    if graph.outputs != ends:
+        lines.append(f"outputs: {_names(graph, graph.outputs)}")
+        unused = [value for value in ends if value not in graph.outputs]
+        lines += [f"unused: {_names(graph, unused)}"] if unused else []
+    lines.append("layers:")
     current = 0
-    for value, node in enumerate(graph.nodes, 1):
+    for value, node in enumerate(graph.nodes, first):
         lines.append(f"  - {node.layer.kind}: {{{', '.join(_fields(graph, node, current))}}}")
         if not node.train_only:
             current = value
     return "\n".join(lines) + "\n"
+
+
+def _names(graph: Graph, values: Iterable[int]) -> str:
+    return f"[{', '.join([_text(graph.name_of(value)) for value in values])}]"
 
 
 def too_large(text: str) -> str | None:
@@ -51,8 +68,9 @@ def too_large(text: str) -> str | None:
 def _fields(graph: Graph, node: Node, current: int) -> list[str]:
     fields = [f"name: {_text(node.name)}"]
     if node.inputs != (current,):
-        names = ", ".join([_text(graph.name_of(value)) for value in node.inputs])
-        fields.append(f"from: {names}" if len(node.inputs) == 1 else f"from: [{names}]")
+        fields.append(
+            f"from: {_text(graph.name_of(*node.inputs)) if len(node.inputs) == 1 else _names(graph, node.inputs)}"
+        )
     if node.tied is not None:
         fields.append(f"tied: {_text(graph.nodes[node.tied].name)}")
     if node.train_only:

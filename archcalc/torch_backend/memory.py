@@ -29,19 +29,19 @@ def measure_memory(
     >>> found.saved_for_backward_bytes[:3], found.peak_memory_bytes
     ((4096, 18816, 0), 41728)
     """
-    with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, x):
-        kept = _kept(model.train(), x)
-        peak, allocated = _peak(model.eval(), x, device)
+    with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, inputs):
+        kept = _kept(model.train(), inputs)
+        peak, allocated = _peak(model.eval(), inputs, device)
     return MemoryMeasurement(kept, peak, allocated)
 
 
-def _kept(model: Network, x: Tensor) -> tuple[int, ...]:
+def _kept(model: Network, inputs: Sequence[Tensor]) -> tuple[int, ...]:
     """For each layer the bytes that autograd keeps beyond what it keeps for earlier ones, storage by storage."""
     found = [0] * len(model.steps)
     seen = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}
     kept: list[Tensor] = []  # alive, so that no later storage is taken for an earlier one
 
-    with _following(model, x.device.type) as running:
+    with _following(model, inputs[0].device.type) as running:
 
         def pack(tensor: Tensor) -> None:
             # Nothing goes back to autograd: an output that it kept in a hook would hold itself, and never be freed.
@@ -51,21 +51,21 @@ def _kept(model: Network, x: Tensor) -> tuple[int, ...]:
                 found[running()] += tensor.untyped_storage().nbytes()
 
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda nothing: nothing):
-            model(x)
+            model(*inputs)
     return tuple(found)
 
 
-def _peak(model: Network, x: Tensor, device: str) -> tuple[int, int | None]:
+def _peak(model: Network, inputs: Sequence[Tensor], device: str) -> tuple[int, int | None]:
     """The most bytes alive at once, of the tensors that operations give, and on CUDA as its allocator has it."""
     before = 0
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated() - x.untyped_storage().nbytes()
+        before = torch.cuda.memory_allocated() - sum(x.untyped_storage().nbytes() for x in inputs)
     alive = Alive((*model.parameters(), *model.buffers()))
-    alive.note([x])
+    alive.note(inputs)
     with torch.no_grad(), _following(model, device), alive.watching():
-        model(x)
+        model(*inputs)
     return alive.most, torch.cuda.max_memory_allocated() - before if device == "cuda" else None
 
 

@@ -13,9 +13,10 @@ from archcalc.engine.report import Report
 from archcalc.errors import printable
 from archcalc.evidence.timing import LayerRun, LayerTiming, Roof, Samples, Timing
 from archcalc.graph import Graph, Node
-from archcalc.torch_backend.build import REFUSALS, SMALLER, Network, PyTorchError, build, failure, random_input
+from archcalc.torch_backend.build import REFUSALS, SMALLER, Network, PyTorchError, build, failure, random_inputs
 from archcalc.torch_backend.clocks import Clock, clock_of
 from archcalc.torch_backend.devices import free_memory
+from archcalc.torch_backend.measure import as_dtype
 from archcalc.torch_backend.roof import measured_roof, timed
 from archcalc.torch_backend.verify import memory_needed
 from archcalc.units import MEMORY_UNITS, human
@@ -70,21 +71,23 @@ def time_network(
     settings = report.settings
     _check_memory(report, device)
     with _named(report.architecture), torch.inference_mode():
-        model, x = _model_and_input(graph, device, settings.batch, settings.dtype, seed)
-        bytes_moved = _bytes_moved(graph, model, x, device, clock)  # it runs first: what fails, fails in a known layer
-        compiled = _compiled(model, x) if compile else None
+        model, inputs = _model_and_inputs(graph, device, settings.batch, settings.dtype, seed)
+        bytes_moved = _bytes_moved(
+            graph, model, inputs, device, clock
+        )  # it runs first: what fails, fails in a known layer
+        compiled = _compiled(model, inputs) if compile else None
         wholes, compileds, layers = list[float](), list[float](), list[list[float | None]]()
         with _failing_on(device, "a forward pass"):
             for _ in range(repetitions.warm_up):
-                model(x)
+                model(*inputs)
                 if compiled is not None:
-                    compiled(x)
+                    compiled(*inputs)
             started, before = time.monotonic(), preemptions()
             for _ in repetitions.rounds():
-                wholes.append(timed(clock, lambda: model(x)))
+                wholes.append(timed(clock, lambda: model(*inputs)))
                 if compiled is not None:
-                    compileds.append(timed(clock, lambda: compiled(x)))
-                layers.append(_layer_seconds(model, x, clock))
+                    compileds.append(timed(clock, lambda: compiled(*inputs)))
+                layers.append(_layer_seconds(model, inputs, clock))
             disturbed = _a_second(before, preemptions(), time.monotonic() - started)
     runs = map(_run, zip(*layers, strict=True), bytes_moved)
     rows = tuple(LayerTiming(row, run, roof) for row, run in zip(report.layers, runs, strict=True))
@@ -134,14 +137,13 @@ def _check_memory(report: Report, device: str) -> None:
     raise PyTorchError(f"{report.architecture}: {short}", hint=SMALLER)
 
 
-def _model_and_input(graph: Graph, device: str, batch: int, dtype: str, seed: int) -> tuple[Network, Tensor]:
+def _model_and_inputs(graph: Graph, device: str, batch: int, dtype: str, seed: int) -> tuple[Network, list[Tensor]]:
     number = getattr(torch, dtype)
     with _failing_on(device, "making the model"), torch.random.fork_rng(devices=[]):
         # Made on the CPU and moved, so that no other generator is touched.
         torch.default_generator.manual_seed(seed)
         model = build(graph).eval().to(device=device, dtype=number)
-        x = random_input(graph, batch)
-        return model, x.to(device=device, dtype=number if x.is_floating_point() else None)
+        return model, [as_dtype(x, number).to(device) for x in random_inputs(graph, batch)]
 
 
 def _run(seconds: Sequence[float | None], bytes_moved: int | None) -> LayerRun:
@@ -149,7 +151,7 @@ def _run(seconds: Sequence[float | None], bytes_moved: int | None) -> LayerRun:
     return LayerRun(Samples(ran), bytes_moved) if ran else LayerRun()
 
 
-def _layer_seconds(model: Network, x: Tensor, clock: Clock) -> list[float | None]:
+def _layer_seconds(model: Network, inputs: Sequence[Tensor], clock: Clock) -> list[float | None]:
     """The seconds of every layer in one pass; None of one that does not run."""
     starts, ends = dict[int, Any](), dict[int, Any]()
 
@@ -161,12 +163,12 @@ def _layer_seconds(model: Network, x: Tensor, clock: Clock) -> list[float | None
 
     with _hooks(model, before, after):
         clock.wait()
-        model(x)
+        model(*inputs)
         clock.wait()
     return [clock.seconds(starts[i], ends[i]) if i in ends else None for i in range(len(model.steps))]
 
 
-def _bytes_moved(graph: Graph, model: Network, x: Tensor, device: str, clock: Clock) -> list[int | None]:
+def _bytes_moved(graph: Graph, model: Network, inputs: Sequence[Tensor], device: str, clock: Clock) -> list[int | None]:
     """The bytes that every layer must at least move, off the tensors of one pass; None of one that does not run."""
     found: list[int | None] = [None] * len(graph.nodes)
     running = 0
@@ -183,7 +185,7 @@ def _bytes_moved(graph: Graph, model: Network, x: Tensor, device: str, clock: Cl
 
     try:
         with _hooks(model, before, after):
-            model(x)
+            model(*inputs)
         clock.wait()  # what fails on the device is raised here at the latest
     except FAILURES as error:
         raise failure(graph.nodes[running].name, error, device) from error
@@ -226,11 +228,11 @@ def _hooks(model: Network, before: Callable[[int], None], after: Callable[..., N
         yield
 
 
-def _compiled(model: Network, x: Tensor) -> Callable[[Tensor], Any]:
+def _compiled(model: Network, inputs: Sequence[Tensor]) -> Callable[..., Any]:
     """The network as torch.compile makes it; it is compiled when it first runs."""
     try:
         compiled = torch.compile(model)
-        compiled(x)
+        compiled(*inputs)
     except Exception as error:  # a compiler and what it calls raise what they like
         first = str(error).strip().partition("\n")[0] or type(error).__name__
         message = f"torch.compile failed: {printable(first)}"

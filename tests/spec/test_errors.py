@@ -98,7 +98,7 @@ GROUPS = "groups must divide both the input channels and filters"
         ("relu: {from: stme}", "stme", "from: no layer is called 'stme'", "did you mean stem?"),
         ("relu: {from: xyzzy}", "xyzzy", "from: no layer is called 'xyzzy'", "known: input, stem"),
         ("relu: {name: stem}", "stem", "name 'stem' is given twice (first in line 3)", OWN_NAME),
-        ("relu: {name: input}", "input", "the name 'input' stands for the spec's input", "choose another name"),
+        ("relu: {name: input}", "input", "the name 'input' stands for an input", "choose another name"),
         ("relu: {name: [a]}", "[a]", "name must be text", None),
         ("relu: {name: ''}", "''", "name must be text", None),
         ("relu: {name: null}", "null", "name must be text", None),

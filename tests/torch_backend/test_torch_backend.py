@@ -146,11 +146,9 @@ def test_a_spec_that_does_not_fit_says_so() -> None:
 
 def test_what_leads_to_a_table_is_made_of_indices(monkeypatch: pytest.MonkeyPatch) -> None:
     net = graph(layers("relu", "linear: 3", "linear: 7", "linear: 5", head="input: [4]"))
-    assert build.input_below(net) is None
-    assert build.random_input(net, 2).dtype == torch.float32
+    assert build.random_inputs(net, 2)[0].dtype == torch.float32
     monkeypatch.setattr(Linear, "indices_below", "features")
-    assert build.input_below(net) == 3
-    x = build.random_input(net, 100)
+    (x,) = build.random_inputs(net, 100)
     assert (x.dtype, x.shape, x.min().item(), x.max().item()) == (torch.int64, (100, 4), 0, 2)
 
 
