@@ -210,6 +210,18 @@ SAVED = Figure(
     column=TableColumn("saved", "KB", "MiB"),
     rule=6,
 )
+BYTES_MOVED = Figure(
+    name="bytes_moved",
+    title="bytes moved",
+    unit="bytes",
+    statement="what the layers must at least read and write, one by one",
+    of_a_layer="what a layer must at least read and write: its inputs, its output, and the parameters and buffers that "
+    "it uses, each once; of a table no more than goes into the output, and nothing where the output is a view",
+    field="bytes_moved",
+    per_row=attrgetter("bytes_moved"),
+    column=TableColumn("moved", "KB", "MiB"),
+    rule=11,
+)
 BUFFERS = Figure(
     name="buffers",
     title="buffers",
@@ -282,6 +294,7 @@ FIGURES: Mapping[str, Figure] = {
         LIVE,
         PEAK,
         SAVED,
+        BYTES_MOVED,
         BUFFERS,
         WEIGHTS,
         WEIGHT_COUNT,

@@ -143,8 +143,9 @@ class _Run:
                     None if node.tied is None else nodes[node.tied].name,
                     node.train_only,
                     cost.misfit,
+                    moved,
                 )
-                for node, line, cost, size, field, depth, alive, saved in zip(
+                for node, line, cost, size, field, depth, alive, saved, moved in zip(
                     nodes,
                     self._lines(),
                     costs,
@@ -153,6 +154,7 @@ class _Run:
                     self._depths(),
                     held.alive,
                     kept,
+                    held.moved,
                     strict=False,
                 )
             ]

@@ -74,7 +74,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     `live_bytes` is what is alive in memory while the row runs in eval mode, the network's input included; None where
     unknown.
     `saved_for_backward_bytes` is what training keeps of it beyond what earlier rows keep, as PyTorch does on the CPU:
-    None where unknown, and at a dtype that does not train. `line` is that of the spec (None of a graph that was built
+    None where unknown, and at a dtype that does not train. `bytes_moved` is what it must at least read and write in
+    eval mode; None where unknown, and where the report is of an earlier version. `line` is that of the spec (None of a graph that was built
     in Python), `inputs` and `output` are shapes of one sample. `receptive_field` gives, for each spatial dimension of
     the spec's input, how many of its elements one output sees; None where it has none. `depth` counts the convolutions
     and linear layers on the longest way from the input to the row's output, as the 50 of ResNet-50 are counted. `tied`
@@ -104,6 +105,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     tied: str | None = None
     train_only: bool = False
     misfit: str | None = None
+    bytes_moved: int | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -293,16 +295,20 @@ def _shape(plain: Any) -> Shape:
     return tuple([UNKNOWN if size is None else size for size in sizes])
 
 
+_LATER = ("ops", "misfit", "bytes_moved")
+"""What rows of earlier versions do not have."""
+
+
 def _row(data: dict[str, Any], samples: int) -> LayerReport:
-    """The row that `LayerReport.to_dict` made this of; one of an earlier version has no `misfit` and no `ops`."""
+    """The row that `LayerReport.to_dict` made this of."""
     layer = msgspec.convert(data["fields"], kinds()[data["kind"]])
     types = {field.name: field.type for field in msgspec.structs.fields(LayerReport)}
-    plain = types.keys() - {"layer", "inputs", "output", "samples", "ops", "misfit"}
+    plain = types.keys() - {"layer", "inputs", "output", "samples", *_LATER}
     return LayerReport(
         layer=layer,
         inputs=tuple(map(_shape, data["inputs"])),
         output=_shape(data["output"]),
         samples=samples,
-        **{name: msgspec.convert(data.get(name), types[name]) for name in ("ops", "misfit")},
+        **{name: msgspec.convert(data.get(name), types[name]) for name in _LATER},
         **{name: msgspec.convert(data[name], types[name]) for name in plain},
     )
