@@ -6,7 +6,7 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import chosen_format, format_options, settings_options
-from archcalc.engine.figures import LECTURE
+from archcalc.engine.figures import LECTURE, METRICS
 from archcalc.errors import ArchcalcError, Problem, SettingError, SpecError
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 MOST_INPUTS = 3
 BY_CHOICES = ("stage", "kind", "layer")
-METRIC_CHOICES = (*LECTURE, "all")
+ADDED_UP = [name for name, metric in METRICS.items() if metric.adds_up]
+METRIC_CHOICES = (*LECTURE, *(name for name in ADDED_UP if name not in LECTURE), "all")
 
 own_input_option = click.option("--own-input", is_flag=True, help="Each at the input of its own spec, not the first's.")
 by_option = click.option(

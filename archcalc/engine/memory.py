@@ -138,7 +138,7 @@ class _Pass:
         return found
 
     def moved(self) -> list[int | None]:
-        """For each layer the bytes that it must at least move: what it reads of each input, once, and what it writes."""
+        """For each layer the bytes that it must at least read and write, those of one input once."""
         found: list[int | None] = []
         for node, effect in zip(self.nodes, self.effects, strict=True):
             moved = 0 if node.train_only else effect.moved_bytes

@@ -75,13 +75,13 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     unknown.
     `saved_for_backward_bytes` is what training keeps of it beyond what earlier rows keep, as PyTorch does on the CPU:
     None where unknown, and at a dtype that does not train. `bytes_moved` is what it must at least read and write in
-    eval mode; None where unknown, and where the report is of an earlier version. `line` is that of the spec (None of a graph that was built
-    in Python), `inputs` and `output` are shapes of one sample. `receptive_field` gives, for each spatial dimension of
-    the spec's input, how many of its elements one output sees; None where it has none. `depth` counts the convolutions
-    and linear layers on the longest way from the input to the row's output, as the 50 of ResNet-50 are counted. `tied`
-    is the row whose weights this one uses: what it holds besides them is in `params`. A `train_only` row holds
-    parameters, but neither runs nor takes memory in eval mode; `misfit` says why one does not fit its input, in which
-    case training fails, and the sizes that follow from it are UNKNOWN.
+    eval mode; None where unknown, and where the report is of an earlier version. `line` is that of the spec (None
+    of a graph that was built in Python), `inputs` and `output` are shapes of one sample. `receptive_field` gives,
+    for each spatial dimension of the spec's input, how many of its elements one output sees; None where it has
+    none. `depth` counts the convolutions and linear layers on the longest way from the input to the row's output,
+    as the 50 of ResNet-50 are counted. `tied` is the row whose weights this one uses: what it holds besides them is
+    in `params`. A `train_only` row holds parameters, but neither runs nor takes memory in eval mode; `misfit` says
+    why one does not fit its input, in which case training fails, and the sizes that follow from it are UNKNOWN.
     """
 
     name: str
