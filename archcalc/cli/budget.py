@@ -9,7 +9,7 @@ import click
 from archcalc.cli.base import HELP_OPTIONS, Command, LazyGroup
 from archcalc.cli.options import input_option
 from archcalc.engine.conventions import CONVENTIONS
-from archcalc.engine.metrics import metric_named
+from archcalc.engine.figures import metric_named
 from archcalc.errors import ArchcalcError, SettingError, printable
 from archcalc.units import BYTES_PER_ELEMENT, MAX_BATCH
 

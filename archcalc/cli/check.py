@@ -10,7 +10,7 @@ import click
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import OutputFile, input_option
 from archcalc.engine.conventions import CONVENTIONS
-from archcalc.engine.metrics import metric_named
+from archcalc.engine.figures import METRICS, metric_named
 from archcalc.errors import ArchcalcError, SettingError, printable
 from archcalc.units import BYTES_PER_ELEMENT, MAX_BATCH
 
@@ -51,7 +51,29 @@ def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function
     return click.option(f"--{kind}", kind.replace("-", "_"), type=LimitType(kind), multiple=True, help=help)
 
 
-@click.command(cls=Command, context_settings=HELP_OPTIONS)
+HELP = f"""Check that specs are valid, fully counted, and within their budgets.
+
+SPECS are files, folders with all specs in them but those in hidden folders, shipped names, or - for standard input;
+of a family all variants, or one as file.yaml:variant. With none named, all that the configuration matches are
+checked.
+
+Budgets stand in the spec (budget: {{params: 60M, flops: {{max: 1.5G, warn: 1.2G}}}}), in archcalc.toml under
+[budgets."models/*.yaml"], in pyproject.toml under [tool.archcalc.budgets."models/*.yaml"], or in the options here.
+Of two limits of the same kind, the spec's goes before the configuration's, and the option's before both. With
+--base, limits that a spec had there and that were removed are warned of. Where a spec came as others went,
+[bases] in the configuration says which one it was ("models/new.yaml" = "models/old.yaml"), or that it is "new".
+
+Metrics: {" ".join(METRICS)}; {" ".join(n for n, metric in METRICS.items() if metric.unit == "bytes")} are in bytes.
+
+Counts: 60M, 1.5G, 1_000_000 (k M G T are powers of 1000). Bytes: 512MB is 512 * 10^6 bytes, 512 MiB is
+512 * 2^20 (KB MB GB TB are powers of 1000, KiB MiB GiB TiB powers of 1024). `archcalc table` prints memory as the
+lecture does: its KB are 1024 bytes, the KiB of a budget. Percentages: 2%.
+
+Exits with 0 if all is fine, warnings included; 1 if over budget; 2 if anything else is wrong.
+"""
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS, help=HELP)
 @click.argument("specs", nargs=-1, metavar="[SPECS|-]...")
 @_limit_option("max", "The most that a metric may be, such as params=60M; repeatable, as are the next three.")
 @_limit_option("min", "The least that it must be.")
@@ -94,28 +116,7 @@ def check(
     exit_zero: bool,
     **given: Any,
 ) -> None:
-    """Check that specs are valid, fully counted, and within their budgets.
-
-    SPECS are files, folders with all specs in them but those in hidden folders, shipped names, or - for standard input;
-    of a family all variants, or one as file.yaml:variant. With none named, all that the configuration matches are
-    checked.
-
-    Budgets stand in the spec (budget: {params: 60M, flops: {max: 1.5G, warn: 1.2G}}), in archcalc.toml under
-    [budgets."models/*.yaml"], in pyproject.toml under [tool.archcalc.budgets."models/*.yaml"], or in the options here.
-    Of two limits of the same kind, the spec's goes before the configuration's, and the option's before both. With
-    --base, limits that a spec had there and that were removed are warned of. Where a spec came as others went,
-    [bases] in the configuration says which one it was ("models/new.yaml" = "models/old.yaml"), or that it is "new".
-
-    \b
-    Metrics: params macs flops memory peak saved weights layers depth
-      receptive_field; memory peak saved weights are in bytes.
-
-    Counts: 60M, 1.5G, 1_000_000 (k M G T are powers of 1000). Bytes: 512MB is 512 * 10^6 bytes, 512 MiB is
-    512 * 2^20 (KB MB GB TB are powers of 1000, KiB MiB GiB TiB powers of 1024). `archcalc table` prints memory as the
-    lecture does: its KB are 1024 bytes, the KiB of a budget. Percentages: 2%.
-
-    Exits with 0 if all is fine, warnings included; 1 if over budget; 2 if anything else is wrong.
-    """  # noqa: D301  # click takes the character \b for "keep these lines"
+    """Check that specs are valid, fully counted, and within their budgets."""
     from archcalc.cli.progress import bar
     from archcalc.gate.config import find_config, read_config
     from archcalc.gate.run import Gate, exit_code

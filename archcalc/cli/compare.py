@@ -6,6 +6,7 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import chosen_format, format_options, settings_options
+from archcalc.engine.figures import LECTURE, METRICS
 from archcalc.errors import ArchcalcError, Problem, SettingError, SpecError
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 MOST_INPUTS = 3
 BY_CHOICES = ("stage", "kind", "layer")
-METRIC_CHOICES = ("memory", "params", "flops", "all")
+ADDED_UP = [name for name, metric in METRICS.items() if metric.adds_up]
+METRIC_CHOICES = (*LECTURE, *(name for name in ADDED_UP if name not in LECTURE), "all")
 
 own_input_option = click.option("--own-input", is_flag=True, help="Each at the input of its own spec, not the first's.")
 by_option = click.option(
@@ -64,7 +66,7 @@ def compare(
     networks = analyzed(specs, own_input=own_input, vars=dict(assignments), **settings)
     reports = [report for _, report in networks]
     found = compared(reports, by)
-    metrics = ("memory", "params", "flops") if metric == "all" else (metric,)
+    metrics = LECTURE if metric == "all" else (metric,)
     if form in ("json", "jsonl", "csv", "tsv"):
         _write_data(found, form, output)
     else:
@@ -138,11 +140,7 @@ def _write_data(found: "Comparison", form: str, output: str | None) -> None:
         for part, name, metric, values in (
             *(("total", "total", metric, values) for metric, values in data["totals"].items()),
             *(("ratio", "total", metric, values) for metric, values in data["ratios"].items()),
-            *(
-                (found.by, line["name"], metric, line[metric])
-                for line in data["breakdown"]
-                for metric in ("memory", "params", "flops")
-            ),
+            *((found.by, line["name"], metric, line[metric]) for line in data["breakdown"] for metric in LECTURE),
         )
     ]
     write(records(lines, form), output)

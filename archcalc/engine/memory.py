@@ -17,12 +17,14 @@ from archcalc.layers.core.storage import Strides, in_order
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """Bytes for the whole batch: alive while each layer runs in eval mode, and newly kept by it in training.
+    """Bytes for the whole batch: alive while each layer runs in eval mode, moved by it then, and kept in training.
 
-    What is alive counts the input of the network, which its caller holds. Either is None where it is not known.
+    What is alive counts the input of the network, which its caller holds; what is kept is what no earlier layer keeps.
+    Each is None where it is not known.
     """
 
     alive: list[int | None]
+    moved: list[int | None]
     kept: list[int | None]
 
 
@@ -39,7 +41,7 @@ class _Effect(msgspec.Struct, frozen=True, gc=False):
     """What one run of a layer does: its output, of how many new bytes, or in the memory of which input.
 
     `most_bytes` are the most that it has of its own at once, `kept_bytes` those of its own that it keeps; None where
-    that is not known.
+    that is not known. `moved_bytes` are those of its inputs, its output and what it holds.
     """
 
     output: _Value
@@ -49,6 +51,7 @@ class _Effect(msgspec.Struct, frozen=True, gc=False):
     kept_bytes: int | None
     kept_inputs: tuple[int, ...]
     keeps_output: bool
+    moved_bytes: int | None = None
 
 
 def memory(graph: Graph, shapes: Sequence[Shape], indices: Set[int], batch: int, width: int) -> Memory:
@@ -56,10 +59,8 @@ def memory(graph: Graph, shapes: Sequence[Shape], indices: Set[int], batch: int,
 
     `shapes` are those of the outputs of the first nodes, as many as are known, and `indices` the values that are int64.
     """
-    return Memory(
-        _Pass(graph, shapes, indices, batch, width, training=False).alive(),
-        _Pass(graph, shapes, indices, batch, width, training=True).kept(),
-    )
+    forward = _Pass(graph, shapes, indices, batch, width, training=False)
+    return Memory(forward.alive(), forward.moved(), _Pass(graph, shapes, indices, batch, width, training=True).kept())
 
 
 class _Pass:
@@ -76,7 +77,7 @@ class _Pass:
             values.append(_Value(whole, in_order(whole), bytes_each, needs_grad=False))
         self.input_bytes = [product(value.shape) * value.width for value in values]
         self.owner = [*range(len(values) + len(self.nodes))]
-        self.effects: list[_Effect] = []
+        self.values, self.effects = values, list[_Effect]()
         known: dict[tuple[object, ...], _Effect] = {}
         interned: dict[_Value, _Value] = {}
         equal: dict[Layer, Layer] = {}
@@ -136,6 +137,17 @@ class _Pass:
             held -= freed[value]
         return found
 
+    def moved(self) -> list[int | None]:
+        """For each layer the bytes that it must at least read and write, those of one input once."""
+        found: list[int | None] = []
+        for node, effect in zip(self.nodes, self.effects, strict=True):
+            moved = 0 if node.train_only else effect.moved_bytes
+            if moved and len(node.inputs) > 1:
+                repeated = [i for k, i in enumerate(node.inputs) if i in node.inputs[:k]]
+                moved -= sum(_bytes_read(self.values[i]) for i in repeated)
+            found.append(moved)
+        return found
+
     def kept(self) -> list[int | None]:
         """For each layer the bytes that it keeps for the backward pass, beyond what earlier layers keep."""
         owner, sizes = self.owner, [*self.input_bytes, *[effect.output_bytes for effect in self.effects]]
@@ -159,6 +171,19 @@ class _Pass:
         return found
 
 
+def _bytes_read(value: _Value) -> int:
+    """The bytes of a tensor; what is only repeated along an axis is there once."""
+    layout = value.layout or in_order(value.shape)
+    return value.width * product([size for size, stride in zip(value.shape, layout, strict=True) if stride])
+
+
+def _bytes_held(layer: Layer, x: _Value, written: int, width: int) -> int:
+    """The bytes of the parameters and buffers that a layer reads: of a table, no more than goes into the output."""
+    shape = x.shape[1:]
+    held = width * layer.params(shape).total + layer.buffer_bytes_read(shape, width)
+    return held if layer.indices_below is None else min(held, written)
+
+
 def _spread(value: _Value, batch: int) -> _Value:
     """The only sample of a value for each sample of a batch, a view."""
     layout = None if value.layout is None else (0 if batch > 1 else value.layout[0], *value.layout[1:])
@@ -180,6 +205,8 @@ def _effect(layer: Layer, read: Sequence[_Value], shape: Shape, width: int, trai
         return _unknown(read[0], shape, product(shape) * read[0].width)
     own = [x.storage for x in inputs]
     is_view = y.storage in own
+    written = y.width * product(y.shape)
+    moved = 0 if is_view else sum(map(_bytes_read, read)) + _bytes_held(layer, read[0], written, width) + written
     kept = [storage for storage in run.kept if storage not in own and storage is not y.storage]
     return _Effect(
         output=_Value(y.shape, y.layout, y.width, y.needs_grad),
@@ -189,4 +216,5 @@ def _effect(layer: Layer, read: Sequence[_Value], shape: Shape, width: int, trai
         kept_bytes=None if run.keeps_unknown else sum(storage.bytes for storage in kept),
         kept_inputs=tuple(own.index(storage) for storage in run.kept if storage in own),
         keeps_output=y.storage in run.kept and not is_view,
+        moved_bytes=moved,
     )

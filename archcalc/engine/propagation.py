@@ -8,7 +8,7 @@ from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.engine.layer_problems import layer_problem
 from archcalc.engine.memory import memory
 from archcalc.engine.receptive_field import FieldTransform, ReceptiveField, after, field_transform, joined, start
-from archcalc.engine.report import LayerReport, Output, Report, Settings, Totals
+from archcalc.engine.report import LayerReport, Output, Report, Settings
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
 from archcalc.graph import Graph, Node
 from archcalc.graph.nodes import index_bounds, of_the_batch
@@ -24,7 +24,7 @@ def report_on(graph: Graph, settings: Settings) -> tuple[Report, list[Problem]]:
     rows, problems = propagate(graph, settings.batch, settings.dtype, convention)
     made = [value - len(graph.inputs) for value in graph.outputs]
     outputs = [Output(rows[k].name, rows[k].output) for k in made if k < len(rows) and not rows[k].train_only]
-    return Report(graph.name, graph.title, settings, rows, Totals.of(rows), tuple(outputs)), problems
+    return Report(graph.name, graph.title, settings, rows, tuple(outputs)), problems
 
 
 def propagate(
@@ -152,8 +152,9 @@ class _Run:
                     None if node.tied is None else nodes[node.tied].name,
                     node.train_only,
                     cost.misfit,
+                    moved,
                 )
-                for node, line, cost, size, receptive, depth, alive, saved in zip(
+                for node, line, cost, size, receptive, depth, alive, saved, moved in zip(
                     nodes,
                     self._lines(),
                     costs,
@@ -162,6 +163,7 @@ class _Run:
                     self._depths(),
                     held.alive,
                     kept,
+                    held.moved,
                     strict=False,
                 )
             ]

@@ -1,12 +1,15 @@
 """What an analysis found: one immutable row for each layer, and their totals, as exact integers."""
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from archcalc._version import __version__
 from archcalc.engine.conventions import Convention, Work, convention_named
+from archcalc.engine.figures import IN_ROWS
+from archcalc.engine.totals import Totals
 from archcalc.layers import Layer
 from archcalc.layers.core.arithmetic import UNKNOWN, Shape
 from archcalc.layers.core.base import Ops, elements, fmt_shape
@@ -69,13 +72,14 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     `live_bytes` is what is alive in memory while the row runs in eval mode, the network's input included; None where
     unknown.
     `saved_for_backward_bytes` is what training keeps of it beyond what earlier rows keep, as PyTorch does on the CPU:
-    None where unknown, and at a dtype that does not train. `line` is that of the spec (None of a graph that was built
-    in Python), `inputs` and `output` are shapes of one sample. `receptive_field` gives, for each spatial dimension of
-    the spec's input, how many of its elements one output sees; None where it has none. `depth` counts the convolutions
-    and linear layers on the longest way from the input to the row's output, as the 50 of ResNet-50 are counted. `tied`
-    is the row whose weights this one uses: what it holds besides them is in `params`. A `train_only` row holds
-    parameters, but neither runs nor takes memory in eval mode; `misfit` says why one does not fit its input, in which
-    case training fails, and the sizes that follow from it are UNKNOWN.
+    None where unknown, and at a dtype that does not train. `bytes_moved` is what it must at least read and write in
+    eval mode; None where unknown, and where the report is of an earlier version. `line` is that of the spec (None
+    of a graph that was built in Python), `inputs` and `output` are shapes of one sample. `receptive_field` gives,
+    for each spatial dimension of the spec's input, how many of its elements one output sees; None where it has
+    none. `depth` counts the convolutions and linear layers on the longest way from the input to the row's output,
+    as the 50 of ResNet-50 are counted. `tied` is the row whose weights this one uses: what it holds besides them is
+    in `params`. A `train_only` row holds parameters, but neither runs nor takes memory in eval mode; `misfit` says
+    why one does not fit its input, in which case training fails, and the sizes that follow from it are UNKNOWN.
     """
 
     name: str
@@ -99,6 +103,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     tied: str | None = None
     train_only: bool = False
     misfit: str | None = None
+    bytes_moved: int | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -138,14 +143,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
             "line": self.line,
             "inputs": [plain_shape(shape) for shape in self.inputs],
             "output": plain_shape(self.output),
-            "params": self.params,
-            "weights": self.weights,
-            "buffers": self.buffers,
-            "memory_bytes": self.memory_bytes,
-            "live_bytes": self.live_bytes,
-            "saved_for_backward_bytes": self.saved_for_backward_bytes,
-            "macs": self.macs,
-            "flops": self.flops,
+            **{field: figure.of_row(self) for field, figure in IN_ROWS.items()},
             "samples": self.samples,
             "ops": None if self.ops is None else msgspec.structs.asdict(self.ops),
             "receptive_field": None if self.receptive_field is None else list(self.receptive_field),
@@ -157,45 +155,6 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
         }
 
 
-class Totals(msgspec.Struct, frozen=True):
-    """Sums over rows. `complete` is False where some row's operations are unknown: the sums then leave them out.
-
-    `peak_memory_bytes` is the most that is alive at once. It and `saved_for_backward_bytes` are None where a row's is
-    unknown.
-    """
-
-    params: int
-    buffers: int
-    memory_bytes: int
-    peak_memory_bytes: int | None
-    saved_for_backward_bytes: int | None
-    macs: int
-    flops: int
-    depth: int
-    complete: bool
-
-    @classmethod
-    def of(cls, rows: Iterable[LayerReport]) -> "Totals":
-        """The sums over these rows."""
-        rows = tuple(rows)
-        alive, saved = [row.live_bytes for row in rows], [row.saved_for_backward_bytes for row in rows]
-        return cls(
-            params=sum(row.params for row in rows),
-            buffers=sum(row.buffers for row in rows),
-            memory_bytes=sum(row.memory_bytes for row in rows),
-            peak_memory_bytes=None if None in alive else max(filter(None, alive), default=0),
-            saved_for_backward_bytes=None if None in saved else sum(filter(None, saved)),
-            macs=sum(row.macs or 0 for row in rows),
-            flops=sum(row.flops or 0 for row in rows),
-            depth=max((row.depth for row in rows if not row.train_only), default=0),
-            complete=all(row.flops is not None for row in rows),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The totals as `archcalc table --json` prints them."""
-        return msgspec.structs.asdict(self)
-
-
 class Output(msgspec.Struct, frozen=True):
     """What a network gives in eval mode: the layer that makes it, and its shape without the batch."""
 
@@ -203,7 +162,7 @@ class Output(msgspec.Struct, frozen=True):
     shape: Shape
 
 
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, dict=True):
     """The rows of an architecture in the order in which its layers run, and their totals.
 
     >>> from archcalc import analyze, load
@@ -216,7 +175,6 @@ class Report(msgspec.Struct, frozen=True):
     title: str
     settings: Settings
     layers: tuple[LayerReport, ...]
-    totals: Totals
     outputs: tuple[Output, ...] = ()
     """What the network gives: it is alive to the end."""
 
@@ -224,6 +182,11 @@ class Report(msgspec.Struct, frozen=True):
     def last(self) -> str | None:
         """The name of the last layer that runs in eval mode."""
         return next((row.name for row in reversed(self.layers) if not row.train_only), None)
+
+    @functools.cached_property
+    def totals(self) -> Totals:
+        """The figures of all rows together."""
+        return Totals(self.layers, self.settings)
 
     def layer(self, name: str) -> LayerReport:
         """The row of this name; raises KeyError where there is none."""

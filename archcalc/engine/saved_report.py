@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from archcalc.engine.conventions import convention_named
-from archcalc.engine.report import SCHEMA_VERSION, LayerReport, Output, Report, Settings, Totals
+from archcalc.engine.report import SCHEMA_VERSION, LayerReport, Output, Report, Settings
 from archcalc.errors import SettingError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.core.arithmetic import UNKNOWN, Shape
@@ -21,6 +21,10 @@ _TYPES = {
     "array": "a list",
     "object": "an object",
 }
+
+
+_LATER = ("ops", "misfit", "bytes_moved")
+"""What rows of earlier versions do not have, and is unknown of them."""
 
 
 def report_of(data: Any) -> Report:
@@ -41,7 +45,7 @@ def report_of(data: Any) -> Report:
     if not layers:
         raise _wrong("a report without layers")
     rows = tuple([_row(row, f"layers[{n}]", settings.batch) for n, row in enumerate(layers)])
-    return Report(name, title, settings, rows, Totals.of(rows), _outputs(data, rows))
+    return Report(name, title, settings, rows, _outputs(data, rows))
 
 
 def _outputs(data: dict[str, Any], rows: tuple[LayerReport, ...]) -> tuple[Output, ...]:
@@ -57,20 +61,20 @@ def _outputs(data: dict[str, Any], rows: tuple[LayerReport, ...]) -> tuple[Outpu
 
 
 def _row(data: dict[str, Any], where: str, batch: int) -> LayerReport:
-    """The row that `LayerReport.to_dict` made this of; one of an earlier version lacks `misfit`, `ops`, `samples`."""
+    """The row that `LayerReport.to_dict` made this of; one of an earlier version lacks what came later."""
     kind = _converted(_item(data, "kind", where), str, f"{where}.kind")
     if kind not in kinds():
         raise _wrong(f"{where} is of the kind {kind!r}, which this archcalc does not know")
     layer: Layer = _converted(_item(data, "fields", where), kinds()[kind], f"{where}.fields")
     types = {field.name: field.type for field in msgspec.structs.fields(LayerReport)}
-    plain = types.keys() - {"layer", "inputs", "output", "samples", "ops", "misfit"}
+    plain = types.keys() - {"layer", "inputs", "output", "samples", *_LATER}
     inputs = _converted(_item(data, "inputs", where), tuple[list[int | None], ...], f"{where}.inputs")
     return LayerReport(
         layer=layer,
         inputs=tuple(map(_shape, inputs)),
         output=_shape(_converted(_item(data, "output", where), list[int | None], f"{where}.output")),
         samples=_converted(data.get("samples", batch), int, f"{where}.samples"),
-        **{name: _converted(data.get(name), types[name], f"{where}.{name}") for name in ("ops", "misfit")},
+        **{name: _converted(data.get(name), types[name], f"{where}.{name}") for name in _LATER},
         **{name: _converted(_item(data, name, where), types[name], f"{where}.{name}") for name in plain},
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from archcalc.engine.metrics import METRICS, OF_ROW
+from archcalc.engine.figures import METRICS, Figure, largest
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import Location
 from archcalc.gate.rules import (
@@ -27,8 +27,6 @@ from archcalc.units import exact, percent
 
 MOST_NAMED = 3
 """How many layers a finding names."""
-_ROWS = {**OF_ROW, "weights": OF_ROW["params"]}
-"""What a row adds to a metric; metrics that are no sum over rows are left out."""
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -223,7 +221,7 @@ def _broken(report: Report, limit: Limit, value: int, over: int, place: Place) -
     message = f"{metric.title}: {figure}, {_WORDS[limit.kind]} {limit.text} by {by}{share}"
     if limit.kind == "min":
         return _finding(limit, message, over, (), f"enlarge the network, or lower the limit{_where(limit)}")
-    heaviest = _heaviest(report, limit.metric, place)
+    heaviest = _heaviest(report, metric, place)
     lighter = f"make {heaviest[0].layer} lighter, or " if heaviest else ""
     return _finding(limit, message, over, heaviest, f"{lighter}raise the limit{_where(limit)}")
 
@@ -253,7 +251,7 @@ def _increase(report: Report, limit: Limit, value: int, base: Base, place: Place
         f"{metric.title}: {exact(value, metric.unit)}, {exact(grown, metric.unit)} ({more}) more than the "
         f"{exact(before, metric.unit)} of the base, where {limit.text} is the most"
     )
-    heaviest = _grown(report, base.report, limit.metric, place)
+    heaviest = _grown(report, base.report, metric, place)
     lighter = f"look at {heaviest[0].layer}, or " if heaviest else ""
     hint = f"{lighter}raise the limit{_where(limit)}" + (f"; {base.hint}" if base.hint else "")
     finding = _finding(limit, message, grown, heaviest, hint)
@@ -272,24 +270,25 @@ def _where(limit: Limit) -> str:
     return f" ({limit.source})" if limit.source else ""
 
 
-def _heaviest(report: Report, metric: str, place: Place) -> tuple[Weight, ...]:
-    """The layers that hold most of a figure; of a peak, the one that it is at."""
-    if metric == "peak":
-        row = max(report.layers, key=lambda row: row.live_bytes or 0)
-        return (Weight(row.name, "where the most is alive", place(row.name)),)
-    if metric not in _ROWS:
+def _heaviest(report: Report, metric: Figure, place: Place) -> tuple[Weight, ...]:
+    """The layers that hold most of a figure; of one that is the largest of all layers, the one that it is at."""
+    parts = metric.made_of or metric
+    if parts.total is largest:
+        row = max(report.layers, key=lambda row: parts.of_row(row) or 0)
+        return (Weight(row.name, f"where {parts.at_most}", place(row.name)),)
+    if not parts.adds_up:
         return ()
-    figures = [(_ROWS[metric](row) or 0, row) for row in report.layers]
+    figures = [(parts.of_row(row) or 0, row) for row in report.layers]
     return _weights(figures, sum(figure for figure, _ in figures), "", place)
 
 
-def _grown(report: Report, base: Report, metric: str, place: Place) -> tuple[Weight, ...]:
+def _grown(report: Report, base: Report, metric: Figure, place: Place) -> tuple[Weight, ...]:
     """The layers that a figure grew by, those that grew most first."""
-    if metric not in _ROWS:
+    parts = metric.made_of or metric
+    if not parts.adds_up:
         return ()
-    of = _ROWS[metric]
-    before = {row.name: of(row) or 0 for row in base.layers}
-    figures = [((of(row) or 0) - before.get(row.name, 0), row) for row in report.layers]
+    before = {row.name: parts.of_row(row) or 0 for row in base.layers}
+    figures = [((parts.of_row(row) or 0) - before.get(row.name, 0), row) for row in report.layers]
     return _weights(figures, sum(figure for figure, _ in figures if figure > 0), " of what was added", place)
 
 

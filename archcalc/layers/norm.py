@@ -66,6 +66,9 @@ class BatchNorm(Layer, kind="batchnorm"):
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1
 
+    def buffer_bytes_read(self, x: Shape, width: Dim) -> Dim:
+        return width * 2 * x[0]  # not how many batches there were
+
     def ops(self, x: Shape, y: Shape) -> Ops:
         return _by_constants(x[0], elements(y), self.affine)
 
@@ -189,6 +192,9 @@ class InstanceNorm(Layer, kind="instancenorm"):
 
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1 if self.track else 0
+
+    def buffer_bytes_read(self, x: Shape, width: Dim) -> Dim:
+        return width * 2 * x[0] if self.track else 0  # not how many batches there were
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         if self.track:

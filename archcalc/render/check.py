@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
 from archcalc.engine.report import inputs_in_words
 from archcalc.errors import Problem, printable
 from archcalc.gate.judge import VERDICTS, Checked, Finding, Judgement

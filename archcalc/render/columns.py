@@ -1,9 +1,9 @@
 """The columns that a report's table can have: what each prints, in which unit, and which goes first in a narrow one."""
 
 from collections.abc import Callable, Iterable
-from operator import attrgetter
 from typing import TypeAlias
 
+from archcalc.engine.figures import FIGURES, LECTURE, Figure, TableColumn
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import SettingError, did_you_mean
 from archcalc.layers.core.base import AlongAxes, Operation, Visibility, fmt_shape
@@ -11,7 +11,6 @@ from archcalc.render.grid import Column, fmt_line
 from archcalc.units import Unit, unit
 
 Text: TypeAlias = Callable[[LayerReport], str]
-Metric: TypeAlias = Callable[[LayerReport], int | None]
 Units: TypeAlias = dict[str, Unit]
 
 NOTHING = ""
@@ -67,53 +66,15 @@ FACTS: dict[str, tuple[Column, Text]] = {
     )
 }
 
-COSTS: dict[str, Metric] = {
-    "memory": attrgetter("memory_bytes"),
-    "params": attrgetter("params"),
-    "flops": attrgetter("flops"),
-    "macs": attrgetter("macs"),
-    "buffers": attrgetter("buffers"),
-    "live": attrgetter("live_bytes"),
-    "saved": attrgetter("saved_for_backward_bytes"),
+COSTS: dict[str, tuple[Figure, TableColumn]] = {
+    figure.name: (figure, figure.column) for figure in FIGURES.values() if figure.column is not None
 }
-WORDS = {
-    "memory": "memory",
-    "params": "params",
-    "flops": "FLOPs",
-    "macs": "MACs",
-    "buffers": "buffers",
-    "live": "live",
-    "saved": "saved",
-}
-PEAKS = ("live",)
-"""Costs of which the total is the largest row, not the sum."""
-BYTES = {"memory": "memory_bytes", "live": "live_bytes", "saved": "saved_for_backward_bytes"}
-"""Costs in bytes, and what they are called in exact figures."""
-MAIN_COSTS = ("memory", "params", "flops")
-"""The three figures that the lecture's table is about."""
-
-SHARES = {f"{metric}_share": metric for metric in MAIN_COSTS}
+SHARES = {f"{cost}_share": cost for cost in LECTURE}
 """Columns of percent of the total, and the cost that each is a share of."""
 
-LECTURE_UNITS: Units = {
-    "memory": unit("KB"),
-    "params": unit("k"),
-    "flops": unit("M"),
-    "macs": unit("M"),
-    "buffers": unit("k"),
-    "live": unit("KB"),
-    "saved": unit("KB"),
-}
-LARGE_UNITS: Units = {
-    "memory": unit("MiB"),
-    "params": unit("M"),
-    "flops": unit("G"),
-    "macs": unit("G"),
-    "buffers": unit("M"),
-    "live": unit("MiB"),
-    "saved": unit("MiB"),
-}
-EXACT_UNITS: Units = {**dict.fromkeys(COSTS, unit("")), **dict.fromkeys(BYTES, unit("bytes"))}
+LECTURE_UNITS: Units = {name: unit(column.unit) for name, (_, column) in COSTS.items()}
+LARGE_UNITS: Units = {name: unit(column.large_unit) for name, (_, column) in COSTS.items()}
+EXACT_UNITS: Units = {name: unit("bytes" if figure.unit == "bytes" else "") for name, (figure, _) in COSTS.items()}
 
 DEFAULT = (
     "layer",
@@ -125,7 +86,7 @@ DEFAULT = (
     "pad",
     "output_channels",
     "output_size",
-    *MAIN_COSTS,
+    *LECTURE,
 )
 DATA = ("layer", "input", "output", *DEFAULT[1:])
 """The columns of csv and tsv: the same for every network, unlike those of a table."""
@@ -146,7 +107,7 @@ def default_columns(report: Report) -> tuple[str, ...]:
     if has_channels_first(report):
         return DEFAULT
     said = [name for name in DIMENSIONS if any(FACTS[name][1](row) for row in _different(report))]
-    return ("layer", "input", *said, "output", *MAIN_COSTS)
+    return ("layer", "input", *said, "output", *LECTURE)
 
 
 def has_channels_first(report: Report) -> bool:
@@ -208,7 +169,8 @@ def column(name: str, units: Units) -> Column:
     if name in FACTS:
         return FACTS[name][0]
     if name in SHARES:
-        return Column(name, (WORDS[SHARES[name]], "(%)"), "right", 7)
+        return Column(name, (COSTS[SHARES[name]][1].heading, "(%)"), "right", 7)
     symbol = units[name].symbol
-    header = (WORDS[name], f"({symbol})") if symbol else (WORDS[name],)
-    return Column(name, header, "right", 0 if name in MAIN_COSTS else 6)
+    heading = COSTS[name][1].heading
+    header = (heading, f"({symbol})") if symbol else (heading,)
+    return Column(name, header, "right", 0 if name in LECTURE else 6)

@@ -4,21 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from archcalc.engine.figures import FIGURES, LECTURE
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
 from archcalc.layers.core.base import fmt_shape
-from archcalc.render.columns import COSTS, MAIN_COSTS, PEAKS
 from archcalc.units import INTEGERS, MEMORY_UNITS, human, percent
 
 WORTH_NAMING = 0.05
 Thing = TypeVar("Thing")
-_OF = {"memory": "the memory", "params": "the parameters", "flops": "the FLOPs"}
-
-
-def total(rows: Iterable[LayerReport], cost: str) -> int:
-    """The sum of a cost over rows, or the largest where they do not add up; rows where it is unknown are left out."""
-    values = filter(None, map(COSTS[cost], rows))
-    return max(values, default=0) if cost in PEAKS else sum(values)
 
 
 def heaviest(rows: Sequence[LayerReport], cost: str) -> tuple[LayerReport, ...]:
@@ -28,7 +21,7 @@ def heaviest(rows: Sequence[LayerReport], cost: str) -> tuple[LayerReport, ...]:
     >>> [row.name for row in heaviest(analyze(load("alexnet")).layers, "flops")]
     ['conv2', 'conv4']
     """
-    return holding_half(rows, COSTS[cost])
+    return holding_half(rows, FIGURES[cost].of_row)
 
 
 def holding_half(things: Iterable[Thing], worth: Callable[[Thing], Any]) -> tuple[Thing, ...]:
@@ -61,8 +54,8 @@ def least_of_half(values: Iterable[Any]) -> Any:
 
 def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerReport]) -> Iterable[str]:
     """The lines below the table: the heaviest rows, the kinds that hold most, what was folded, what is unknown."""
-    whole = {cost: total(shown, cost) for cost in MAIN_COSTS}
-    most = [_heaviest_words(shown, cost, whole[cost]) for cost in MAIN_COSTS if whole[cost]]
+    whole = {cost: FIGURES[cost].known(shown) for cost in LECTURE}
+    most = [_heaviest_words(shown, cost, whole[cost]) for cost in LECTURE if whole[cost]]
     if most and len(shown) > 1:
         yield f"* {'; '.join(most)}"
     of_kind: dict[str, list[LayerReport]] = {}
@@ -120,14 +113,14 @@ def _heaviest_words(rows: Sequence[LayerReport], cost: str, whole: int) -> str:
     if len(heavy) > 3:
         named = f"{named} and {len(heavy) - 3} more"
     verb = "holds" if len(heavy) == 1 else "hold"
-    return f"{named} {verb} {percent(total(heavy, cost), whole)} of {_OF[cost]}"
+    return f"{named} {verb} {percent(FIGURES[cost].known(heavy), whole)} of {FIGURES[cost].words}"
 
 
 def _kind_words(kind: str, rows: Sequence[LayerReport], whole: Mapping[str, int]) -> str:
     """What the rows of one kind hold of all, where that is worth naming."""
     shares = []
-    for cost in MAIN_COSTS:
-        held = total(rows, cost)
+    for cost in LECTURE:
+        held = FIGURES[cost].known(rows)
         if held > WORTH_NAMING * whole[cost]:
-            shares.append(f"{percent(held, whole[cost])} of {_OF[cost]}")
+            shares.append(f"{percent(held, whole[cost])} of {FIGURES[cost].words}")
     return f"{kind} {', '.join(shares)}" if shares else ""

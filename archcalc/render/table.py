@@ -5,15 +5,14 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from archcalc.engine.conventions import CONVENTIONS
+from archcalc.engine.figures import FIGURES, LECTURE
 from archcalc.engine.report import LayerReport, Report, inputs_in_words
 from archcalc.errors import printable
 from archcalc.render.columns import (
-    BYTES,
     COSTS,
     FACTS,
     LARGE_UNITS,
     LECTURE_UNITS,
-    MAIN_COSTS,
     NOTHING,
     OF_MAPS,
     SHARES,
@@ -23,7 +22,7 @@ from archcalc.render.columns import (
     has_channels_first,
 )
 from archcalc.render.grid import MOST_ROWS, Cell, Grid, beyond, narrowed
-from archcalc.render.summary import least_of_half, notes, total
+from archcalc.render.summary import least_of_half, notes
 from archcalc.units import in_unit, percent
 
 UNKNOWN = "?"
@@ -47,8 +46,8 @@ def report_grid(
     for row in report.layers:
         (folded if fold and row.is_foldable else unfolded).append(row)
     shown, others = unfolded[:MOST_ROWS], unfolded[MOST_ROWS:]
-    heavy = {cost: least_of_half(map(COSTS[cost], unfolded)) for cost in MAIN_COSTS}
-    whole = {cost: total(report.layers, cost) for cost in MAIN_COSTS}
+    heavy = {cost: least_of_half(map(FIGURES[cost].of_row, unfolded)) for cost in LECTURE}
+    whole = {cost: FIGURES[cost].known(report.layers) for cost in LECTURE}
     decimals = {cost: _decimals(report.layers, cost, units) for cost in COSTS}
     unlabelled = () if set(OF_MAPS).isdisjoint(columns) or has_channels_first(report) else OF_MAPS
 
@@ -62,7 +61,7 @@ def report_grid(
         if name in FACTS:
             return Cell(UNKNOWN if name in unlabelled else printable(FACTS[name][1](row)))
         cost = SHARES.get(name, name)
-        value = COSTS[cost](row)
+        value = FIGURES[cost].of_row(row)
         text = UNKNOWN if value is None else share(cost, value) if name in SHARES else figure(cost, value)
         least = heavy.get(cost)
         return Cell(text, strong=least is not None and value is not None and value >= least)
@@ -75,12 +74,12 @@ def report_grid(
 
     def _sum_text(name: str, rows: Sequence[LayerReport]) -> str:
         cost = SHARES.get(name, name)
-        value = total(rows, cost)
+        value = FIGURES[cost].known(rows)
         text = share(cost, value) if name in SHARES else figure(cost, value)
-        return f"{text}+{UNKNOWN}" if None in map(COSTS[cost], rows) else text
+        return f"{text}+{UNKNOWN}" if None in map(FIGURES[cost].of_row, rows) else text
 
     shapes = [SHAPES_WORDS] if unlabelled else []
-    kilobytes = [KB_WORDS] if any(name in BYTES and units[name].symbol == "KB" for name in columns) else []
+    kilobytes = [KB_WORDS] if any(name in COSTS and units[name].symbol == "KB" for name in columns) else []
     sums = [closing(f"+{len(others)} more", others)] if others else []
     sums += [closing(f"+{len(folded)} folded", folded)] if folded else []
     cut = [CUT] if others else []
@@ -112,7 +111,7 @@ def fitted_grid(
 def _large_units(report: Report) -> Units:
     """The larger unit for each cost of which there is at least one such unit: a smaller one would lose its digits."""
     return {
-        cost: LARGE_UNITS[cost] if total(report.layers, cost) >= LARGE_UNITS[cost].worth else unit
+        cost: LARGE_UNITS[cost] if FIGURES[cost].known(report.layers) >= LARGE_UNITS[cost].worth else unit
         for cost, unit in LECTURE_UNITS.items()
     }
 
@@ -138,7 +137,7 @@ def caption(report: Report) -> str:
 def _decimals(rows: Iterable[LayerReport], cost: str, units: Units) -> int:
     """Whole numbers as the lecture prints them, unless even the largest row would come out with few figures."""
     worth = units[cost].worth
-    largest = max(filter(None, map(COSTS[cost], rows)), default=0)
+    largest = max(filter(None, map(FIGURES[cost].of_row, rows)), default=0)
     if worth == 1 or largest == 0:
         return 0
     if largest >= 100 * worth:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 from archcalc.engine.conventions import CONVENTIONS
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
 from archcalc.errors import Location, SettingError, did_you_mean
 from archcalc.spec.entry import Note
 from archcalc.spec.source import MappingNode, Scalar, SequenceNode, Tree

@@ -6,7 +6,7 @@ import msgspec
 
 from archcalc.docstrings import docstring
 from archcalc.engine.conventions import CONVENTIONS
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
 from archcalc.layers import Layer, kinds, merge
 from archcalc.spec.architecture import BLOCK_KEYS, TOP_LEVEL
 from archcalc.spec.budget import BUDGET_KEYS, LIMIT_KEYS, SETTING_KEYS

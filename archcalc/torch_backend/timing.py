@@ -1,18 +1,17 @@
 """Forward passes of PyTorch against a clock: the whole network, and every layer of it between hooks."""
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from archcalc.engine.report import Report
 from archcalc.errors import printable
-from archcalc.evidence.timing import LayerRun, LayerTiming, Roof, Samples, Timing
-from archcalc.graph import Graph, Node
+from archcalc.evidence.timing import LayerTiming, Roof, Samples, Timing
+from archcalc.graph import Graph
 from archcalc.torch_backend.build import REFUSALS, SMALLER, Network, PyTorchError, build, failure, random_inputs
 from archcalc.torch_backend.clocks import Clock, clock_of
 from archcalc.torch_backend.devices import free_memory
@@ -72,9 +71,7 @@ def time_network(
     _check_memory(report, device)
     with _named(report.architecture), torch.inference_mode():
         model, inputs = _model_and_inputs(graph, device, settings.batch, settings.dtype, seed)
-        bytes_moved = _bytes_moved(
-            graph, model, inputs, device, clock
-        )  # it runs first: what fails, fails in a known layer
+        _run_by_layers(graph, model, inputs, device, clock)
         compiled = _compiled(model, inputs) if compile else None
         wholes, compileds, layers = list[float](), list[float](), list[list[float | None]]()
         with _failing_on(device, "a forward pass"):
@@ -89,8 +86,8 @@ def time_network(
                     compileds.append(timed(clock, lambda: compiled(*inputs)))
                 layers.append(_layer_seconds(model, inputs, clock))
             disturbed = _a_second(before, preemptions(), time.monotonic() - started)
-    runs = map(_run, zip(*layers, strict=True), bytes_moved)
-    rows = tuple(LayerTiming(row, run, roof) for row, run in zip(report.layers, runs, strict=True))
+    samples = map(_samples, zip(*layers, strict=True))
+    rows = tuple(LayerTiming(row, times, roof) for row, times in zip(report.layers, samples, strict=True))
     compiled_samples = Samples(tuple(compileds)) if compileds else None
     return Timing(report, rows, roof, Samples(tuple(wholes)), compiled_samples, disturbed)
 
@@ -146,9 +143,9 @@ def _model_and_inputs(graph: Graph, device: str, batch: int, dtype: str, seed: i
         return model, [as_dtype(x, number).to(device) for x in random_inputs(graph, batch)]
 
 
-def _run(seconds: Sequence[float | None], bytes_moved: int | None) -> LayerRun:
+def _samples(seconds: Sequence[float | None]) -> Samples | None:
     ran = tuple(second for second in seconds if second is not None)
-    return LayerRun(Samples(ran), bytes_moved) if ran else LayerRun()
+    return Samples(ran) if ran else None
 
 
 def _layer_seconds(model: Network, inputs: Sequence[Tensor], clock: Clock) -> list[float | None]:
@@ -168,51 +165,20 @@ def _layer_seconds(model: Network, inputs: Sequence[Tensor], clock: Clock) -> li
     return [clock.seconds(starts[i], ends[i]) if i in ends else None for i in range(len(model.steps))]
 
 
-def _bytes_moved(graph: Graph, model: Network, inputs: Sequence[Tensor], device: str, clock: Clock) -> list[int | None]:
-    """The bytes that every layer must at least move, off the tensors of one pass; None of one that does not run."""
-    found: list[int | None] = [None] * len(graph.nodes)
+def _run_by_layers(graph: Graph, model: Network, inputs: Sequence[Tensor], device: str, clock: Clock) -> None:
+    """Run the network once; what fails is told with its layer."""
     running = 0
 
     def before(position: int) -> None:
         nonlocal running
         running = position
 
-    def after(position: int, module: nn.Module, inputs: Sequence[Tensor], outputs: Any) -> None:
-        result = graph.nodes[position].layer.torch.result
-        found[position] = bytes_of(
-            graph.nodes[position], module, inputs, outputs if result is None else outputs[result]
-        )
-
     try:
-        with _hooks(model, before, after):
+        with _hooks(model, before, lambda *_: None):
             model(*inputs)
         clock.wait()  # what fails on the device is raised here at the latest
     except FAILURES as error:
         raise failure(graph.nodes[running].name, error, device) from error
-    return found
-
-
-def bytes_of(node: Node, module: nn.Module, inputs: Sequence[Tensor], output: Tensor) -> int:
-    """The bytes that a layer must at least move: its inputs, its output, and the parameters and buffers that it reads.
-
-    Of a table no more is read than goes into the output, and a view of an input moves nothing.
-    """
-    different = {id(tensor): tensor for tensor in inputs}.values()
-    if any(tensor.untyped_storage().data_ptr() == output.untyped_storage().data_ptr() for tensor in different):
-        return 0
-    written = output.nbytes
-    # A scalar buffer counts batches in training.
-    held = [*module.parameters(), *(buffer for buffer in module.buffers() if buffer.dim())]
-    read = sum(tensor.nbytes for tensor in held)
-    if node.layer.indices_below is not None:
-        read = min(read, written)
-    return sum(map(_nbytes, different)) + read + written
-
-
-def _nbytes(tensor: Tensor) -> int:
-    """The bytes of a tensor; what is only repeated along an axis is there once."""
-    distinct = math.prod(size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride)
-    return distinct * tensor.element_size()
 
 
 @contextlib.contextmanager

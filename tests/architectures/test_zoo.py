@@ -32,6 +32,11 @@ def test_written_flat_it_gives_the_same_report(name: str) -> None:
     assert (flat.totals, flat.title, flat.settings) == (report.totals, report.title, report.settings)
 
 
+def test_what_depends_on_no_input_is_computed_once_a_batch() -> None:
+    once = {row.kind for name in archcalc.names() for row in archcalc.analyze(name, batch=2).layers if row.samples == 1}
+    assert once == {"exp", "parameter", "relative_position_bias"}
+
+
 @every_architecture
 def test_totals_are_the_sums_of_rows_and_a_batch_costs_its_samples(name: str) -> None:
     architecture = archcalc.load(name)
@@ -41,5 +46,5 @@ def test_totals_are_the_sums_of_rows_and_a_batch_costs_its_samples(name: str) ->
         for cost in SUMS:
             assert getattr(report.totals, cost) == sum(getattr(row, cost) for row in report.layers)
     for a, b in zip(one.layers, many.layers, strict=True):
-        assert b.samples == (1 if b.kind == "relative_position_bias" else 7)  # which is computed once a batch
+        assert b.samples in (1, 7)
         costs_n_times(a, b, b.samples)

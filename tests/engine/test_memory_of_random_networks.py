@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archcalc.evidence.layer_agreement import SAVED
+from archcalc.engine.figures import SAVED
 from tests.engine.composition import networks
 from tests.specs_helper import graph, report
 
@@ -50,7 +50,7 @@ def test_random_networks_take_what_pytorch_takes(dtype: str) -> None:
         assert found.memory.peak.computed in (None, found.memory.peak.measured)  # to the byte
         peaks.append(computed.totals.peak_memory_bytes)
         if found.memory.measured_saved_bytes is None:
-            (why,) = {c.reason for layer in found.layers for c in layer.of("not checkable") if c.figure == SAVED}
+            (why,) = {c.reason for layer in found.layers for c in layer.of("not checkable") if c.figure == SAVED.field}
             assert computed.totals.saved_for_backward_bytes is None or NO_KERNEL in why, why
         else:
             kept.append(computed.totals.saved_for_backward_bytes)

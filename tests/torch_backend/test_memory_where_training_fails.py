@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from archcalc.analysis import analyze_graph
-from archcalc.evidence.layer_agreement import SAVED
+from archcalc.engine.figures import SAVED
 from tests.running import piped
 from tests.specs_helper import graph, layers, report
 
@@ -44,7 +44,7 @@ def test_figures_of_eval_mode_are_checked_where_training_fails(text: str, failur
     found = verify.verify(graph(text), computed, device="cpu", memory=True)
     assert (found.verdict, found.failure, found.memory.peak.verdict) == ("agrees", "", "agrees")
     assert found.memory.measured_saved_bytes is None
-    kept = [c for layer in found.layers for c in layer.comparisons if c.figure == SAVED]
+    kept = [c for layer in found.layers for c in layer.comparisons if c.figure == SAVED.field]
     assert len(kept) == len(computed.layers)
     assert {(c.verdict, c.measured) for c in kept} == {("not checkable", None)}
     assert {c.reason[: len(failure) + 21] for c in kept} == {f"training mode fails: {failure}"}

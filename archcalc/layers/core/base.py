@@ -216,6 +216,10 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         """How many numbers it holds that are not learned, such as running statistics."""
         return 0
 
+    def buffer_bytes_read(self, x: Shape, width: Dim) -> Dim:
+        """The bytes of its buffers that a forward pass in eval mode reads, at `width` bytes for each number of them."""
+        return width * self.buffers(x)
+
     def params(self, x: Shape) -> Params:
         """How many numbers its parameters and buffers hold."""
         return Params.of(self.parameters(x), self.buffers(x))

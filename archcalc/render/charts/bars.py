@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from archcalc.comparison.compare import Comparison
 from archcalc.comparison.grouping import Aligned
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
 from archcalc.errors import printable
 from archcalc.render.compare import UNKNOWN, figure
 from archcalc.render.grid import MOST_ROWS, beyond

@@ -7,10 +7,10 @@ from io import StringIO
 from typing import Any
 
 from archcalc._version import __version__
+from archcalc.engine.figures import FIGURES
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
-from archcalc.render.columns import BYTES, COSTS, FACTS, OF_MAPS, SHARES, has_channels_first
-from archcalc.render.summary import total
+from archcalc.render.columns import COSTS, FACTS, OF_MAPS, SHARES, has_channels_first
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -86,8 +86,8 @@ def report_data(report: Report, form: str, columns: tuple[str, ...]) -> str:
         head = report.to_dict()
         layers = head.pop("layers")
         return as_json_lines([head, *layers])
-    header = [BYTES.get(name, name) for name in columns]
-    whole = {name: total(report.layers, cost) for name, cost in SHARES.items()}
+    header = [FIGURES[name].field if name in COSTS else name for name in columns]
+    whole = {name: FIGURES[cost].known(report.layers) for name, cost in SHARES.items()}
     unlabelled = () if has_channels_first(report) else OF_MAPS
     rows = ([None if name in unlabelled else _value(name, row, whole) for name in columns] for row in report.layers)
     return as_separated(header, rows, DELIMITERS[form])
@@ -97,8 +97,8 @@ def _value(name: str, row: LayerReport, whole: Mapping[str, int]) -> object:
     if name in FACTS:
         return FACTS[name][1](row)
     if name in COSTS:
-        return COSTS[name](row)
-    value = COSTS[SHARES[name]](row)
+        return FIGURES[name].of_row(row)
+    value = FIGURES[SHARES[name]].of_row(row)
     return None if value is None or not whole[name] else round(100 * value / whole[name], 4)
 
 
