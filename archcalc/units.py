@@ -96,10 +96,9 @@ FORMS: dict[Measure, str] = {
 }
 PERCENT_FORM = "write a percentage such as 2% or 0.5%"
 MAX_WRITTEN = 10**24
-_QUANTITY = re.compile(
-    r"([0-9]+(?:_[0-9]+)*|[0-9]{1,3}(?:,[0-9]{3})+)((?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,3})?) ?([A-Za-z]*)", flags=re.ASCII
-)
-_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%", flags=re.ASCII)
+# Compiled where they are used: most runs read no quantity.
+_QUANTITY = r"([0-9]+(?:_[0-9]+)*|[0-9]{1,3}(?:,[0-9]{3})+)((?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,3})?) ?([A-Za-z]*)"
+_PERCENT = r"([0-9]+(?:\.[0-9]+)?) ?%"
 _LONGEST = 64
 
 
@@ -114,7 +113,7 @@ def parse_quantity(text: str, measure: Measure) -> "Fraction":
     """
     from fractions import Fraction  # start-up does not pay for it
 
-    written = _QUANTITY.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+    written = re.fullmatch(_QUANTITY, text.strip(), flags=re.ASCII) if len(text) <= _LONGEST else None
     if written is None:
         raise SettingError(f"{_quoted(text)} is not a quantity", hint=FORMS[measure])
     whole, rest, symbol = written.groups()
@@ -138,7 +137,7 @@ def parse_percent(text: str) -> "Fraction":
     """
     from fractions import Fraction  # the same
 
-    written = _PERCENT.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+    written = re.fullmatch(_PERCENT, text.strip(), flags=re.ASCII) if len(text) <= _LONGEST else None
     if written is None:
         raise SettingError(f"{_quoted(text)} is not a percentage", hint=PERCENT_FORM)
     return Fraction(written[1]) / 100

@@ -66,9 +66,9 @@ def diff(
 def _is_spec(what: str) -> bool:
     """Whether an argument names a spec: a file, or a shipped one that is no revision of git as well."""
     from archcalc.history.git import Repository
-    from archcalc.spec.catalogue import FILE, names
+    from archcalc.spec.catalogue import file_and_variant, names
 
-    if FILE.fullmatch(what) or os.path.isfile(what) or _is_stream(what):
+    if file_and_variant(what) or os.path.isfile(what) or _is_stream(what):
         return True
     if what not in names():
         return False

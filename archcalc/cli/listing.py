@@ -1,8 +1,7 @@
 """`archcalc list`; a module named list would hide the builtin in its package."""
 
-from typing import Any
-
 import click
+import msgspec
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import DATA_FORMATS, chosen_format, format_options
@@ -15,29 +14,17 @@ def list_(format_: str | None, json_: bool, output: str | None) -> None:
 
     FLOPs are those of the lecture convention: a multiply-add counts one.
     """
-    from archcalc.analysis import analyze
     from archcalc.engine.report import inputs_in_words
     from archcalc.render.formats.data import records
     from archcalc.render.grid import Cell, Column, Grid
     from archcalc.render.output import print_grid, write
-    from archcalc.spec.catalogue import load, names
+    from archcalc.shipped.figures import shipped_figures
     from archcalc.units import COUNT_UNITS, human
 
     form = chosen_format(format_, json_, output)
-    reports = [analyze(load(name)) for name in names()]
+    architectures = shipped_figures()
     if form in DATA_FORMATS:
-        rows: list[dict[str, Any]] = [
-            {
-                "name": report.architecture,
-                "title": report.title,
-                **report.settings.inputs_to_dict(),
-                "params": report.totals.params,
-                "macs": report.totals.macs,
-                "flops": report.totals.flops,
-            }
-            for report in reports
-        ]
-        write(records(rows, form), output)
+        write(records([msgspec.to_builtins(figures) for figures in architectures], form), output)
         return
     columns = (
         Column("name", ("name",), "left"),
@@ -48,13 +35,13 @@ def list_(format_: str | None, json_: bool, output: str | None) -> None:
     )
     cells = (
         (
-            report.architecture,
-            report.title,
-            inputs_in_words(report.settings.inputs, with_name=False),
-            human(report.totals.params, COUNT_UNITS),
-            human(report.totals.flops, COUNT_UNITS),
+            figures.name,
+            figures.title,
+            inputs_in_words(figures.inputs, with_name=False),
+            human(figures.params, COUNT_UNITS),
+            human(figures.flops, COUNT_UNITS),
         )
-        for report in reports
+        for figures in architectures
     )
     grid = Grid(columns, tuple(tuple(map(Cell, row)) for row in cells))
     print_grid(grid, form, output)

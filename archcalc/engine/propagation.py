@@ -1,5 +1,6 @@
 """Propagation: runs the rules of every layer over a graph and tallies what they cost."""
 
+import functools
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -7,7 +8,7 @@ import msgspec
 from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.engine.layer_problems import layer_problem
 from archcalc.engine.memory import memory
-from archcalc.engine.receptive_field import FieldTransform, ReceptiveField, after, field_transform, joined, start
+from archcalc.engine.receptive_field import FieldTransform, field_transform, receptive_fields
 from archcalc.engine.report import LayerReport, Output, Report, Settings
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
 from archcalc.graph import Graph, Node
@@ -20,22 +21,8 @@ from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
 
 def report_on(graph: Graph, settings: Settings) -> tuple[Report, list[Problem]]:
     """The report on a graph, and what is wrong with its layers; the rows end before the first layer with a problem."""
-    convention = convention_named(settings.convention)
-    rows, problems = propagate(graph, settings.batch, settings.dtype, convention)
-    made = [value - len(graph.inputs) for value in graph.outputs]
-    outputs = [Output(rows[k].name, rows[k].output) for k in made if k < len(rows) and not rows[k].train_only]
-    return Report(graph.name, graph.title, settings, rows, tuple(outputs)), problems
-
-
-def propagate(
-    graph: Graph, batch: int, dtype: str, convention: Convention
-) -> tuple[tuple[LayerReport, ...], list[Problem]]:
-    """The rows of a graph up to the first layer that fails, and the problems of that one and of those after it.
-
-    A layer that reads a failed one is checked only where the failed one's output is known in spite of its error:
-    what follows from an error is not reported as another.
-    """
-    return _Run(graph, batch, dtype, convention).rows()
+    found = Propagation(graph, settings.batch, settings.dtype, convention_named(settings.convention))
+    return Report(graph.name, graph.title, settings, found), found.problems
 
 
 class _Cost(msgspec.Struct, frozen=True, gc=False):
@@ -55,8 +42,13 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
     misfit: str | None = None
 
 
-class _Run:
-    """One pass over a graph; `shapes` are those of its values, `fields` those of values that are still to be read."""
+class Propagation:
+    """What the layers of a graph cost, up to the first that fails; `problems` are those of that one and of later ones.
+
+    A layer that reads a failed one is checked only where the failed one's output is known in spite of its error:
+    what follows from an error is not reported as another. One pass finds the shapes of all values and the costs; what
+    takes more passes, such as what is alive at once, is found when `layers` are asked for.
+    """
 
     def __init__(self, graph: Graph, batch: int, dtype: str, convention: Convention) -> None:
         self.graph, self.convention = graph, convention
@@ -65,28 +57,23 @@ class _Run:
         self.once = of_the_batch(graph)
         unknown = [None] * len(graph.nodes)
         self.shapes: list[Shape | None] = [*[input.shape for input in graph.inputs], *unknown]
-        self.fields: list[ReceptiveField | None] = [*[start(input.shape) for input in graph.inputs], *unknown]
-        self.receptive: list[Shape | None] = list(unknown)
         self.problems: list[Problem] = []
         self.misfits: list[Problem] = []
         """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
-        self.sees: list[int | None] = [*range(len(graph.inputs)), *unknown] if len(graph.inputs) > 1 else []
-        """The only input that each value sees, where there are several; None of one that sees more."""
+        self.indices = index_bounds(graph).keys()  # which are int64, whatever the dtype of the activations
+        self.costs = self._costs()
 
-    def rows(self) -> tuple[tuple[LayerReport, ...], list[Problem]]:
+    def _costs(self) -> list[_Cost]:
         """One loop over plain locals: it is what a million layers take their time in."""
-        shapes, fields, receptive, once = self.shapes, self.fields, self.receptive, self.once
-        first_value, unread = len(self.graph.inputs), self._readers()
-        has_several_inputs = bool(self.sees)
+        shapes, once, first_node = self.shapes, self.once, len(self.graph.inputs)
         costs: dict[tuple[object, ...], _Cost] = {}
         found: list[_Cost] = []
         sound: int | None = None
         cost: _Cost | None = None
         last_key: tuple[object, ...] = ()
-        for value, node in enumerate(self.graph.nodes, first_value):
+        for value, node in enumerate(self.graph.nodes, first_node):
             layer, inputs = node.layer, node.inputs
-            first = inputs[0]
-            xs = (shapes[first],) if len(inputs) == 1 else tuple([shapes[i] for i in inputs])
+            xs = (shapes[inputs[0]],) if len(inputs) == 1 else tuple([shapes[i] for i in inputs])
             # The graph keeps its layers alive, so that an id stays one layer's.
             key = (id(layer), xs, node.tied, node.train_only, value in once)
             if key != last_key:
@@ -104,30 +91,31 @@ class _Run:
                         break
                     continue
             shapes[value] = cost.output
-            if has_several_inputs:
-                self._note_what_is_seen(value, inputs)
-            field = fields[first] if len(inputs) == 1 else self._joined(inputs, cost.transform)
-            if field is not None and cost.transform is not None:
-                field = after(field, cost.transform, xs[0], cost.output)  # type: ignore[arg-type]  # the same
-            if field is not None:
-                fields[value], receptive[value - first_value] = field, field.size
-            for i in inputs:
-                unread[i] -= 1
-                if not unread[i]:  # the fields of a million layers would be 200 MB
-                    fields[i] = None
             found.append(cost)
-        return self._reports(found[:sound]), self.problems
+        if sound is not None:
+            del found[sound:]
+        for value in self.indices:
+            if first_node <= value < first_node + len(found):
+                cost = found[value - first_node]
+                size = cost.memory_bytes // self.bytes_per_element * INDEX_BYTES
+                found[value - first_node] = msgspec.structs.replace(cost, memory_bytes=size)
+        return found
 
-    def _reports(self, costs: list[_Cost]) -> tuple[LayerReport, ...]:
-        """The rows of the first nodes, which have these costs."""
-        nodes, first = self.graph.nodes, len(self.graph.inputs)
-        indices = index_bounds(self.graph).keys()  # which are int64, whatever the dtype of the activations
-        held = memory(self.graph, [cost.output for cost in costs], indices, self.batch, self.bytes_per_element)
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What the network gives in eval mode, as far as it is there."""
+        nodes, costs = self.graph.nodes, self.costs
+        made = [value - len(self.graph.inputs) for value in self.graph.outputs]
+        there = [k for k in made if k < len(costs) and not nodes[k].train_only]
+        return tuple([Output(nodes[k].name, costs[k].output) for k in there])
+
+    @functools.cached_property
+    def layers(self) -> tuple[LayerReport, ...]:
+        """The rows."""
+        nodes, costs = self.graph.nodes, self.costs
+        shapes = [cost.output for cost in costs]
+        held = memory(self.graph, shapes, self.indices, self.batch, self.bytes_per_element)
         kept = held.kept if self.trains else [None] * len(costs)
-        sizes = [cost.memory_bytes for cost in costs]
-        for value in indices:
-            if first <= value < first + len(costs):
-                sizes[value - first] = sizes[value - first] // self.bytes_per_element * INDEX_BYTES
         return tuple(
             [
                 LayerReport(
@@ -139,12 +127,12 @@ class _Run:
                     cost.params,
                     cost.weights,
                     cost.buffers,
-                    size,
+                    cost.memory_bytes,
                     alive,
                     saved,
                     cost.macs,
                     cost.flops,
-                    receptive,
+                    None if field is None else field.size,
                     depth,
                     node.layer,
                     cost.ops,
@@ -154,12 +142,11 @@ class _Run:
                     cost.misfit,
                     moved,
                 )
-                for node, line, cost, size, receptive, depth, alive, saved, moved in zip(
+                for node, line, cost, field, depth, alive, saved, moved in zip(
                     nodes,
                     self._lines(),
                     costs,
-                    sizes,
-                    self.receptive,
+                    receptive_fields(self.graph, [cost.transform for cost in costs], shapes),
                     self._depths(),
                     held.alive,
                     kept,
@@ -168,14 +155,6 @@ class _Run:
                 )
             ]
         )
-
-    def _readers(self) -> list[int]:
-        """For each value how many times nodes read it."""
-        times = [0] * len(self.shapes)
-        for node in self.graph.nodes:
-            for i in node.inputs:
-                times[i] += 1
-        return times
 
     def _lines(self) -> Iterator[int | None]:
         """The line of each node; repetitions have one origin, which is asked once."""
@@ -275,18 +254,6 @@ class _Run:
                 hint="both must hold weights of the same shapes, such as an embedding and the linear layer back",
             )
         return Params.of({name: own[name] for name in own if own[name] != theirs.get(name)}, layer.buffers(x))
-
-    def _joined(self, inputs: tuple[int, ...], how: FieldTransform | None) -> ReceptiveField | None:
-        """The field of what reads several values: unknown where they see different inputs."""
-        seen = [i for i in inputs if i not in self.once]
-        found = [field for i in seen if (field := self.fields[i]) is not None]
-        if len(found) < len(seen) or not seen or (self.sees and len({self.sees[i] for i in seen}) > 1):
-            return None
-        return joined(found, how)
-
-    def _note_what_is_seen(self, value: int, inputs: tuple[int, ...]) -> None:
-        seen = {self.sees[i] for i in inputs if i not in self.once}
-        self.sees[value] = seen.pop() if len(seen) == 1 else None
 
     def _problems(self, node: Node, error: LayerError, inputs: tuple[Shape, ...]) -> list[Problem]:
         """What is wrong with a layer; behind one that does not fit, that is the reason."""

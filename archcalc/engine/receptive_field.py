@@ -3,11 +3,14 @@
 Source: Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill (2019).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from operator import add, mul
 from typing import NamedTuple
 
 import msgspec
 
+from archcalc.graph import Graph
+from archcalc.graph.nodes import of_the_batch
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.layers.core.base import AlongAxes, Visibility, Window
 
@@ -56,6 +59,52 @@ class FieldTransform(msgspec.Struct, frozen=True, gc=False):
     axes: tuple[int, ...] = ()
 
 
+def receptive_fields(
+    graph: Graph, transforms: Sequence[FieldTransform | None], shapes: Sequence[Shape]
+) -> Iterator[ReceptiveField | None]:
+    """What outputs of each of the first nodes see, which have these transforms and make values of these shapes.
+
+    None where it can no longer be followed, behind an input that has no spatial dimensions, and of what sees several
+    inputs. What depends on no input is left out of what it is joined with.
+    """
+    first, once = len(graph.inputs), of_the_batch(graph)
+    sizes = [*[input.shape for input in graph.inputs], *shapes]
+    fields: list[ReceptiveField | None] = [start(input.shape) for input in graph.inputs]
+    sees: list[int | None] = [*range(first)]
+    """The only input that each value sees; None of one that sees more."""
+    unread = [0] * len(sizes)
+    for node in graph.nodes[: len(shapes)]:
+        for i in node.inputs:
+            unread[i] += 1
+    for node, how, y in zip(graph.nodes, transforms, shapes, strict=False):
+        inputs = node.inputs
+        field = fields[inputs[0]]
+        if len(inputs) > 1:
+            field = _joined_fields(fields, sees, [i for i in inputs if i not in once], how)
+        if field is not None and how is not None:
+            field = after(field, how, sizes[inputs[0]], y)
+        fields.append(field)
+        yield field
+        if first > 1:
+            seen = {sees[i] for i in inputs if i not in once}
+            sees.append(seen.pop() if len(seen) == 1 else None)
+        for i in inputs:
+            unread[i] -= 1
+            if not unread[i]:  # the fields of a million layers would be 200 MB
+                fields[i] = None
+
+
+def _joined_fields(
+    fields: Sequence[ReceptiveField | None],
+    sees: Sequence[int | None],
+    inputs: Sequence[int],
+    how: FieldTransform | None,
+) -> ReceptiveField | None:
+    read = [field for i in inputs if (field := fields[i]) is not None]
+    several = len(sees) > 1 and len({sees[i] for i in inputs if i < len(sees)}) > 1
+    return None if not read or several or len(read) < len(inputs) else joined(read, how)
+
+
 def start(input: Shape) -> ReceptiveField | None:
     """The field of the input itself: each element sees one; None for an input without spatial dimensions."""
     spatial = input[1:]
@@ -90,11 +139,11 @@ def after(field: ReceptiveField, transform: FieldTransform, x: Shape, y: Shape) 
         return _along(field, transform.along, x, y)
     if axes is None or field.merged or axes != transform.axes:
         return None
-    size = tuple([s + g * j for s, g, j in zip(size, transform.growth, jump, strict=True)])
+    size = tuple(map(add, size, map(mul, transform.growth, jump)))  # as many as there are axes, each
     if transform.sees_whole_input and any(n % m for n, m in zip(x[1:], y[1:], strict=True)):
         start = None
     elif start is not None:
-        start = tuple([s + first * j for s, first, j in zip(start, transform.starts, jump, strict=True)])
+        start = tuple(map(add, start, map(mul, transform.starts, jump)))
     if transform.strides is not None:
         jump = tuple([j * s for s, j in zip(transform.strides, jump, strict=True)])
     return ReceptiveField(size, jump, y[1:], axes, start, field.whole if transform.sees_whole_input else None)

@@ -1,8 +1,8 @@
 """What an analysis found: one immutable row for each layer, and their totals, as exact integers."""
 
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -162,8 +162,39 @@ class Output(msgspec.Struct, frozen=True):
     shape: Shape
 
 
-class Report(msgspec.Struct, frozen=True, dict=True):
+class Findings(Protocol):
+    """What a report is made of; whoever asks for none of it does not wait for it."""
+
+    @property
+    def costs(self) -> Sequence[Any]:
+        """What each layer costs by itself: anything that has a row's own figures under their names."""
+
+    @property
+    def layers(self) -> tuple[LayerReport, ...]:
+        """The rows in the order in which the layers run."""
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What the network gives."""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Findings that are there."""
+
+    layers: tuple[LayerReport, ...]
+    outputs: tuple[Output, ...]
+
+    @property
+    def costs(self) -> tuple[LayerReport, ...]:
+        """What each layer costs by itself."""
+        return self.layers
+
+
+class Report(msgspec.Struct, frozen=True, eq=False, dict=True):
     """The rows of an architecture in the order in which its layers run, and their totals.
+
+    Rows are found when they are asked for, and with them the totals that no layer's own figures make: peak memory, what
+    is saved for the backward pass, what is moved, and depth.
 
     >>> from archcalc import analyze, load
     >>> report = analyze(load("alexnet"))
@@ -174,9 +205,36 @@ class Report(msgspec.Struct, frozen=True, dict=True):
     architecture: str
     title: str
     settings: Settings
-    layers: tuple[LayerReport, ...]
-    outputs: tuple[Output, ...] = ()
-    """What the network gives: it is alive to the end."""
+    found: Findings
+
+    @classmethod
+    def of(cls, architecture: str, title: str, settings: Settings, found: Stored) -> "Report":
+        """The report of rows that are there."""
+        return cls(architecture, title, settings, found)
+
+    @property
+    def layers(self) -> tuple[LayerReport, ...]:
+        """The rows in the order in which the layers run."""
+        return self.found.layers
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What the network gives: it is alive to the end."""
+        return self.found.outputs
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Report) and self._content() == other._content()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Report({', '.join(map(repr, self._content()))})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Report.of, self._content()
+
+    def _content(self) -> tuple[str, str, Settings, Stored]:
+        return self.architecture, self.title, self.settings, Stored(self.layers, self.outputs)
 
     @property
     def last(self) -> str | None:
@@ -186,7 +244,7 @@ class Report(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def totals(self) -> Totals:
         """The figures of all rows together."""
-        return Totals(self.layers, self.settings)
+        return Totals(self.found, self.settings)
 
     def layer(self, name: str) -> LayerReport:
         """The row of this name; raises KeyError where there is none."""

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from archcalc.engine.conventions import convention_named
-from archcalc.engine.report import SCHEMA_VERSION, LayerReport, Output, Report, Settings
+from archcalc.engine.report import SCHEMA_VERSION, LayerReport, Output, Report, Settings, Stored
 from archcalc.errors import SettingError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.core.arithmetic import UNKNOWN, Shape
@@ -45,7 +45,7 @@ def report_of(data: Any) -> Report:
     if not layers:
         raise _wrong("a report without layers")
     rows = tuple([_row(row, f"layers[{n}]", settings.batch) for n, row in enumerate(layers)])
-    return Report(name, title, settings, rows, _outputs(data, rows))
+    return Report(name, title, settings, Stored(rows, _outputs(data, rows)))
 
 
 def _outputs(data: dict[str, Any], rows: tuple[LayerReport, ...]) -> tuple[Output, ...]:

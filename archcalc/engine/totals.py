@@ -1,16 +1,17 @@
 """What all rows of a report make together, figure by figure."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from archcalc.engine.figures import IN_TOTALS
 
 if TYPE_CHECKING:
-    from archcalc.engine.report import LayerReport, Settings
+    from archcalc.engine.report import Findings, Settings
 
 
 class Totals:
     """The figures of all rows of a report, each by the name of its field, taken when it is first asked for.
+
+    Those that layers have of their own are sums over costs, for which no rows need be found.
 
     `macs` and `flops` leave out the rows whose operations are unknown, in which case `complete` is False; any other
     figure is None where it is unknown of some row.
@@ -21,27 +22,31 @@ class Totals:
     (61706, 41728, True)
     """
 
-    def __init__(self, rows: Sequence["LayerReport"], settings: "Settings") -> None:
-        self._rows, self._settings = rows, settings
+    def __init__(self, found: "Findings", settings: "Settings") -> None:
+        self._found, self._settings = found, settings
 
     def __getattr__(self, field: str) -> Any:
         try:
             figure = IN_TOTALS[field]
         except KeyError:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {field!r}") from None
-        leaves_out = figure.leaves_out_unknown
-        value = figure.known(self._rows) if leaves_out else figure.of_rows(self._rows, self._settings)
+        costs = self._found.costs
+        rows = costs if costs and hasattr(costs[0], field) else self._found.layers
+        value = figure.known(rows) if figure.leaves_out_unknown else figure.of_rows(rows, self._settings)
         self.__dict__[field] = value
         return value
 
     @property
     def complete(self) -> bool:
         """Whether the operations of all rows are known."""
-        return all(row.flops is not None for row in self._rows)
+        return None not in [cost.flops for cost in self._found.costs]
 
     def to_dict(self) -> dict[str, Any]:
         """The totals as `archcalc table --json` prints them."""
         return {**{field: getattr(self, field) for field in IN_TOTALS}, "complete": self.complete}
+
+    def __repr__(self) -> str:
+        return f"Totals({', '.join(f'{name}={value}' for name, value in self.to_dict().items())})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Totals) and self.to_dict() == other.to_dict()

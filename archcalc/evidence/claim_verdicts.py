@@ -12,8 +12,8 @@ import msgspec
 from archcalc.errors import ArchcalcError, SettingError
 from archcalc.evidence.claim_metrics import Computer, Number, close
 from archcalc.evidence.claims import Claim, Quantity
+from archcalc.spec.composer import resolve
 from archcalc.spec.expression import Expression
-from archcalc.spec.source import resolve
 from archcalc.spec.values import ExpressionError
 from archcalc.units import unit
 

@@ -20,7 +20,7 @@ import msgspec
 
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.spec.budget import Budget, read_budget
-from archcalc.spec.catalogue import FILE
+from archcalc.spec.catalogue import file_and_variant
 from archcalc.spec.files import MAX_BYTES, read_file
 from archcalc.spec.search import specs_matching
 from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, problem_at
@@ -145,8 +145,7 @@ def _patterns(tree: Tree, note: Any) -> Iterator[Pattern]:
         note(budgets, "budgets must be a table of patterns", 'such as [budgets."models/*.yaml"]')
         return
     for text, value in budgets.items.items():
-        file = FILE.fullmatch(text)
-        glob, variant = file.groups() if file else (text, None)
+        glob, variant = file_and_variant(text) or (text, None)
         place = budgets.keys[text]
         if not glob or os.path.isabs(glob):
             note(place, f"pattern {text!r} must be relative to the folder of the file", "such as models/*.yaml")
@@ -163,13 +162,13 @@ def _bases(tree: Tree, note: Any) -> Iterator[NamedBase]:
         note(bases, "bases must be a table of files", hint)
         return
     for text, value in bases.items.items():
-        new, old = FILE.fullmatch(text), FILE.fullmatch(value.text) if isinstance(value, Scalar) else None
+        new, old = file_and_variant(text), file_and_variant(value.text) if isinstance(value, Scalar) else None
         if new is None or os.path.isabs(text):
             note(bases.keys[text], f"{text!r} must be a file, relative to the folder of the configuration", hint)
         elif not isinstance(value, Scalar) or (old is None and value.text != NEW) or os.path.isabs(value.text):
             note(value, f"the base of {text} must be a file, relative to the folder of the configuration, or new", hint)
         else:
-            yield NamedBase(new[1], new[2], (old[1], old[2]) if old else None, bases.keys[text])
+            yield NamedBase(*new, old, bases.keys[text])
 
 
 def _toml(path: Path) -> tuple[Document, dict[str, Any]]:

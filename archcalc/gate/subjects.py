@@ -8,7 +8,7 @@ from archcalc.errors import Location, SettingError, SpecError, did_you_mean
 from archcalc.gate.config import Config, NamedBase, Pattern
 from archcalc.gate.judge import Checked, Finding
 from archcalc.gate.rules import NOTHING_MATCHED
-from archcalc.spec.catalogue import FILE, find_all, names
+from archcalc.spec.catalogue import file_and_variant, find_all, names
 from archcalc.spec.evaluation import some
 from archcalc.spec.search import specs_matching
 
@@ -25,11 +25,11 @@ class Subject(NamedTuple):
     @classmethod
     def of(cls, what: str) -> "Subject":
         """What an argument of the command line names."""
-        file = FILE.fullmatch(what)
+        file = file_and_variant(what)
         if what == "-":
             return cls(STANDARD_INPUT, "-")
         if file:
-            return cls(what, *file.groups())
+            return cls(what, *file)
         return cls(what, what if os.sep in what or os.path.exists(what) else None)
 
 

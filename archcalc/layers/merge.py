@@ -3,18 +3,7 @@
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, equal, maximum, require
 from archcalc.layers.core.axes import axis_of, resized
-from archcalc.layers.core.base import (
-    NO_OPS,
-    AlongAxes,
-    AxisIndex,
-    Flag,
-    Layer,
-    Ops,
-    Visibility,
-    elements,
-    fmt_shape,
-    kinds,
-)
+from archcalc.layers.core.base import NO_OPS, AlongAxes, AxisIndex, Flag, Layer, Ops, Visibility, elements, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import Axis, TorchTwin
 
@@ -190,11 +179,6 @@ class Concat(Layer, kind="concat"):
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         return run.concatenated([x, *others], axis_of(self.axis, x.shape[1:]) + 1)
-
-
-def joins() -> dict[str, type[Layer]]:
-    """The kinds that join several inputs into one, by name."""
-    return {kind: cls for kind, cls in kinds().items() if cls.arity[1] is None}
 
 
 def _require_same(kind: str, x: Shape, other: Shape, but_along: int | None = None) -> None:

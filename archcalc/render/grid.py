@@ -1,6 +1,5 @@
 """A table before it has a format: columns with their priority, cells as finished strings."""
 
-from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -52,29 +51,23 @@ class Grid(msgspec.Struct, frozen=True):
 
         In a column with cells that stand out, those end in MARK, and all others keep its place free.
         """
-        marked = [any(row[i].strong for row in self.rows) for i in range(len(self.columns))]
-        widths = self.widths()
-
-        def padded(texts: Iterable[str], strong: Iterable[bool]) -> list[str]:
-            cells = []
-            for column, width, mark, text, stands_out in zip(self.columns, widths, marked, texts, strong, strict=True):
-                text += MARK if stands_out else " " * mark
-                cells.append(text.ljust(width) if column.align == "left" else text.rjust(width))
-            return cells
-
-        def body(rows: Iterable[tuple[Cell, ...]]) -> list[list[str]]:
-            return [padded((cell.text for cell in row), (cell.strong for cell in row)) for row in rows]
-
         height = max(len(column.header) for column in self.columns)
-        headers = [("",) * (height - len(column.header)) + column.header for column in self.columns]
-        header = [padded((words[i] for words in headers), [False] * len(headers)) for i in range(height)]
-        return header, body(self.rows), body(self.closing)
+        columns = []
+        for i, (column, width) in enumerate(zip(self.columns, self.widths(), strict=True)):
+            plain = " " if any(row[i].strong for row in self.rows) else ""
+            header = [text + plain for text in (*[""] * (height - len(column.header)), *column.header)]
+            body = [row[i].text + (MARK if row[i].strong else plain) for row in (*self.rows, *self.closing)]
+            pad = str.ljust if column.align == "left" else str.rjust
+            columns.append([pad(text, width) for text in (*header, *body)])
+        lines = list(map(list, zip(*columns, strict=True)))
+        end = height + len(self.rows)
+        return lines[:height], lines[height:end], lines[end:]
 
     def widths(self) -> list[int]:
         """The width of every column, its mark included."""
         widths = []
         for i, column in enumerate(self.columns):
-            texts = [*column.header, *(row[i].text for row in (*self.rows, *self.closing))]
+            texts = [*column.header, *[row[i].text for row in self.rows], *[row[i].text for row in self.closing]]
             widths.append(max(map(len, texts)) + any(row[i].strong for row in self.rows))
         return widths
 

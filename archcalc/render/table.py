@@ -57,14 +57,15 @@ def report_grid(
     def share(cost: str, value: int) -> str:
         return percent(value, whole[cost], 1).removesuffix(" %")
 
-    def cell(name: str, row: LayerReport) -> Cell:
+    def cells(name: str) -> list[Cell]:
         if name in FACTS:
-            return Cell(UNKNOWN if name in unlabelled else printable(FACTS[name][1](row)))
+            return [Cell(UNKNOWN if name in unlabelled else printable(FACTS[name][1](row))) for row in shown]
         cost = SHARES.get(name, name)
-        value = FIGURES[cost].of_row(row)
-        text = UNKNOWN if value is None else share(cost, value) if name in SHARES else figure(cost, value)
-        least = heavy.get(cost)
-        return Cell(text, strong=least is not None and value is not None and value >= least)
+        least, values = heavy.get(cost), [FIGURES[cost].of_row(row) for row in shown]
+        written = share if name in SHARES else figure
+        texts = [UNKNOWN if value is None else written(cost, value) for value in values]
+        strong = [least is not None and value is not None and value >= least for value in values]
+        return [Cell(*cell) for cell in zip(texts, strong, strict=True)]
 
     def closing(label: str, rows: Sequence[LayerReport]) -> tuple[Cell, ...]:
         cells = [Cell(NOTHING if name in FACTS else _sum_text(name, rows)) for name in columns]
@@ -85,7 +86,7 @@ def report_grid(
     cut = [CUT] if others else []
     return Grid(
         columns=tuple(column(name, units) for name in columns),
-        rows=tuple(tuple(cell(name, row) for name in columns) for row in shown),
+        rows=tuple(zip(*[cells(name) for name in columns], strict=True)),
         closing=(*sums, closing("total", report.layers)),
         title=printable(report.title),
         caption=caption(report),

@@ -11,12 +11,12 @@ from archcalc.spec.architecture import Architecture, read
 from archcalc.spec.evaluation import some
 from archcalc.spec.files import read_file, read_plain_file
 from archcalc.spec.inheritance import extended
+from archcalc.spec.precompiled import shipped_files, tree_of
 from archcalc.spec.source import Document, problem_at
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENDINGS = (".yaml", ".yml", ".json")
-FILE = re.compile(r"(.*\.(?:yaml|yml|json))(?::(.*))?", flags=re.DOTALL | re.IGNORECASE)
-"""A file by its ending, in capitals or not, and the variant in it."""
+STANDARD_BLOCKS = os.path.join("standard", "blocks.yaml")
 MAX_EXTENDS = 16
 Reader: TypeAlias = Callable[[str], Document]
 
@@ -27,13 +27,43 @@ def specs_directory() -> str:
     return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(_PACKAGE), "specs")
 
 
+def read_shipped(file: str) -> Document:
+    """The document of a shipped spec, with its tree."""
+    document = read_file(os.path.join(specs_directory(), file))
+    document.tree = tree_of(document, file)
+    return document
+
+
+def file_and_variant(what: str) -> tuple[str, str | None] | None:
+    """The file that `what` names by its ending, in capitals or not, and the variant in it; None for a name.
+
+    >>> file_and_variant("net.YAML:small"), file_and_variant("vgg16")
+    (('net.YAML', 'small'), None)
+    """
+    if "." not in what:
+        return None
+    found = re.fullmatch(r"(.*\.(?:yaml|yml|json))(?::(.*))?", what, flags=re.DOTALL | re.IGNORECASE)
+    return None if found is None else (found[1], found[2])
+
+
 def names() -> tuple[str, ...]:
     """The names of the shipped architectures: a family's variants under names of their own.
 
     >>> "alexnet" in names() and "resnet50" in names()
     True
     """
-    return tuple(sorted(_files()))
+    return tuple(shipped_files())
+
+
+def shipped_spec_files() -> list[str]:
+    """The files of shipped specs, in the folder of them: one for each family, and the blocks that all may call."""
+    folder = specs_directory()
+    return [*sorted(file for file in os.listdir(folder) if file.endswith(".yaml")), STANDARD_BLOCKS]
+
+
+def shipped_texts() -> list[str]:
+    """The texts of all shipped specs."""
+    return [read_file(os.path.join(specs_directory(), file)).text for file in shipped_spec_files()]
 
 
 def find(what: str, within: tuple[str, ...] = (), reader: Reader = read_file) -> Architecture:
@@ -44,20 +74,17 @@ def find(what: str, within: tuple[str, ...] = (), reader: Reader = read_file) ->
     kept for the analysis. `within` are the files that extend it, one after the other; `reader` gives the document at a
     path, of any file that is not shipped.
     """
-    shipped = os.path.join(specs_directory(), f"{what}.yaml")
-    if os.sep not in what and os.path.isfile(shipped):
-        family = _read(read_file(shipped), within)
-        return _variant(family, what if what in family.variants else None, shipped)
-    file = FILE.fullmatch(what)
+    shipped = _shipped_file(what)
+    if shipped is not None:
+        family = _read(read_shipped(shipped), within)
+        return _variant(family, what if what in family.variants else None, family.document.name)
+    file = file_and_variant(what)
     # What a spec extends must not depend on the folder that the command runs in.
     if what == "-" or os.sep in what or file or (not within and os.path.exists(what)):
-        path, variant = file.groups() if file else (what, None)
+        path, variant = file or (what, None)
         return _variant(_read(reader(path), within, reader), variant, path)
-    found = _file_of(what)
-    if found is not None:
-        return _variant(_read(read_file(found), within), what, found)
-    files = _files()
-    hint = did_you_mean(what, files, f"shipped: {some(sorted(files))}; a file is named with its ending or a slash")
+    known = names()
+    hint = did_you_mean(what, known, f"shipped: {some(known)}; a file is named with its ending or a slash")
     raise SpecError([Problem(f"no architecture or file is called {what!r}", hint=hint)])
 
 
@@ -83,16 +110,23 @@ def has_ending(path: str) -> bool:
 
 def base_of(document: Document, base: str) -> str:
     """What a spec extends, as `find` takes it: a file lies relative to the spec, and has an ending or a slash."""
-    is_file = FILE.fullmatch(base) or os.sep in base
+    is_file = file_and_variant(base) or os.sep in base
     return os.path.join(os.path.dirname(document.name), base) if is_file else base
 
 
 def find_text(what: str) -> str:
     """The text of the spec that `what` names, be it a family or one of it."""
-    path = os.path.join(specs_directory(), f"{what}.yaml")
-    if os.sep in what or not os.path.isfile(path):
-        path = _file_of(what) or what
+    shipped = _shipped_file(what)
+    path = what if shipped is None else os.path.join(specs_directory(), shipped)
     return read_file(path).text if path == "-" or os.path.exists(path) else find(what).text
+
+
+def _shipped_file(what: str) -> str | None:
+    """The file of a shipped architecture, or of a family by its own name."""
+    file = f"{what}.yaml"
+    if os.sep not in what and os.path.isfile(os.path.join(specs_directory(), file)):
+        return file
+    return shipped_files().get(what)
 
 
 def _named(what: str | os.PathLike[str]) -> str:
@@ -102,7 +136,7 @@ def _named(what: str | os.PathLike[str]) -> str:
         raise SettingError(
             f"cannot load a {type(path).__name__}", hint="give the name of a shipped architecture, or a path"
         )
-    return path if path is what or os.sep in path or FILE.fullmatch(path) else os.path.join(os.curdir, path)
+    return path if path is what or os.sep in path or file_and_variant(path) else os.path.join(os.curdir, path)
 
 
 def _read(document: Document, within: tuple[str, ...], reader: Reader = read_file) -> Architecture:
@@ -152,34 +186,6 @@ def _variant(family: Architecture, name: str | None, path: str) -> Architecture:
         how = "name one of them" if shipped else f"name one of them, such as {path}:{next(iter(family.variants))}"
         raise SpecError([Problem(f"{family.name} is a family; {known}", hint=how)])
     raise SpecError([Problem(f"{path} has no variant {name!r}", hint=did_you_mean(name, family.variants, known))])
-
-
-def _files() -> dict[str, str]:
-    """The shipped architectures, and the file of each."""
-    return {name: path for path in _paths() for name in _names_in(path)}
-
-
-def _file_of(name: str) -> str | None:
-    """The file of a shipped architecture. Those that its name begins with come first: most often it is there."""
-    paths = sorted(_paths(), key=lambda path: not name.startswith(os.path.basename(path)[: -len(".yaml")]))
-    return next((path for path in paths if name in _names_in(path)), None)
-
-
-def _paths() -> list[str]:
-    folder = specs_directory()
-    return [os.path.join(folder, file) for file in os.listdir(folder) if file.endswith(".yaml")]
-
-
-def _names_in(path: str) -> list[str]:
-    """The variants in a shipped file, or its own name: by a glance at the text, for reading it would take too long.
-
-    A test holds the glance against what reading the files gives.
-    """
-    with open(path, encoding="utf-8") as text:
-        _, _, variants = text.read().partition("\nvariants:\n")
-    family = re.match(r"(?:(?:  .*)?\n)*", variants)
-    named = re.findall(r"^  ([\w.-]+):", family.group() if family else "", flags=re.MULTILINE)
-    return named or [os.path.basename(path)[: -len(".yaml")]]
 
 
 def load(what: str | os.PathLike[str]) -> Architecture:

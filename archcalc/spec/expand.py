@@ -6,11 +6,9 @@ from typing import Any, TypeAlias
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.graph import Graph, Input, Node
 from archcalc.graph.nodes import unread
-from archcalc.layers import Layer, kinds
-from archcalc.layers.activation import Identity
+from archcalc.layers import Layer, joins, kind_named, kinds
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.layers.core.base import MAX_RANK
-from archcalc.layers.merge import joins
 from archcalc.spec.architecture import Architecture, Block
 from archcalc.spec.ends import INPUT, input_overrides, output_values
 from archcalc.spec.entry import MALFORMED, STRUCTURES, Entry
@@ -122,7 +120,7 @@ class _Expansion:
         if entry.kind == MALFORMED:
             self._broken(())
             return current
-        cls, block = kinds().get(entry.kind), self._block(entry.kind)
+        cls, block = kind_named(entry.kind), self._block(entry.kind)
         if cls is None and block is None and entry.kind not in STRUCTURES:
             known = [*kinds(), *STRUCTURES, *self.architecture.blocks, *standard_blocks()]
             hint = did_you_mean(entry.kind, known, "`archcalc kinds` lists all kinds")
@@ -145,6 +143,8 @@ class _Expansion:
             if cls is not None:
                 return self._repeat(entry, cls, name, inputs, times, scope, repeated=repeat is not None)
         except SpecError as error:
+            from archcalc.layers.activation import Identity  # only here: most specs have no mistakes
+
             # A stand-in keeps the names that come after it in order; no caller gets to see it.
             self._broken(error.problems, scope.calls)
             stands_for = cls or Identity
@@ -157,7 +157,7 @@ class _Expansion:
 
     def _block(self, name: str) -> Block | None:
         block = self.architecture.blocks.get(name)
-        if block is None and name not in kinds() and name not in STRUCTURES:
+        if block is None and kind_named(name) is None and name not in STRUCTURES:
             return standard_blocks().get(name)
         return block
 
@@ -418,11 +418,14 @@ class _Expansion:
         ends = [self._sequence(part, scope, current) for part in entry.parts]
         if entry.kind == "sequence":
             return ends[0]
-        tree, known = entry.fields.get("join"), joins()
+        tree = entry.fields.get("join")
         kind = "add" if tree is None else tree.text if isinstance(tree, Scalar) else ""
-        if tree is not None and kind not in known:
-            raise self.evaluate.error(tree, f"join must be one of {', '.join(known)}", did_you_mean(kind, known))
-        join = known[kind]
+        join = kind_named(kind)
+        if join is None or join.arity[1] is not None:
+            known = joins()
+            raise self.evaluate.error(
+                tree or entry.tree, f"join must be one of {', '.join(known)}", did_you_mean(kind, known)
+            )
         return self._add(scope.namer.name(join), join(), tuple(ends), self._origin(entry, scope), scope)
 
 

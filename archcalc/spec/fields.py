@@ -1,6 +1,7 @@
 """Trees → typed values: evaluates the expressions of an entry and builds its layer, or says all that is wrong."""
 
 import contextlib
+import functools
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -134,7 +135,7 @@ class Evaluator:
 def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables: Variables) -> Layer:
     """The layer of an entry; raises SpecError with all that is wrong in its fields."""
     trees, problems = entry.fields, []
-    types = field_types(cls)
+    types, words = field_types(cls), _field_words(cls)
     if entry.scalar is not None:
         if not types:
             raise evaluator.error(
@@ -156,7 +157,7 @@ def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables:
     for name, tree in trees.items():
         if name in types:
             try:
-                values[name] = field_value(types[name], tree, evaluator, variables)
+                values[name] = field_value(words[name], tree, evaluator, variables)
             except SpecError as error:
                 problems += error.problems
     if not problems:
@@ -211,9 +212,9 @@ def block_arguments(
     return values
 
 
-def field_value(type_: Any, tree: Tree, evaluator: Evaluator, variables: Variables) -> Value:
+def field_value(words: tuple[str, ...], tree: Tree, evaluator: Evaluator, variables: Variables) -> Value:
     """A field's value before its bounds are checked: one of the words that its type allows, or an expression's."""
-    if isinstance(tree, Scalar) and tree.value in words(type_):
+    if words and isinstance(tree, Scalar) and tree.value in words:
         return tree.value
     return evaluator.value(tree, variables)
 
@@ -227,12 +228,19 @@ def _invalid(name: str, value: Value, types: dict[str, Any], trees: dict[str, Tr
     return None
 
 
+@functools.cache
 def field_types(cls: type[Layer]) -> dict[str, Any]:
     """The type of every field of a kind, by name, in order."""
     hints: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         hints |= getattr(base, "__annotations__", {})
     return {name: hints[name] for name in cls.__struct_fields__}
+
+
+@functools.cache
+def _field_words(cls: type[Layer]) -> dict[str, tuple[str, ...]]:
+    """The words that each field of a kind may be."""
+    return {name: _words(type_) for name, type_ in field_types(cls).items()}
 
 
 def required_fields(cls: type[Layer]) -> tuple[str, ...]:
@@ -246,11 +254,11 @@ def required_fields(cls: type[Layer]) -> tuple[str, ...]:
     return fields[: len(fields) - len(cls.__struct_defaults__)]
 
 
-def words(type_: Any) -> tuple[str, ...]:
+def _words(type_: Any) -> tuple[str, ...]:
     """The words that a type allows, such as `same` for a pad."""
     if typing.get_origin(type_) is typing.Literal:
         return tuple(word for word in typing.get_args(type_) if isinstance(word, str))
-    return tuple(word for part in typing.get_args(type_) for word in words(part))
+    return tuple(word for part in typing.get_args(type_) for word in _words(part))
 
 
 def describe(type_: Any) -> str:

@@ -12,7 +12,7 @@ from archcalc.errors import SpecError
 from archcalc.layers import kinds
 from archcalc.layers.core.base import MAX_RANK
 from archcalc.spec.architecture import TOP_LEVEL, is_report, read
-from archcalc.spec.catalogue import FILE, MAX_EXTENDS, Reader, base_of, names
+from archcalc.spec.catalogue import MAX_EXTENDS, Reader, base_of, file_and_variant, names
 from archcalc.spec.ends import UNNAMED
 from archcalc.spec.entry import STRUCTURES
 from archcalc.spec.expand import expand
@@ -112,8 +112,8 @@ def _kind(entry: Tree) -> str | None:
 
 def _file(base: str) -> str | None:
     """The path in what a spec extends; None for a name."""
-    file = FILE.fullmatch(base)
-    return file[1] if file else base if os.sep in base else None
+    file = file_and_variant(base)
+    return file[0] if file else base if os.sep in base else None
 
 
 def _is_architecture(base: str, reader: Reader, most: int) -> bool:

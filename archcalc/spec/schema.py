@@ -7,7 +7,7 @@ import msgspec
 from archcalc.docstrings import docstring
 from archcalc.engine.conventions import CONVENTIONS
 from archcalc.engine.figures import METRICS
-from archcalc.layers import Layer, kinds, merge
+from archcalc.layers import Layer, joins, kinds
 from archcalc.spec.architecture import BLOCK_KEYS, TOP_LEVEL
 from archcalc.spec.budget import BUDGET_KEYS, LIMIT_KEYS, SETTING_KEYS
 from archcalc.spec.entry import COMMON_FIELDS, LAYER_FIELDS, STRUCTURE_FIELDS, STRUCTURES
@@ -137,11 +137,11 @@ def _entry(kind: str, cls: type[Layer]) -> dict[str, Any]:
 
 
 def _structures() -> list[dict[str, Any]]:
-    joins = {"type": "string", "enum": list(merge.joins())}
+    join = {"type": "string", "enum": list(joins())}
     fields: dict[str, tuple[dict[str, Any], list[str]]] = {
         "residual": ({"main": _ref("layers"), "shortcut": _ref("part")}, ["main"]),
         "parallel": (
-            {"branches": {"type": "array", "items": _ref("part"), "minItems": 2}, "join": joins},
+            {"branches": {"type": "array", "items": _ref("part"), "minItems": 2}, "join": join},
             ["branches", "join"],
         ),
         "sequence": ({"layers": _ref("layers")}, ["layers"]),

@@ -1,11 +1,9 @@
 """The blocks that every spec may call: compound things, written in the spec language itself."""
 
 import functools
-import os
 
 from archcalc.spec.architecture import Block, read_blocks
-from archcalc.spec.catalogue import specs_directory
-from archcalc.spec.files import read_file
+from archcalc.spec.catalogue import STANDARD_BLOCKS, read_shipped
 
 
 @functools.cache
@@ -15,4 +13,4 @@ def standard_blocks() -> dict[str, Block]:
     >>> standard_blocks()["squeeze_excitation"].title
     'Squeeze-and-excitation: channels weighed by a gate that sees the whole map'
     """
-    return read_blocks(read_file(os.path.join(specs_directory(), "standard", "blocks.yaml")))
+    return read_blocks(read_shipped(STANDARD_BLOCKS))

@@ -10,11 +10,11 @@ from archcalc.graph import Graph, Node
 from archcalc.graph.nodes import unread
 from archcalc.layers import Layer
 from archcalc.spec.architecture import read
+from archcalc.spec.composer import resolve
 from archcalc.spec.ends import INPUT
 from archcalc.spec.expand import expand
 from archcalc.spec.fields import field_types, required_fields
 from archcalc.spec.files import text_of
-from archcalc.spec.source import resolve
 
 _PLAIN = re.compile(r"[A-Za-z_][\w.-]*", flags=re.ASCII)
 

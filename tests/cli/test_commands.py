@@ -74,7 +74,7 @@ def test_shipped_specs_meet_the_schema_and_say_where_they_are_from(path: Path) -
     assert all(variant["title"] for variant in spec.get("variants", {}).values())
 
 
-def test_the_glance_at_the_files_sees_what_is_in_them() -> None:
+def test_the_names_are_those_that_the_files_hold() -> None:
     read_in_full = [name for path in SPECS for name in _names_in(yaml.safe_load(path.read_text(encoding="utf-8")))]
     assert sorted(read_in_full) == list(archcalc.names())
     assert len(set(read_in_full)) == len(read_in_full)
@@ -262,8 +262,9 @@ def test_the_public_names_are_there() -> None:
         _ = archcalc.nonsense
 
 
-def test_a_file_of_a_shipped_name_is_found_by_its_path(tmp_path: Path) -> None:
-    (tmp_path / "alexnet").write_text("input: [4]\nlayers: [{linear: 2}]\n")
-    assert json.loads(piped("table", "./alexnet", "--json", cwd=tmp_path).stdout)["totals"]["params"] == 10
-    assert json.loads(piped("table", "alexnet", "--json", cwd=tmp_path).stdout)["totals"]["params"] == 61_100_840
-    assert not [name for name in os.listdir(tmp_path) if name != "alexnet"]
+@pytest.mark.parametrize(("name", "params"), [("alexnet", 61_100_840), ("vgg16", 138_357_544)])
+def test_a_file_of_a_shipped_name_is_found_by_its_path(tmp_path: Path, name: str, params: int) -> None:
+    (tmp_path / name).write_text("input: [4]\nlayers: [{linear: 2}]\n")
+    assert json.loads(piped("table", f"./{name}", "--json", cwd=tmp_path).stdout)["totals"]["params"] == 10
+    assert json.loads(piped("table", name, "--json", cwd=tmp_path).stdout)["totals"]["params"] == params
+    assert os.listdir(tmp_path) == [name]

@@ -24,8 +24,10 @@ def command(*arguments: str) -> str:
     [
         ("import archcalc", HEAVY | PRETTY | {"yaml", "click", "msgspec"}),
         ("import archcalc; archcalc.analyze(archcalc.load('vgg16'))", HEAVY | PRETTY | {"click"}),
-        (command("table", "vgg16"), HEAVY | PRETTY),
-        (command("table", "vgg16", "--json"), HEAVY | PRETTY),
+        (command("table", "vgg16"), HEAVY | PRETTY | {"yaml"}),
+        (command("table", "resnet50"), HEAVY | PRETTY | {"yaml"}),
+        (command("list"), HEAVY | PRETTY | {"yaml"}),
+        (command("table", "vgg16", "--json"), HEAVY | PRETTY | {"yaml"}),
         (command("graph", "resnet50"), HEAVY | PRETTY),
         (command("graph", "resnet50", "--format", "dot"), HEAVY | PRETTY),
         (command("--version"), HEAVY | PRETTY | {"yaml", "msgspec"}),
@@ -36,6 +38,13 @@ def command(*arguments: str) -> str:
 )
 def test_nothing_is_loaded_before_it_is_needed(code: str, unwanted: set[str]) -> None:
     assert not loaded(code) & unwanted
+
+
+def test_kinds_that_a_network_does_not_have_are_not_loaded() -> None:
+    process = python("-c", "import archcalc, sys; archcalc.analyze('vgg16'); print(*sys.modules)")
+    loaded = set(process.stdout.split())
+    assert {"archcalc.layers.conv", "archcalc.layers.pool"} <= loaded
+    assert not {"archcalc.layers.attention", "archcalc.layers.norm", "archcalc.layers.merge"} & loaded
 
 
 @pytest.mark.parametrize("module", ["yaml", "rich", "tabulate"])

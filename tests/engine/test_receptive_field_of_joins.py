@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from archcalc.analysis import analyze
 from archcalc.engine.conventions import convention_named
-from archcalc.engine.propagation import _Run
-from archcalc.engine.receptive_field import ReceptiveField
+from archcalc.engine.propagation import Propagation
+from archcalc.engine.receptive_field import ReceptiveField, receptive_fields
 from archcalc.spec.architecture import read
 from archcalc.spec.expand import expand
 from archcalc.spec.source import Document
@@ -29,10 +29,11 @@ def last_field(spec: dict[str, Any]) -> tuple[Any, ReceptiveField | None]:
     architecture = read(Document("joins.yaml", json.dumps(spec)))
     graph, problems = expand(architecture)
     assert not problems
-    run = _Run(graph, 1, "float32", convention_named("lecture"))
-    _, problems = run.rows()
-    assert not problems, problems
-    return graph, run.fields[-1]
+    found = Propagation(graph, 1, "float32", convention_named("lecture"))
+    assert not found.problems, found.problems
+    transforms, shapes = [cost.transform for cost in found.costs], [cost.output for cost in found.costs]
+    *_, last = receptive_fields(graph, transforms, shapes)
+    return graph, last
 
 
 def seen(graph: Any) -> list[tuple[int, int] | None]:

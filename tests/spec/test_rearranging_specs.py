@@ -4,7 +4,7 @@ import pytest
 
 import archcalc
 from archcalc.engine.report import LayerReport
-from archcalc.layers.merge import joins
+from archcalc.layers import joins
 from archcalc.render.columns import FACTS
 from archcalc.spec.architecture import read
 from archcalc.spec.source import Document

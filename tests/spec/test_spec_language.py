@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from archcalc import SettingError, load
-from archcalc.spec.source import resolve
+from archcalc.spec.composer import resolve
 from tests.running import piped
 from tests.specs_helper import layers, messages, names, numbers, report, spec
 

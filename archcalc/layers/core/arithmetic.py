@@ -159,6 +159,8 @@ def _by_type(
     sympy: Callable[[Any], Callable[..., T]],
     numpy: Callable[[Any], Callable[..., T]],
 ) -> T:
+    if type(values[0]) is int and type(values[1]) is int:  # what a table is made of
+        return of_integers(*values)
     libraries = {_library(value) for value in values}
     if not is_known(values):
         return cast("T", UNKNOWN)

@@ -244,16 +244,6 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         raise MemoryUnknownError
 
 
-def kinds() -> dict[str, type[Layer]]:
-    """Every registered layer kind by its name in a spec.
-
-    >>> from archcalc.layers import kinds
-    >>> kinds()["linear"].__name__
-    'Linear'
-    """
-    return LayerType.kinds
-
-
 def elements(shape: Shape) -> Dim:
     """How many numbers a tensor of this shape holds.
 
