@@ -39,4 +39,7 @@ def test_totals_are_the_sums_of_rows_and_a_batch_costs_its_samples(name: str) ->
     assert one.totals.complete
     for cost in SUMS:
         assert getattr(one.totals, cost) == sum(getattr(row, cost) for row in one.layers)
-    costs_n_times(one.totals, many.totals, 7)
+        assert getattr(many.totals, cost) == sum(getattr(row, cost) for row in many.layers)
+    for row, row_of_many in zip(one.layers, many.layers, strict=True):
+        assert row_of_many.samples in (1, 7)  # once a batch, what depends on no input
+        costs_n_times(row, row_of_many, row_of_many.samples)
