@@ -14,7 +14,7 @@ FAMILIES = {
     "conv": "conv conv1d conv3d depthwise_conv",
     "conv_transpose": "conv_transpose conv_transpose1d conv_transpose3d",
     "dropout": "alpha_dropout dropout dropout2d stochastic_depth",
-    "embedding": "embedding",
+    "embedding": "embedding timestep_embedding",
     "layernorm": "layernorm rmsnorm",
     "learned": "class_token layer_scale parameter position_embedding",
     "linear": "linear",

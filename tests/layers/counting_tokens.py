@@ -11,7 +11,7 @@ from archcalc.layers import activation as smooth
 from archcalc.layers import piecewise as pieces
 from archcalc.layers.axiswise import GLU, L2Norm, LogSoftmax, Softmax, Softmin
 from archcalc.layers.core.arithmetic import Shape
-from archcalc.layers.embedding import Embedding
+from archcalc.layers.embedding import Embedding, TimestepEmbedding
 from archcalc.layers.learned import ClassToken, LayerScale, Parameter, PositionEmbedding
 from archcalc.layers.linear import Linear
 from archcalc.layers.relative_position import RelativePositionBias
@@ -162,6 +162,16 @@ def linear(layer: Linear, shape: Shape, x: Values, held: Held) -> Values:
 def embed(layer: Embedding, shape: Shape, x: Values, held: Held) -> Values:
     table = held.table("weight", layer.vocabulary, layer.features)
     return {(*place, f): table[int(index.value), f] for place, index in x.items() for f in range(layer.features)}
+
+
+def waves(layer: TimestepEmbedding, shape: Shape, x: Values, held: Held) -> Values:
+    pairs = layer.features // 2
+    y: Values = {}
+    for place, number in x.items():
+        for i in range(pairs):
+            angle = number * layer.period ** (-i / pairs)
+            y[*place, i], y[*place, pairs + i] = cos(angle), sin(angle)
+    return y
 
 
 def parameter(layer: Parameter, shape: Shape, x: Values, held: Held) -> Values:

@@ -15,7 +15,7 @@ from archcalc.layers import activation, kinds, piecewise
 from archcalc.layers.axiswise import GLU, L2Norm, LogSoftmax, Softmax, Softmin
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.layers.core.base import Ops, elements
-from archcalc.layers.embedding import Embedding
+from archcalc.layers.embedding import Embedding, TimestepEmbedding
 from archcalc.layers.layernorm import LayerNorm, RMSNorm
 from archcalc.layers.learned import ClassToken, LayerScale, Parameter, PositionEmbedding
 from archcalc.layers.linear import Linear
@@ -49,6 +49,7 @@ LOOPS: dict[type, Callable[[Any, Shape, Values, Held], Values]] = {
     InstanceNorm: norms.instancenorm,
     Linear: tokens.linear,
     Embedding: tokens.embed,
+    TimestepEmbedding: tokens.waves,
     Parameter: tokens.parameter,
     ClassToken: tokens.class_token,
     PositionEmbedding: tokens.position_embedding,
