@@ -178,19 +178,20 @@ def assert_sound(picture: Outline, graph: Graph, report: Report) -> None:
     assert sum(box.layers * times for box, times in found) == len(report.layers)
     assert sum(box.params * times for box, times in found) == report.totals.params
     trails = [list(trail(row.name, picture.parts)) for row in report.layers]
-    unread = set(range(len(graph.nodes)))
+    inputs = list(picture.inputs)
     expected: set[tuple[End | None, End | None, Shape]] = set()
     for target, node in enumerate(graph.nodes):
-        for source in map(graph.position, node.inputs):
-            unread.discard(-1 if source is None else source)
+        for value in node.inputs:
+            source = graph.position(value)
             here, there = ([], trails[target]) if source is None else (trails[source], trails[target])
             if any(a[0] is b[0] and a[1] != b[1] for a, b in zip(here, there, strict=False)):
                 continue  # from one repetition to the next
-            start = "input" if source is None else here[-1][0].key
+            start = inputs[value] if source is None else here[-1][0].key
             if start != there[-1][0].key:
-                shape = report.settings.input if source is None else report.layers[source].output
+                shape = graph.inputs[value].shape if source is None else report.layers[source].output
                 expected.add((start, there[-1][0].key, shape))
-    for position in unread:
+    for value in graph.outputs:
+        position = value - len(graph.inputs)
         expected.add((trails[position][-1][0].key, OUTPUT, report.layers[position].output))
     drawn = [(edge.source, edge.target, shape) for edge in picture.edges for shape in edge.shapes]
     assert len({(edge.source, edge.target) for edge in picture.edges}) == len(picture.edges)
