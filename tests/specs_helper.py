@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from archcalc import ArchcalcError, Architecture, Report, analyze
+from archcalc.analysis import analyze_graph
 from archcalc.graph import Graph
+from archcalc.render.charts.outline import Outline, outline_of
 from archcalc.spec.architecture import read
 from archcalc.spec.expand import expand
 from archcalc.spec.source import Document
@@ -24,6 +26,11 @@ def graph(text: str) -> Graph:
     expanded, problems = expand(spec(text))
     assert problems == []
     return expanded
+
+
+def outline(text: str, depth: int | None = None) -> Outline:
+    """What a picture of a spec shows."""
+    return outline_of(*analyze_graph(spec(text)), depth)
 
 
 def report(text: str, **settings: Any) -> Report:

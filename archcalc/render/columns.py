@@ -131,11 +131,11 @@ def _reads_channels_first(row: LayerReport) -> bool:
         return False
     if len(y) == 1:
         return len(x) == 1 or layer.window(x) is not Visibility.LAST_AXIS
-    sight = layer.window(x)
-    if isinstance(sight, AlongAxes):
-        left = [axis for axis in sight.to if axis is not None]
-        return sight.to[0] == 0 and left == sorted(set(left))
-    return len(x) == len(y) > 2 if sight is Visibility.SCATTERED else sight is not Visibility.LAST_AXIS
+    window = layer.window(x)
+    if isinstance(window, AlongAxes):
+        left = [axis for axis in window.to if axis is not None]
+        return window.to[0] == 0 and left == sorted(set(left))
+    return len(x) == len(y) > 2 if window is Visibility.SCATTERED else window is not Visibility.LAST_AXIS
 
 
 def choose(columns: str | None, default: tuple[str, ...] = DEFAULT) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Budgets: what an architecture may cost, as it is written in a spec or a configuration file."""
 
 import re
-from collections.abc import Mapping as Dict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
@@ -59,8 +59,8 @@ class Limit(msgspec.Struct, frozen=True):
 class Budget(msgspec.Struct, frozen=True):
     """Limits by metric and kind, the settings that the figures are taken at, and whether unknown counts are allowed."""
 
-    limits: Dict[tuple[str, LimitKind], Limit] = {}
-    settings: Dict[str, Any] = {}
+    limits: Mapping[tuple[str, LimitKind], Limit] = {}
+    settings: Mapping[str, Any] = {}
     allow_unknown: bool | None = None
 
     def overridden_by(self, other: "Budget") -> "Budget":
@@ -199,7 +199,7 @@ def _input(value: Any) -> Any:
     return dims
 
 
-def _word(what: str, known: Dict[str, Any]) -> Any:
+def _word(what: str, known: Mapping[str, Any]) -> Any:
     def check(value: Any) -> str:
         if value not in known:
             hint = did_you_mean(str(value), known, f"{what}s: {', '.join(known)}")
@@ -209,7 +209,7 @@ def _word(what: str, known: Dict[str, Any]) -> Any:
     return check
 
 
-_SETTINGS: Dict[str, Any] = {
+_SETTINGS: Mapping[str, Any] = {
     "batch": _batch,
     "input": _input,
     "dtype": _word("dtype", BYTES_PER_ELEMENT),
@@ -217,5 +217,5 @@ _SETTINGS: Dict[str, Any] = {
 }
 
 
-def _hint(key: str, known: Dict[str, Any], what: str) -> str | None:
+def _hint(key: str, known: Mapping[str, Any], what: str) -> str | None:
     return did_you_mean(key, known, f"{what}: {', '.join(known)}")

@@ -6,6 +6,7 @@ both are computed.
 """
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -76,8 +77,8 @@ def special(function: Callable[[float], float]) -> Callable[[Number], Number]:
     return counted
 
 
-# Of a branch that is not taken, the power may be beyond all numbers.
-exp = special(lambda x: math.exp(min(x, 700.0)))
+# A power beyond all numbers is infinite, as for PyTorch; Python raises an error.
+exp = special(lambda x: math.exp(x) if x < math.log(sys.float_info.max) else math.inf)
 log, tanh, sqrt, erf = map(special, (math.log, math.tanh, math.sqrt, math.erf))
 cos, sin = map(special, (math.cos, math.sin))
 

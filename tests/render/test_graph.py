@@ -11,9 +11,9 @@ import pytest
 from archcalc import load
 from archcalc.analysis import analyze_graph
 from archcalc.render.charts import diagram
-from archcalc.render.charts.outline import ENOUGH_BOXES, Outline, outline_of
+from archcalc.render.charts.outline import ENOUGH_BOXES, outline_of
 from tests.running import measured, on_terminal, piped
-from tests.specs_helper import layers, report, spec
+from tests.specs_helper import layers, outline, report
 
 SMALL = """\
 title: Small
@@ -80,17 +80,13 @@ digraph network {
 has_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed: no SVG or PNG is drawn")
 
 
-def folded(text: str, depth: int | None = None) -> Outline:
-    return outline_of(*analyze_graph(spec(text)), depth)
-
-
 def test_a_small_network_in_both_languages() -> None:
     assert piped("graph", "-", stdin=SMALL).stdout == SMALL_MERMAID
     assert piped("graph", "-", "--format", "dot", stdin=SMALL).stdout == SMALL_DOT
 
 
 def test_a_group_below_the_depth_is_a_box_of_its_own() -> None:
-    text = diagram.mermaid(folded(SMALL, 1))
+    text = diagram.mermaid(outline(SMALL, 1))
     assert '    n1[["body · 9 layers<br/>444 params"]]\n' in text
     assert "subgraph" not in text
     edges = [line.strip() for line in text.splitlines() if "-->" in line]
@@ -101,14 +97,14 @@ def test_a_group_below_the_depth_is_a_box_of_its_own() -> None:
         'n2 -->|"64"| n3',
         'n3 -->|"10"| output',
     ]
-    assert '[["body.0…2 ×3 · 3 layers<br/>148 params each"]]' in diagram.mermaid(folded(SMALL, 2))
+    assert '[["body.0…2 ×3 · 3 layers<br/>148 params each"]]' in diagram.mermaid(outline(SMALL, 2))
 
 
 def test_an_edge_has_every_shape_that_flows_along_it() -> None:
     text = layers("conv: {name: a.x, filters: 4, kernel: 1}", "maxpool: {name: a.y, kernel: 2}", "relu: {name: b.x}")
     text += "  - conv: {name: b.y, filters: 1, kernel: 1, from: a.x}\n"
-    assert 'n0 -->|"4×4×4<br/>4×8×8"| n1' in diagram.mermaid(folded(text, 1))
-    assert 'n0 -> n1 [label=" 4×4×4\\n4×8×8"]' in diagram.dot(folded(text, 1))
+    assert 'n0 -->|"4×4×4<br/>4×8×8"| n1' in diagram.mermaid(outline(text, 1))
+    assert 'n0 -> n1 [label=" 4×4×4\\n4×8×8"]' in diagram.dot(outline(text, 1))
 
 
 def test_a_thousand_layers_fold_quickly(tmp_path: Path) -> None:
@@ -165,7 +161,7 @@ def hostile(name: str) -> str:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_stay_text_in_mermaid(name: str) -> None:
     """Every line is one of few forms, whose texts hold nothing but plain characters and numbered entities."""
-    text = diagram.mermaid(folded(f"title: '{name}'\n{hostile(name)}"))
+    text = diagram.mermaid(outline(f"title: '{name}'\n{hostile(name)}"))
     *_, body = text.split("---\n", 2)
     plain = r"(?:[\w ./×·…,-]|#\d+;|<br/>)*"
     forms = (
@@ -184,7 +180,7 @@ def test_names_stay_text_in_mermaid(name: str) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_stay_text_in_dot(name: str) -> None:
     """Outside of quotes there is nothing of a spec; inside, what DOT would take for more than text is escaped."""
-    text = diagram.dot(folded(f"title: '{name}'\n{hostile(name)}"))
+    text = diagram.dot(outline(f"title: '{name}'\n{hostile(name)}"))
     bare = re.sub(r'"(?:[^"\\&]|\\["\\n]|&amp;)*"', "_", text)
     assert not set(bare) - set("abcdefghijklmnopqrstuvwxyzD0123456789_[]{}=,.-> \n")
     decoded = re.sub(r"\\(.)", r"\1", text).replace("&amp;", "&")
@@ -194,7 +190,7 @@ def test_names_stay_text_in_dot(name: str) -> None:
 
 def test_control_characters_are_spelled_out_and_long_names_cut() -> None:
     text = layers('relu: {name: "a\\u202e\\e[31m\\nb"}', f"relu: {{name: {'n' * 10_000}}}")
-    for written in (diagram.mermaid(folded(text)), diagram.dot(folded(text))):
+    for written in (diagram.mermaid(outline(text)), diagram.dot(outline(text))):
         assert "\x1b" not in written
         assert "\u202e" not in written
         assert f"{'n' * 30}…{'n' * 30} · relu" in written

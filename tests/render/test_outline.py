@@ -10,15 +10,11 @@ from archcalc.analysis import analyze_graph
 from archcalc.graph import Graph
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.render.charts.outline import ENOUGH_BOXES, OUTPUT, End, Outline, Part, outline_of
-from tests.specs_helper import layers, spec
+from tests.specs_helper import layers, outline, spec
 
 
 def analysed(text: str) -> tuple[Graph, Report]:
     return analyze_graph(spec(text))
-
-
-def folded(text: str, depth: int | None = None) -> Outline:
-    return outline_of(*analysed(text), depth)
 
 
 def named(box: Part, times: int) -> str:
@@ -27,7 +23,7 @@ def named(box: Part, times: int) -> str:
 
 
 def boxes(text: str, depth: int = 9) -> list[str]:
-    return [named(box, times) for box, times in folded(text, depth).boxes()]
+    return [named(box, times) for box, times in outline(text, depth).boxes()]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +139,7 @@ def test_a_run_of_groups_that_hold_one_group_keeps_its_count() -> None:
     lines = [f"{kind}: {{name: a.{i}.main.{kind}}}" for i in range(3) for kind in ("relu", "tanh")]
     assert boxes(layers(*lines), 2) == ["a.0…2 ×3"]
     assert boxes(layers(*lines), 3) == ["a.0.main ×3"]
-    assert [part.name for part in folded(layers(*lines), 3).parts] == ["a.0…2"]
+    assert [part.name for part in outline(layers(*lines), 3).parts] == ["a.0…2"]
 
 
 @pytest.mark.parametrize("name", archcalc.names())
@@ -222,7 +218,7 @@ def test_a_group_may_have_several_inputs_and_shapes() -> None:
         "concat: {name: c, from: [b.y, input]}",
         "flatten: {from: a.x}",
     )
-    picture = folded(text, 1)
+    picture = outline(text, 1)
     assert [box.path for box, _ in picture.boxes()] == ["a", "b", "c", "flatten"]
     shapes = {(edge.source, edge.target): edge.shapes for edge in picture.edges}
     assert shapes == {
@@ -237,7 +233,7 @@ def test_a_group_may_have_several_inputs_and_shapes() -> None:
     }
     several = layers("conv: {name: a.x, filters: 4, kernel: 1}", "maxpool: {name: a.y, kernel: 2}", "relu: {name: b.x}")
     several += "  - conv: {name: b.y, filters: 1, kernel: 1, from: a.x}\n"
-    assert folded(several, 1).edges[1].shapes == ((4, 4, 4), (4, 8, 8))
+    assert outline(several, 1).edges[1].shapes == ((4, 4, 4), (4, 8, 8))
 
 
 def test_names_that_are_odd_paths() -> None:
