@@ -37,6 +37,15 @@ FAMILIES = {
 _FAMILY_OF = {kind: family for family, kinds in FAMILIES.items() for kind in kinds.split()}
 
 
+def is_kind(name: str) -> bool:
+    """Whether a layer kind has this name.
+
+    >>> is_kind("linear"), is_kind("lniear")
+    (True, False)
+    """
+    return name in _FAMILY_OF or name in LayerType.kinds
+
+
 def kind_named(name: str) -> type[Layer] | None:
     """The layer kind of this name in a spec; None where there is none.
 
@@ -70,4 +79,4 @@ def _import_all() -> None:
     LayerType.kinds = dict(sorted(LayerType.kinds.items()))  # which file was imported first decides no order
 
 
-__all__ = ["FAMILIES", "Layer", "joins", "kind_named", "kinds"]
+__all__ = ["FAMILIES", "Layer", "is_kind", "joins", "kind_named", "kinds"]

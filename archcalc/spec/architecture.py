@@ -6,7 +6,7 @@ from collections.abc import Collection
 import msgspec
 
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean, printable
-from archcalc.layers import kind_named
+from archcalc.layers import is_kind
 from archcalc.spec.budget import NO_BUDGET, Budget, read_budget
 from archcalc.spec.ends import INPUT, read_inputs, read_names
 from archcalc.spec.entry import STRUCTURES, Entry, Note, read_entries
@@ -261,7 +261,7 @@ def _block(name: str, tree: Tree, note: Note) -> Block | None:
             _BLOCK_FORM,
         )
         return None
-    if kind_named(name) is not None or name in STRUCTURES:
+    if is_kind(name) or name in STRUCTURES:
         note(tree, f"block {name} has the name of a kind", "choose another name")
         return None
     params = _mapping(tree, "params", "such as `params: {width: null, stride: 1}`; null must be given", note)

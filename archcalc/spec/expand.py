@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.graph import Graph, Input, Node
 from archcalc.graph.nodes import unread
-from archcalc.layers import Layer, joins, kind_named, kinds
+from archcalc.layers import Layer, is_kind, joins, kind_named, kinds
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.layers.core.base import MAX_RANK
 from archcalc.spec.architecture import Architecture, Block
@@ -120,8 +120,8 @@ class _Expansion:
         if entry.kind == MALFORMED:
             self._broken(())
             return current
-        cls, block = kind_named(entry.kind), self._block(entry.kind)
-        if cls is None and block is None and entry.kind not in STRUCTURES:
+        block = self._block(entry.kind)
+        if block is None and not is_kind(entry.kind) and entry.kind not in STRUCTURES:
             known = [*kinds(), *STRUCTURES, *self.architecture.blocks, *standard_blocks()]
             hint = did_you_mean(entry.kind, known, "`archcalc kinds` lists all kinds")
             raise self.evaluate.error(entry.tree, f"unknown kind {entry.kind!r}", hint)
@@ -129,6 +129,7 @@ class _Expansion:
         if not self._condition("when", entry, scope, otherwise=True):
             self.evaluate.count_entry(entry.tree)
             return current
+        cls = kind_named(entry.kind)
         times = 1 if repeat is None else self.evaluate.whole(repeat, scope.variables, "repeat", least=0)
         self.calls += times * (cls is None)
         if len(self.nodes) + times > MAX_LAYERS or self.calls > MAX_CALLS:
@@ -157,7 +158,7 @@ class _Expansion:
 
     def _block(self, name: str) -> Block | None:
         block = self.architecture.blocks.get(name)
-        if block is None and kind_named(name) is None and name not in STRUCTURES:
+        if block is None and not is_kind(name) and name not in STRUCTURES:
             return standard_blocks().get(name)
         return block
 
