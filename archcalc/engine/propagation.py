@@ -186,10 +186,10 @@ class _Run:
     def _cost(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
         if not all(map(is_known, inputs)):
             return self._cost_where_unknown(node, inputs)
-        layer, (x, *others) = node.layer, inputs
+        layer = node.layer
         y = layer.output(*inputs)
-        params = self._params(node, x)
-        sample = NO_OPS if node.train_only else layer.ops(x, y, *others)
+        params = self._params(node, inputs)
+        sample = NO_OPS if node.train_only else layer.ops(*inputs, y)
         ops = None if sample is None else sample.times(self.batch)
         return _Cost(
             inputs=inputs,
@@ -201,14 +201,13 @@ class _Run:
             ops=ops,
             macs=None if ops is None else ops.macs,
             flops=0 if node.train_only else self.convention.flops(Work(layer, inputs, y, ops, self.batch)),
-            transform=field_transform(layer.window(x), layer.sees_whole_input),
+            transform=field_transform(layer.window(*inputs), layer.sees_whole_input),
         )
 
     def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
         """What is known of a layer that runs in training alone, behind one that does not fit its input."""
-        layer, (x, *_) = node.layer, inputs
-        y = layer.output(*inputs)
-        params = self._params(node, x)
+        y = node.layer.output(*inputs)
+        params = self._params(node, inputs)
         if not is_known((params.weights, params.biases, params.buffers)):
             raise LayerError("its parameters depend on a size that is not known")
         return _Cost(
@@ -224,20 +223,20 @@ class _Run:
             transform=FieldTransform(visibility=Visibility.UNKNOWN),
         )
 
-    def _params(self, node: Node, x: Shape) -> Params:
-        return node.layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
+    def _params(self, node: Node, inputs: tuple[Shape, ...]) -> Params:
+        return node.layer.params(*inputs) if node.tied is None else self._own_params(node, node.tied, inputs)
 
-    def _own_params(self, node: Node, tied: int, x: Shape) -> Params:
+    def _own_params(self, node: Node, tied: int, inputs: tuple[Shape, ...]) -> Params:
         """What a layer holds that uses the weights of another: the parameters that the other has none of, and buffers.
 
         Those of the same name and shape are shared, as PyTorch's modules can share them.
         """
         layer, other = node.layer, self.graph.nodes[tied]
-        theirs_of = self.shapes[other.inputs[0]]
-        own = layer.parameters(x)
-        if theirs_of is None:  # it is in error itself
-            return Params.of(own, layer.buffers(x))
-        theirs = other.layer.parameters(theirs_of)
+        read = [shape for i in other.inputs if (shape := self.shapes[i]) is not None]
+        own, buffers = layer.parameters(*inputs), layer.buffers(*inputs)
+        if len(read) < len(other.inputs):  # it is in error itself
+            return Params.of(own, buffers)
+        theirs = other.layer.parameters(*read)
         weights = [name for name in own if not is_bias(name)]
         unlike = next((name for name in weights if own[name] != theirs.get(name)), None)
         if unlike is not None or not weights:
@@ -246,7 +245,7 @@ class _Run:
                 field="tied",
                 hint="both must hold weights of the same shapes, such as an embedding and the linear layer back",
             )
-        return Params.of({name: own[name] for name in own if own[name] != theirs.get(name)}, layer.buffers(x))
+        return Params.of({name: own[name] for name in own if own[name] != theirs.get(name)}, buffers)
 
     def _joined(self, inputs: tuple[int, ...], how: FieldTransform | None) -> ReceptiveField | None:
         found = [field for i in inputs if (field := self.fields[i]) is not None]

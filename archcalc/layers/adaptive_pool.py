@@ -66,7 +66,7 @@ class AdaptiveAvgPool(AdaptivePool):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=_visits(x, y), divisions=elements(y))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return _averaged(run, x, self.output(x.shape[1:]))
 
 
@@ -76,7 +76,7 @@ class AdaptiveMaxPool(AdaptivePool):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=_visits(x, y))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return _maximum(run, x, self.output(x.shape[1:]))
 
 
@@ -240,7 +240,7 @@ class GlobalAvgPool(GlobalPool, kind="global_avgpool"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=elements(x), divisions=elements(y))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return _averaged(run, x, self.output(x.shape[1:]))
 
 
@@ -261,5 +261,5 @@ class GlobalMaxPool(GlobalPool, kind="global_maxpool"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=elements(x))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return _maximum(run, x, self.output(x.shape[1:]))

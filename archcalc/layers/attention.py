@@ -46,7 +46,7 @@ class Attention(Layer, kind="attention"):
     >>> attention = Attention(heads=12)
     >>> x = (197, 768)
     >>> y = attention.output(x, x, x)
-    >>> y, attention.ops(x, y, x, x).macs
+    >>> y, attention.ops(x, x, x, y).macs
     ((197, 768), 59610624)
     """
 
@@ -69,8 +69,7 @@ class Attention(Layer, kind="attention"):
         softcap="softcap",
     )
 
-    def output(self, x: Shape, *others: Shape) -> Shape:
-        keys, values = others
+    def output(self, x: Shape, keys: Shape, values: Shape) -> Shape:
         shapes = ", ".join(map(fmt_shape, (x, keys, values)))
 
         def error(what: str, field: str = "from", hint: str | None = None) -> LayerError:
@@ -119,8 +118,8 @@ class Attention(Layer, kind="attention"):
         """The heads of keys and values in force."""
         return self.heads if self.kv_heads is None else self.kv_heads
 
-    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
-        pairs = product(x[:-1]) * others[0][-2]
+    def ops(self, x: Shape, keys: Shape, values: Shape, y: Shape) -> Ops:
+        pairs = product(x[:-1]) * keys[-2]
         scores = self.heads * pairs
         capped = 1 if self.softcap is None else 2
         return Ops(
@@ -132,11 +131,10 @@ class Attention(Layer, kind="attention"):
             divisions=scores,
         )
 
-    def window(self, x: Shape) -> Visibility:
+    def window(self, x: Shape, keys: Shape, values: Shape) -> Visibility:
         return Visibility.WHOLE if len(x) == 2 and not self.causal else Visibility.UNKNOWN
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        keys, values = others
+    def execute(self, run: Execution, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         q = split_heads(run, x, self.heads)
         if self.softcap is not None:
             return self._in_steps(run, q, keys, values)

@@ -93,7 +93,7 @@ class Convolution(Layer):
     def _taps(self, x: Shape) -> Dim:
         return (x[0] // self.groups) * product(spread(self.kernel, self.dimensions))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         read = x
         if self.pad == "same":
             # PyTorch pads one side more than the other by a copy, where what is to be added is odd.
@@ -267,5 +267,5 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
             x[0] * self.multiplier, self.kernel, self.stride, self.pad, self.dilation, groups=x[0], bias=self.bias
         )
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return self._grouped(x.shape[1:]).execute(run, x)

@@ -69,7 +69,7 @@ class BatchNorm(Layer, kind="batchnorm"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return _by_constants(x[0], elements(y), self.affine)
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         if x.is_in_order or x.is_packed_channels_last:
             layout = in_order(x.shape) if x.is_in_order else channels_last(x.shape)
             y = run.new(x.shape, x, layout=layout, trains=self.affine)
@@ -123,7 +123,7 @@ class GroupNorm(Layer, kind="groupnorm"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.WHOLE
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         read = x if x.is_channels_last else run.contiguous(x)
         y = run.new_map(x.shape, read, trains=self.affine)
         groups = (x.shape[0], self.groups)
@@ -194,7 +194,7 @@ class InstanceNorm(Layer, kind="instancenorm"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.POINT if self.track else Visibility.WHOLE
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         # Channels and samples become one axis, along which PyTorch repeats what there is for each channel.
         channels = (x.shape[0] * x.shape[1],)
         repeated = [run.new(channels, trains=i < 2) for i in range(2 * self.affine)]
@@ -248,7 +248,7 @@ class LocalResponseNorm(Layer, kind="lrn"):
             special=outputs,
         )
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         squares = run.elementwise(x, x, keeps=Keeps.INPUT)
         stacked = run.reshaped(squares, (x.shape[0], 1, *x.shape[1:]))
         padded = run.new((x.shape[0], 1, x.shape[1] + self.size - 1, *x.shape[2:]), stacked)

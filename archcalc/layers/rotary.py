@@ -102,7 +102,7 @@ class RotaryEmbedding(Layer, kind="rope"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.UNKNOWN
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         tables = [self._table(run, x) for _ in range(2)]  # the cosines and the sines
         y = run.new(x.shape, x)
         run.keep(y, *tables)

@@ -151,8 +151,8 @@ def _has_channels_first(row: LayerReport) -> bool:
     if layer.indices_below is not None or layer.operation in FOR_SEQUENCES:
         return False
     if len(y) == 1:
-        return len(x) == 1 or layer.window(x) is not Visibility.LAST_AXIS
-    sight = layer.window(x)
+        return len(x) == 1 or layer.window(*row.inputs) is not Visibility.LAST_AXIS
+    sight = layer.window(*row.inputs)
     if isinstance(sight, AlongAxes):
         left = [axis for axis in sight.to if axis is not None]
         return sight.to[0] == 0 and left == sorted(set(left))

@@ -37,13 +37,12 @@ class Tally:
 
 def agree(tally: Tally, layer: Any, *inputs: Shape) -> None:
     """A layer's rules say what a loop did."""
-    x, *others = inputs
     y = layer.output(*inputs)
     assert y == tally.shape
-    params = layer.params(x)
+    params = layer.params(*inputs)
     assert (params.weights, params.biases) == (len(tally.weights), len(tally.biases))
     assert params.buffers == len(tally.buffers)
-    assert layer.ops(x, y, *others) == Ops(**tally.ops)
+    assert layer.ops(*inputs, y) == Ops(**tally.ops)
 
 
 def every(shape: Shape) -> list[tuple[int, ...]]:

@@ -129,9 +129,8 @@ JOINS: dict[type[Layer], Callable[..., Tally]] = {
 def test_what_joins_several(cls: type[Layer]) -> None:
     def check(layer: Any, inputs: tuple[Shape, ...]) -> None:
         tally = JOINS[cls](*inputs)
-        x, *others = inputs
         assert layer.output(*inputs) == tally.shape
-        assert layer.ops(x, tally.shape, *others) == Ops(**tally.ops)
+        assert layer.ops(*inputs, tally.shape) == Ops(**tally.ops)
 
     for_each_case(cls, check)
 

@@ -13,7 +13,7 @@ from tests.layers.strategies import Case, enough, variants
 
 
 def says(case: Case) -> tuple[tuple[int, ...], Params]:
-    return case.layer.output(*case.inputs), case.layer.params(case.inputs[0])
+    return case.layer.output(*case.inputs), case.layer.params(*case.inputs)
 
 
 @pytest.mark.parametrize("cls", kinds().values(), ids=kinds())
