@@ -11,7 +11,7 @@ import msgspec
 from archcalc.graph import Graph
 from archcalc.graph.nodes import outputs
 from archcalc.layers import Layer
-from archcalc.layers.core.arithmetic import Shape, is_known, product
+from archcalc.layers.core.arithmetic import Sizes, is_known, product, whole
 from archcalc.layers.core.execution import INDEX_BYTES, Execution, MemoryUnknownError
 from archcalc.layers.core.storage import Strides, in_order
 
@@ -25,11 +25,16 @@ class Memory(msgspec.Struct, frozen=True):
     alive: list[int | None]
     kept: list[int | None]
 
+    @classmethod
+    def unknown(cls, layers: int) -> "Memory":
+        """That of layers whose sizes are no whole numbers: which layouts they have is not decided."""
+        return cls([None] * layers, [None] * layers)
+
 
 class _Value(msgspec.Struct, frozen=True, gc=False):
     """What of a tensor matters to the layers that read it, its batch included; the layout None where unknown."""
 
-    shape: Shape
+    shape: Sizes
     layout: Strides | None
     width: int
     needs_grad: bool
@@ -51,10 +56,11 @@ class _Effect(msgspec.Struct, frozen=True, gc=False):
     keeps_output: bool
 
 
-def memory(graph: Graph, shapes: Sequence[Shape], indices: Set[int], batch: int, width: int) -> Memory:
+def memory(graph: Graph, shapes: Sequence[Sizes], indices: Set[int], batch: int, width: int) -> Memory:
     """What each layer of a graph has alive and keeps, at `width` bytes for each number of the activations.
 
     `shapes` are those of the outputs of the first nodes, as many as are known, and `indices` the values that are int64.
+    All sizes and fields must be whole numbers.
     """
     return Memory(
         _Pass(graph, shapes, indices, batch, width, training=False).alive(),
@@ -66,14 +72,14 @@ class _Pass:
     """One forward pass over the first nodes of a graph: what each layer does, and in whose memory each value is."""
 
     def __init__(
-        self, graph: Graph, shapes: Sequence[Shape], indices: Set[int], batch: int, width: int, *, training: bool
+        self, graph: Graph, shapes: Sequence[Sizes], indices: Set[int], batch: int, width: int, *, training: bool
     ) -> None:
         self.graph, self.nodes = graph, graph.nodes[: len(shapes)]
         values = list[_Value]()
         for value, input in enumerate(graph.inputs):
-            whole = (batch, *input.shape)
+            sizes = whole((batch, *input.shape))
             bytes_each = INDEX_BYTES if value in indices else width
-            values.append(_Value(whole, in_order(whole), bytes_each, needs_grad=False))
+            values.append(_Value(sizes, in_order(sizes), bytes_each, needs_grad=False))
         self.input_bytes = [product(value.shape) * value.width for value in values]
         self.owner = [*range(len(values) + len(self.nodes))]
         self.effects: list[_Effect] = []
@@ -153,13 +159,13 @@ class _Pass:
         return found
 
 
-def _unknown(read: _Value, shape: Shape, output_bytes: int) -> _Effect:
+def _unknown(read: _Value, shape: Sizes, output_bytes: int) -> _Effect:
     """What is known of a layer of which it is not known what it does in memory."""
     value = _Value(shape, None, read.width, needs_grad=True)
     return _Effect(value, output_bytes, None, None, None, (), keeps_output=False)
 
 
-def _effect(layer: Layer, read: Sequence[_Value], shape: Shape, width: int, training: bool) -> _Effect:
+def _effect(layer: Layer, read: Sequence[_Value], shape: Sizes, width: int, training: bool) -> _Effect:
     run = Execution(width=width, training=training)
     inputs = [run.input(x.shape, x.layout, width=x.width, needs_grad=x.needs_grad) for x in read]
     try:

@@ -1,18 +1,39 @@
 """Propagation: runs the rules of every layer over a graph and tallies what they cost."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import msgspec
 
 from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.engine.layer_problems import layer_problem
-from archcalc.engine.memory import memory
-from archcalc.engine.receptive_field import FieldTransform, ReceptiveField, after, field_transform, joined, start
+from archcalc.engine.memory import Memory, memory
+from archcalc.engine.receptive_field import (
+    FieldTransform,
+    ReceptiveField,
+    after,
+    after_in_part,
+    field_transform,
+    joined,
+    plain_parts,
+    start,
+)
 from archcalc.engine.report import LayerReport, Report, Settings, Totals
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
 from archcalc.graph import Graph, Node
 from archcalc.graph.nodes import holding_indices, outputs
-from archcalc.layers.core.arithmetic import UNKNOWN, Shape, is_known
+from archcalc.layers.core.arithmetic import (
+    UNKNOWN,
+    Condition,
+    Dim,
+    Shape,
+    Sizes,
+    equal,
+    is_known,
+    is_plain,
+    may_hold,
+    whole,
+)
 from archcalc.layers.core.base import NO_OPS, Ops, Params, Visibility, elements, fmt_shape, is_bias
 from archcalc.layers.core.execution import INDEX_BYTES
 from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
@@ -28,7 +49,7 @@ def report_on(graph: Graph, settings: Settings) -> tuple[Report, list[Problem]]:
 
 
 def propagate(
-    graph: Graph, batch: int, dtype: str, convention: Convention
+    graph: Graph, batch: Dim, dtype: str, convention: Convention
 ) -> tuple[tuple[LayerReport, ...], list[Problem]]:
     """The rows of a graph up to the first layer that fails, and the problems of that one and of those after it.
 
@@ -43,27 +64,33 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
 
     inputs: tuple[Shape, ...]
     output: Shape
-    params: int
-    weights: int
-    buffers: int
-    memory_bytes: int
+    params: Dim
+    weights: Dim
+    buffers: Dim
+    memory_bytes: Dim
     ops: Ops | None
-    macs: int | None
-    flops: int | None
+    macs: Dim | None
+    flops: Dim | None
     transform: FieldTransform | None
     misfit: str | None = None
+    is_plain: bool = True
+    """Whether no symbols and no arrays are involved."""
 
 
 class _Run:
     """One pass over a graph; `shapes` and `fields` are those of its values."""
 
-    def __init__(self, graph: Graph, batch: int, dtype: str, convention: Convention) -> None:
+    def __init__(self, graph: Graph, batch: Dim, dtype: str, convention: Convention) -> None:
         self.graph, self.convention = graph, convention
         self.batch, self.bytes_per_element = batch, BYTES_PER_ELEMENT[dtype]
         self.trains = dtype not in INTEGERS
         unknown = [None] * len(graph.nodes)
         self.shapes: list[Shape | None] = [*[input.shape for input in graph.inputs], *unknown]
-        self.fields: list[ReceptiveField | None] = [*[start(input.shape) for input in graph.inputs], *unknown]
+        self.fields: list[ReceptiveField | None] = [
+            *[start(whole(input.shape)) if is_plain(input.shape[1:]) else None for input in graph.inputs],
+            *unknown,
+        ]
+        self.is_plain = is_plain(batch, *[input.shape for input in graph.inputs])
         self.problems: list[Problem] = []
         self.misfits: list[Problem] = []
         """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
@@ -78,13 +105,16 @@ class _Run:
             layer, inputs = node.layer, node.inputs
             first = inputs[0]
             xs = (shapes[first],) if len(inputs) == 1 else tuple([shapes[i] for i in inputs])
-            key = (
+            key: tuple[object, ...] = (
                 id(layer),
                 xs,
                 node.tied,
                 node.train_only,
             )  # the graph keeps its layers alive, so that an id stays one layer's
-            cost = costs.get(key)
+            try:
+                cost = costs.get(key)
+            except TypeError:  # arrays have no hash
+                key, cost = (value,), None
             if cost is None:
                 if None in xs:
                     continue
@@ -101,7 +131,8 @@ class _Run:
             field = fields[first] if len(inputs) == 1 else self._joined(inputs, cost.transform)
             if field is not None:
                 if cost.transform is not None:
-                    field = after(field, cost.transform, xs[0], cost.output)  # type: ignore[arg-type]  # the same
+                    follow = after if cost.is_plain else after_in_part
+                    field = follow(field, cost.transform, xs[0], cost.output)  # type: ignore[arg-type]  # the same
                 fields[value] = field
             found.append(cost)
         return self._reports(found[:sound]), self.problems
@@ -110,7 +141,12 @@ class _Run:
         """The rows of the first nodes, which have these costs."""
         nodes, first = self.graph.nodes, len(self.graph.inputs)
         indices = holding_indices(self.graph)  # which are int64, whatever the dtype of the activations
-        held = memory(self.graph, [cost.output for cost in costs], indices, self.batch, self.bytes_per_element)
+        shapes = cast("list[Sizes]", [cost.output for cost in costs])
+        held = (
+            memory(self.graph, shapes, indices, cast("int", self.batch), self.bytes_per_element)
+            if self.is_plain
+            else Memory.unknown(len(costs))
+        )
         kept = held.kept if self.trains else [None] * len(costs)
         sizes = [cost.memory_bytes for cost in costs]
         for value in indices:
@@ -136,7 +172,7 @@ class _Run:
                     depth,
                     node.layer,
                     cost.ops,
-                    self.batch,
+                    cast("int", self.batch),
                     None if node.tied is None else nodes[node.tied].name,
                     node.train_only,
                     cost.misfit,
@@ -144,8 +180,8 @@ class _Run:
                 for node, line, cost, size, field, depth, alive, saved in zip(
                     nodes,
                     self._lines(),
-                    costs,
-                    sizes,
+                    cast("list[Any]", costs),  # a report's figures are typed as the whole numbers that most have
+                    cast("list[Any]", sizes),
                     self.fields[first:],
                     self._depths(),
                     held.alive,
@@ -191,6 +227,9 @@ class _Run:
         params = self._params(node, inputs)
         sample = NO_OPS if node.train_only else layer.ops(*inputs, y)
         ops = None if sample is None else sample.times(self.batch)
+        plain = is_plain(*inputs, y, *msgspec.structs.astuple(layer))
+        self.is_plain = self.is_plain and plain
+        window = layer.window(*inputs)
         return _Cost(
             inputs=inputs,
             output=y,
@@ -200,8 +239,9 @@ class _Run:
             memory_bytes=0 if node.train_only else self.batch * elements(y) * self.bytes_per_element,
             ops=ops,
             macs=None if ops is None else ops.macs,
-            flops=0 if node.train_only else self.convention.flops(Work(layer, inputs, y, ops, self.batch)),
-            transform=field_transform(layer.window(*inputs), layer.sees_whole_input),
+            flops=0 if node.train_only else self.convention.flops(Work(layer, inputs, y, ops, cast("int", self.batch))),
+            transform=field_transform(window if plain else plain_parts(window), layer.sees_whole_input),
+            is_plain=plain,
         )
 
     def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
@@ -238,14 +278,15 @@ class _Run:
             return Params.of(own, buffers)
         theirs = other.layer.parameters(*read)
         weights = [name for name in own if not is_bias(name)]
-        unlike = next((name for name in weights if own[name] != theirs.get(name)), None)
+        shared = {name for name in own if may_hold(_alike(own[name], theirs.get(name)))}
+        unlike = next((name for name in weights if name not in shared), None)
         if unlike is not None or not weights:
             raise LayerError(
                 f"tied to {other.name}, {_misfit(unlike, own, theirs)}",
                 field="tied",
                 hint="both must hold weights of the same shapes, such as an embedding and the linear layer back",
             )
-        return Params.of({name: own[name] for name in own if own[name] != theirs.get(name)}, buffers)
+        return Params.of({name: own[name] for name in own if name not in shared}, buffers)
 
     def _joined(self, inputs: tuple[int, ...], how: FieldTransform | None) -> ReceptiveField | None:
         found = [field for i in inputs if (field := self.fields[i]) is not None]
@@ -257,6 +298,16 @@ class _Run:
             return [layer_problem(node, error, self.graph, self.shapes)]
         found, self.misfits = self.misfits, []
         return found
+
+
+def _alike(a: Shape, b: Shape | None) -> Condition:
+    """Whether two shapes are the same; None is the shape of nothing."""
+    if b is None or len(a) != len(b):
+        return False
+    same: Condition = True
+    for size, other in zip(a, b, strict=True):
+        same = same & equal(size, other)
+    return same
 
 
 def _misfit(name: str | None, own: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> str:

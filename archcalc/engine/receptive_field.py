@@ -4,11 +4,11 @@ Source: Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neu
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import UNKNOWN, Shape, Sizes, is_known
 from archcalc.layers.core.base import AlongAxes, Visibility, Window
 
 
@@ -23,16 +23,16 @@ class ReceptiveField(msgspec.Struct, frozen=True, gc=False):
     axis need not be neighbours in the input.
     """
 
-    size: Shape
-    jump: Shape
-    counts: Shape
+    size: Sizes
+    jump: Sizes
+    counts: Sizes
     axes: tuple[int | None, ...] | None
-    start: Shape | None
-    covered: Shape | None = None
+    start: Sizes | None
+    covered: Sizes | None = None
     merged: bool = False
 
     @property
-    def whole(self) -> Shape:
+    def whole(self) -> Sizes:
         """What all outputs together see."""
         if self.covered is not None:
             return self.covered
@@ -47,15 +47,15 @@ class FieldTransform(msgspec.Struct, frozen=True, gc=False):
     for each axis.
     """
 
-    growth: Shape = ()
-    strides: Shape | None = None
-    starts: Shape = ()
+    growth: Sizes = ()
+    strides: Sizes | None = None
+    starts: Sizes = ()
     sees_whole_input: bool = False
     visibility: Visibility | None = None
     along: AlongAxes | None = None
 
 
-def start(input: Shape) -> ReceptiveField | None:
+def start(input: Sizes) -> ReceptiveField | None:
     """The field of the input itself: each element sees one; None for an input without spatial dimensions."""
     spatial = input[1:]
     ones = (1,) * len(spatial)
@@ -73,7 +73,7 @@ def field_transform(window: Window | AlongAxes | Visibility, sees_whole_input: b
     return FieldTransform(growth, None if set(strides) == {1} else strides, starts, sees_whole_input)
 
 
-def after(field: ReceptiveField, transform: FieldTransform, x: Shape, y: Shape) -> ReceptiveField | None:
+def after(field: ReceptiveField, transform: FieldTransform, x: Sizes, y: Sizes) -> ReceptiveField | None:
     """The field after a layer that makes `y` of `x`; None where it can no longer be followed.
 
     >>> two = start((1, 32, 32))
@@ -99,7 +99,30 @@ def after(field: ReceptiveField, transform: FieldTransform, x: Shape, y: Shape) 
     return ReceptiveField(size, jump, y[1:], axes, start, field.whole if transform.sees_whole_input else None)
 
 
-def _seen(field: ReceptiveField, visibility: Visibility, x: Shape, y: Shape) -> ReceptiveField | None:
+def after_in_part(field: ReceptiveField, transform: FieldTransform, x: Shape, y: Shape) -> ReceptiveField | None:
+    """As `after`, where sizes or numbers of the window are no whole numbers: None where they matter."""
+    found = after(field, transform, plain_parts(x), plain_parts(y))
+    if found is None:
+        return None
+    numbers = (*found.size, *found.jump, *found.counts, *(found.start or ()), *(found.covered or ()))
+    return found if is_known(numbers) else None
+
+
+def plain_parts(value: Any) -> Any:
+    """A shape or a window whose numbers are UNKNOWN where they are no whole numbers.
+
+    >>> import sympy
+    >>> plain_parts((3, sympy.Symbol("h")))
+    (3, ?)
+    """
+    if isinstance(value, AlongAxes):
+        return msgspec.structs.replace(value, starts=plain_parts(value.starts))
+    if isinstance(value, tuple):
+        return tuple(map(plain_parts, value))
+    return value if value is None or isinstance(value, int | Visibility) else UNKNOWN
+
+
+def _seen(field: ReceptiveField, visibility: Visibility, x: Sizes, y: Sizes) -> ReceptiveField | None:
     if visibility is Visibility.UNKNOWN:
         return None
     if visibility is Visibility.LAST_AXIS:
@@ -110,7 +133,7 @@ def _seen(field: ReceptiveField, visibility: Visibility, x: Shape, y: Shape) -> 
     return ReceptiveField(size, field.jump, field.counts, None, field.start, whole)
 
 
-def _along(field: ReceptiveField, how: AlongAxes, x: Shape, y: Shape) -> ReceptiveField | None:
+def _along(field: ReceptiveField, how: AlongAxes, x: Sizes, y: Sizes) -> ReceptiveField | None:
     whole = field.whole
     if field.axes is None:  # which of the axes the map's dimensions are in is not known
         return field if not how.whole or field.size == whole else None
@@ -124,7 +147,7 @@ def _along(field: ReceptiveField, how: AlongAxes, x: Shape, y: Shape) -> Recepti
         return ReceptiveField(size, field.jump, field.counts, axes, None if is_moved else field.start, whole, merged)
     steps = how.steps or (1,) * len(x)
     jump = tuple(j * steps[axis] for j, axis in zip(field.jump, before, strict=True))
-    starts = how.starts or (0,) * len(x)
+    starts = cast("Sizes", how.starts or (0,) * len(x))
     start = field.start and tuple(s + starts[a] * j for s, j, a in zip(field.start, field.jump, before, strict=True))
     cut = [x[axis] for axis in before] != [y[axis] for axis in now]
     return ReceptiveField(size, jump, tuple(y[axis] for axis in now), axes, start, None if cut else field.covered)

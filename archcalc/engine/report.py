@@ -1,7 +1,7 @@
 """What an analysis found: one immutable row for each layer, and their totals, as exact integers."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -9,7 +9,7 @@ from archcalc._version import __version__
 from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.errors import SettingError
 from archcalc.layers import Layer, kinds
-from archcalc.layers.core.arithmetic import UNKNOWN, Shape
+from archcalc.layers.core.arithmetic import UNKNOWN, Sizes, is_plain, whole
 from archcalc.layers.core.base import Ops, elements, fmt_shape
 from archcalc.units import BYTES_PER_ELEMENT, KNOWN_DTYPES
 
@@ -22,7 +22,7 @@ class Settings(msgspec.Struct, frozen=True):
     `vars` are those of the spec that the run set, as JSON has them.
     """
 
-    input: Shape
+    input: Sizes
     batch: int
     dtype: str
     convention: str
@@ -66,8 +66,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     name: str
     kind: str
     line: int | None
-    inputs: tuple[Shape, ...]
-    output: Shape
+    inputs: tuple[Sizes, ...]
+    output: Sizes
     params: int
     weights: int
     buffers: int
@@ -76,7 +76,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     saved_for_backward_bytes: int | None
     macs: int | None
     flops: int | None
-    receptive_field: Shape | None
+    receptive_field: Sizes | None
     depth: int
     layer: Layer
     ops: Ops | None
@@ -108,7 +108,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
         if self.train_only:
             return 0
         found = convention_named(convention) if isinstance(convention, str) else convention
-        return found.flops(Work(self.layer, self.inputs, self.output, self.ops, self.samples))
+        return cast("int | None", found.flops(Work(self.layer, self.inputs, self.output, self.ops, self.samples)))
 
     @property
     def is_foldable(self) -> bool:
@@ -169,8 +169,8 @@ class Totals(msgspec.Struct, frozen=True):
             memory_bytes=sum(row.memory_bytes for row in rows),
             peak_memory_bytes=None if None in alive else max(filter(None, alive), default=0),
             saved_for_backward_bytes=None if None in saved else sum(filter(None, saved)),
-            macs=sum(row.macs or 0 for row in rows),
-            flops=sum(row.flops or 0 for row in rows),
+            macs=sum([row.macs for row in rows if row.macs is not None]),
+            flops=sum([row.flops for row in rows if row.flops is not None]),
             depth=max((row.depth for row in rows if not row.train_only), default=0),
             complete=all(row.flops is not None for row in rows),
         )
@@ -182,6 +182,9 @@ class Totals(msgspec.Struct, frozen=True):
 
 class Report(msgspec.Struct, frozen=True):
     """The rows of an architecture in the order in which its layers run, and their totals.
+
+    Where the analysis was given symbols or arrays, what depends on them is such as well; figures are typed as the whole
+    numbers that they are else.
 
     >>> from archcalc import analyze, load
     >>> report = analyze(load("alexnet"))
@@ -216,10 +219,26 @@ class Report(msgspec.Struct, frozen=True):
         """
         found = convention_named(convention) if isinstance(convention, str) else convention
         flops = [row.flops_by(found) for row in self.layers]
-        return None if None in flops else sum(filter(None, flops))
+        known = [figure for figure in flops if figure is not None]
+        return sum(known) if len(known) == len(flops) else None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all figures are whole numbers: no symbols, no arrays."""
+        settings = (self.settings.input, self.settings.batch, list(self.settings.vars.values()))
+        layers = {id(row.layer): row.layer for row in self.layers}.values()
+        return is_plain(*settings, *[field for layer in layers for field in msgspec.structs.astuple(layer)])
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as `archcalc table --json` prints it: plain lists, dicts and exact integers."""
+        """The report as `archcalc table --json` prints it: plain lists, dicts and exact integers.
+
+        Raises SettingError where figures are symbols or arrays.
+        """
+        if not self.is_plain:
+            raise SettingError(
+                "a report whose figures are symbols or arrays cannot be written",
+                hint="analyze it at whole numbers, or read its figures in Python",
+            )
         return {
             "schema_version": SCHEMA_VERSION,
             "archcalc": __version__,
@@ -267,7 +286,7 @@ def _words(setting: Any) -> str:
     return fmt_shape(setting) if isinstance(setting, tuple) else str(setting)
 
 
-def plain_shape(shape: Shape) -> list[int | None]:
+def plain_shape(shape: Sizes) -> list[int | None]:
     """A shape as JSON has it: null for a size that is not known.
 
     >>> plain_shape((768, UNKNOWN, 8))
@@ -276,9 +295,9 @@ def plain_shape(shape: Shape) -> list[int | None]:
     return [None if size is UNKNOWN else size for size in shape]
 
 
-def _shape(plain: Any) -> Shape:
+def _shape(plain: Any) -> Sizes:
     sizes = msgspec.convert(plain, tuple[int | None, ...])
-    return tuple([UNKNOWN if size is None else size for size in sizes])
+    return whole(UNKNOWN if size is None else size for size in sizes)
 
 
 def _row(data: dict[str, Any], samples: int) -> LayerReport:

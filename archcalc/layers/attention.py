@@ -114,7 +114,7 @@ class Attention(Layer, kind="attention"):
         )
 
     @property
-    def key_heads(self) -> Dim:
+    def key_heads(self) -> int:
         """The heads of keys and values in force."""
         return self.heads if self.kv_heads is None else self.kv_heads
 

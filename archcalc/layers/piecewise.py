@@ -91,7 +91,7 @@ class PReLU(Activation, kind="prelu"):
         return {"weight": (x[0] if self.per_channel else 1,)}
 
     def execute(self, run: Execution, x: Tensor) -> Tensor:
-        slopes = run.parameter((1, self.parameters(x.shape[1:])["weight"][0], *[1] * (len(x.shape) - 2)))
+        slopes = run.parameter((1, *self.parameters(x.shape[1:])["weight"], *[1] * (len(x.shape) - 2)))
         y = run.new_like(x, x, slopes)
         run.keep(y, x)
         return y

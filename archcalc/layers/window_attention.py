@@ -77,7 +77,7 @@ class OfWindows(Layer):
         return any(shift != 0 for shift in spread(self.shift, 2))
 
     @property
-    def offsets(self) -> Dim:
+    def offsets(self) -> int:
         """How many different offsets two tokens of a window can have."""
         return product(2 * size - 1 for size in spread(self.size, 2))
 

@@ -137,7 +137,7 @@ def _fits(node: Node, inputs: Sequence[Tensor]) -> bool:
 
 def random_input(graph: Graph, batch: int) -> Tensor:
     """A random input on the default device: normal numbers, or indices that every table of the graph has."""
-    shape = (batch, *graph.inputs[0].shape)
+    shape = whole((batch, *graph.inputs[0].shape))
     below = input_below(graph)
     return torch.randn(shape) if below is None else torch.randint(below, shape)
 

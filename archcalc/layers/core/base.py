@@ -2,12 +2,12 @@
 
 import enum
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, overload
 
 import msgspec
 from msgspec import Meta
 
-from archcalc.layers.core.arithmetic import Dim, Shape, product
+from archcalc.layers.core.arithmetic import Dim, Shape, Sizes, product, whole
 from archcalc.layers.core.execution import Execution, MemoryUnknownError, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
@@ -259,9 +259,9 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         """How many numbers its parameters and buffers hold."""
         return Params.of(self.parameters(*inputs), self.buffers(*inputs))
 
-    def batched_output(self, *inputs: Tensor) -> Shape:
-        """The output's shape, the batch first."""
-        return (inputs[0].shape[0], *self.output(*[x.shape[1:] for x in inputs]))
+    def batched_output(self, *inputs: Tensor) -> Sizes:
+        """The output's shape in whole numbers, the batch first."""
+        return (inputs[0].shape[0], *whole(self.output(*[x.shape[1:] for x in inputs])))
 
 
 def kinds() -> dict[str, type[Layer]]:
@@ -274,6 +274,10 @@ def kinds() -> dict[str, type[Layer]]:
     return LayerType.kinds
 
 
+@overload
+def elements(shape: Sizes) -> int: ...
+@overload
+def elements(shape: Shape) -> Dim: ...
 def elements(shape: Shape) -> Dim:
     """How many numbers a tensor of this shape holds.
 
