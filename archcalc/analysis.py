@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -11,10 +11,11 @@ from archcalc.engine.propagation import report_on
 from archcalc.engine.report import Report, Settings
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.graph import Graph, Input
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Dim, Shape, is_plain, whole
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
+from archcalc.spec.open_numbers import admitted, flat, is_array, is_open, is_size
 from archcalc.spec.values import Value
 from archcalc.units import BYTES_PER_ELEMENT, KNOWN_DTYPES
 
@@ -28,15 +29,18 @@ Network: TypeAlias = Graph | Architecture | str | os.PathLike[str]
 def analyze(
     network: Network,
     *,
-    input: Sequence[int] | None = None,
-    batch: int = 1,
+    input: Sequence[Dim] | None = None,
+    batch: Dim = 1,
     dtype: str = "float32",
     convention: str = "lecture",
     vars: Mapping[str, Value] | None = None,
 ) -> Report:
     """What every layer of a network costs: of a graph, an architecture, or a name or path that `load` takes.
 
-    `input` (a shape without the batch) and `vars` override the network's own; `dtype` is one of float32, float16,
+    `input` (a shape without the batch) and `vars` override the network's own. Sizes, vars and the batch may be SymPy
+    symbols, or NumPy arrays of whole numbers with a number for each variant; what depends on them is then an expression
+    of them, or an array of int64 (which ends at 2^63). Memory that is alive or kept is None then, and so are receptive
+    fields that depend on them: they are followed in whole numbers alone. `dtype` is one of float32, float16,
     bfloat16, float64, int8; `convention` says what a FLOP is ("lecture" or "torch").
 
     Raises SpecError with all problems of the spec at once, and SettingError for a setting that cannot be used.
@@ -45,6 +49,9 @@ def analyze(
     >>> report = analyze("alexnet", batch=2)
     >>> [(row.name, row.flops) for row in report.layers[:1]], report.totals.params
     ([('conv1', 145711104)], 61100840)
+    >>> import numpy
+    >>> analyze("alexnet", vars={"classes": numpy.array([10, 100, 1000])}).totals.params
+    array([57044810, 57413540, 61100840])
     """
     return analyze_graph(network, input=input, batch=batch, dtype=dtype, convention=convention, vars=vars)[1]
 
@@ -52,8 +59,8 @@ def analyze(
 def analyze_graph(
     network: Network,
     *,
-    input: Sequence[int] | None = None,
-    batch: int = 1,
+    input: Sequence[Dim] | None = None,
+    batch: Dim = 1,
     dtype: str = "float32",
     convention: str = "lecture",
     vars: Mapping[str, Value] | None = None,
@@ -61,11 +68,15 @@ def analyze_graph(
     """The graph of a network with the report on it, one row for each node; as `analyze` otherwise."""
     convention_named(convention)
     loaded = _loaded(network)
-    shape = _check_settings(input, batch, dtype)
-    vars = _checked_vars(vars)
+    batch = _check_settings(batch, dtype)
+    shape, vars = _check_input(input), _checked_vars(vars)
+    _check_arrays(batch, *(shape or ()), *(vars or {}).values())
     graph, problems = _graph(loaded, shape, vars or {})
-    given = msgspec.to_builtins(dict(vars or {}), enc_hook=str)
-    settings = Settings(graph.inputs[0].shape, batch, dtype, convention, given)
+    given = {
+        name: msgspec.to_builtins(value, enc_hook=str) if is_plain(value) else value
+        for name, value in (vars or {}).items()
+    }
+    settings = Settings(whole(graph.inputs[0].shape), cast("int", batch), dtype, convention, given)
     report, shape_problems = report_on(graph, settings)
     if problems or shape_problems:
         raise SpecError([*problems, *shape_problems], partial=report)
@@ -103,22 +114,44 @@ def _graph(
     return network, []
 
 
-def _check_settings(input: Sequence[int] | None, batch: int, dtype: str) -> Shape | None:
-    """The shape of the input; raises SettingError for what cannot be used."""
-    if type(batch) is not int or batch < 1:
+def _check_settings(batch: Dim, dtype: str) -> Dim:
+    """The batch; raises SettingError for what cannot be used."""
+    batch = _number(batch)
+    if not is_size(batch):
         raise SettingError(f"batch must be a whole number ≥ 1, got {batch!r}")
     if not isinstance(dtype, str) or dtype not in BYTES_PER_ELEMENT:
         hint = did_you_mean(str(dtype), BYTES_PER_ELEMENT, KNOWN_DTYPES)
         raise SettingError(f"unknown dtype {dtype!r}", hint=hint)
-    return _check_input(input)
+    return batch
 
 
-def _check_input(input: Sequence[int] | None) -> Shape | None:
+def _check_input(input: Sequence[Dim] | None) -> Shape | None:
     if input is None:
         return None
-    if not (isinstance(input, tuple | list) and input and all(type(dim) is int and dim >= 1 for dim in input)):
+    sizes = tuple(map(_number, input)) if isinstance(input, tuple | list) else ()
+    if not sizes or not all(map(is_size, sizes)):
         raise SettingError(f"input must be whole numbers ≥ 1, got {input!r}", hint="such as 3x224x224")
-    return tuple(input)
+    return sizes
+
+
+def _number(value: Any) -> Any:
+    """A value; an open number as expressions take it."""
+    try:
+        return admitted(value) if is_open(value) else value
+    except ValueError:
+        return None
+
+
+def _check_arrays(*values: Value) -> None:
+    """Raise SettingError unless all arrays are of one length: they hold the same variants, in the same order."""
+    arrays = [value for value in flat(values) if is_array(value)]
+    lengths = sorted({len(array) if array.ndim == 1 else -1 for array in arrays})
+    if lengths and (len(lengths) > 1 or lengths[0] < 1):
+        shapes = ", ".join([str(array.shape) for array in arrays])
+        raise SettingError(
+            f"arrays must have one axis and one length, got the shapes {shapes}",
+            hint="a number for each variant, the same variants in all arrays",
+        )
 
 
 def _checked_vars(vars: Mapping[str, Value] | None) -> dict[str, Value] | None:
@@ -135,4 +168,6 @@ def _checked_value(name: str, value: Any, depth: int = 0) -> Value:
         return tuple(_checked_value(name, item, depth + 1) for item in value)
     if value is None or isinstance(value, str | bool | int | float):
         return value
+    if is_open(value) and (number := _number(value)) is not None:
+        return cast("Value", number)
     raise SettingError(f"vars: {name} cannot be {value!r}", hint="a number, a text, true, false or a list of these")

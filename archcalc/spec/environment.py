@@ -1,11 +1,13 @@
 """What the layers of a spec start from: its vars with their values, and the shape of its input."""
 
 from collections.abc import Mapping
+from typing import cast
 
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.fields import Evaluator, show
+from archcalc.spec.open_numbers import is_size
 from archcalc.spec.source import problem_at
 from archcalc.spec.values import Value
 
@@ -51,7 +53,7 @@ def input_shape(
     except SpecError as error:
         return (), list(error.problems)
     dims = value if isinstance(value, tuple) else (value,)
-    if dims and all(type(dim) is int and dim >= 1 for dim in dims):
-        return tuple(dim for dim in dims if isinstance(dim, int)), []
+    if dims and all(map(is_size, dims)):
+        return cast("Shape", dims), []
     message = f"input must be a list of whole numbers ≥ 1, got {show(value)}"
     return (), [problem_at(tree, message, "such as [3, 224, 224]")]

@@ -1,8 +1,11 @@
 """What expressions compute with: their values, and how much of them one spec may ask for."""
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-Value: TypeAlias = bool | int | float | str | tuple["Value", ...] | None
+if TYPE_CHECKING:
+    from archcalc.layers.core.arithmetic import Dim
+
+Value: TypeAlias = "bool | float | str | Dim | tuple[Value, ...] | None"
 
 MAX_ITEMS = 10_000
 MAX_STEPS = 2_000_000

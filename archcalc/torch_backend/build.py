@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from archcalc.errors import ArchcalcError, LayerError, printable
 from archcalc.graph import Graph, Node
 from archcalc.graph.nodes import holding_indices, outputs
+from archcalc.layers.core.arithmetic import whole
 from archcalc.torch_backend.layer import call, module_of
 from archcalc.units import MEMORY_UNITS, human
 

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, overload
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, get_args, overload
 
 import msgspec
 from msgspec import Meta
@@ -47,6 +47,16 @@ AxisIndex = Annotated[
     ),
 ]
 AxisCount = Annotated[int, Meta(ge=1, le=MAX_RANK, description="how many axes, ≥ 1", extra=STRUCTURAL)]
+
+
+def is_structural(type_: Any) -> bool:
+    """Whether a field of this type chooses what is computed, and so stays an integer.
+
+    >>> is_structural(AxisIndex), is_structural(Positive)
+    (True, False)
+    """
+    metas = getattr(type_, "__metadata__", ())
+    return any(meta.extra == STRUCTURAL for meta in metas) or any(map(is_structural, get_args(type_)))
 
 
 class Operation(enum.Enum):
