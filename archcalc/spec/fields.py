@@ -65,7 +65,7 @@ class Evaluator:
         except ExpressionError as error:
             raise self._expression_error(tree, error) from None
         if is_open(result):
-            return settled(result)
+            result = settled(result)
         if isinstance(result, float) and result.is_integer() and abs(result) <= 2**53:  # beyond, it may be rounded
             return int(result)
         return result
@@ -240,10 +240,8 @@ def _invalid(
         if not is_fixed:
             return None
     message = f"{entry.kind}: {name} must be {describe(types[name])}, got {show(value)}"
-    hint = (
-        "it chooses what is computed, which no symbol and no array can; analyze each value apart" if is_fixed else None
-    )
-    return problem_at(trees[name], message, hint)
+    hint = "it chooses what is computed, which symbols and arrays cannot; analyze each value apart"
+    return problem_at(trees[name], message, hint if is_fixed else None)
 
 
 def field_types(cls: type[Layer]) -> dict[str, Any]:

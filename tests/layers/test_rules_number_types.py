@@ -2,7 +2,6 @@
 
 import enum
 import operator
-import typing
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -13,7 +12,7 @@ from hypothesis import given
 from archcalc.errors import LayerError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.core.arithmetic import ceil_div, divides, equal, gcd, maximum, minimum, require
-from archcalc.layers.core.base import RULES, STRUCTURAL
+from archcalc.layers.core.base import RULES, is_structural
 from archcalc.spec.fields import field_types
 from tests.layers.strategies import Case, enough, variants
 
@@ -95,12 +94,6 @@ def rebuilt(case: Case, change: Callable[[int], Any]) -> Case:
         for name, value in msgspec.structs.asdict(case.layer).items()
     }
     return Case(type(case.layer)(**fields), tuple(changed(shape) for shape in case.inputs))
-
-
-def is_structural(type_: Any) -> bool:
-    """Whether a field chooses what is computed, and so stays an integer."""
-    metas = getattr(type_, "__metadata__", ())
-    return any(meta.extra == STRUCTURAL for meta in metas) or any(map(is_structural, typing.get_args(type_)))
 
 
 def with_numbers(case: Case, numbers: list[Any]) -> Case:
