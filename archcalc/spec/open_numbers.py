@@ -80,10 +80,12 @@ def computed(function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
         return settled(functools.reduce(rules[name], items if arrays else map(_exact, items)))
     if any(isinstance(value, tuple | str | None) for value in operands):
         raise TypeError("it takes numbers")
+    if name in ("floordiv", "mod", "truediv") and (
+        not operands[1].all() if is_array(operands[1]) else operands[1] == 0
+    ):
+        raise ZeroDivisionError
     if not arrays:
         return settled(rules.get(name, function)(*map(_exact, operands)))
-    if name in ("floordiv", "mod", "truediv") and not _all(operands[1]):
-        raise ZeroDivisionError
     result = settled(rules.get(name, function)(*operands))
     # What is too large for an int64 shows in floats.
     size = function(*[operand * 1.0 for operand in operands]) if name in ("mul", "pow") else result
@@ -162,10 +164,6 @@ def flat(values: Iterable[Any]) -> Iterator[Any]:
             yield from flat(value)
         else:
             yield value
-
-
-def _all(value: Any) -> bool:
-    return bool(value.all()) if is_array(value) else bool(value)
 
 
 def _exact(value: Any) -> Any:

