@@ -92,7 +92,10 @@ def graph_of(network: Network, *, input: Sequence[int] | None = None, vars: Mapp
     >>> [node.name for node in graph_of("alexnet").nodes[:3]]
     ['conv1', 'relu1', 'pool1']
     """
-    graph, problems = _graph(_loaded(network), _check_input(input), _checked_vars(vars) or {})
+    shape, vars = _check_input(input), _checked_vars(vars) or {}
+    if not is_plain(*(shape or ()), *vars.values()):
+        raise SettingError("a graph needs whole numbers, got symbols or arrays", hint="`analyze` takes them")
+    graph, problems = _graph(_loaded(network), shape, vars)
     if problems:
         raise SpecError(problems)
     return graph

@@ -8,7 +8,8 @@ import numpy
 import pytest
 import sympy
 
-from archcalc import Builder, LayerReport, Report, SettingError, SpecError, analyze, load
+from archcalc import Builder, LayerReport, Report, SettingError, SpecError, analyze
+from archcalc.analysis import graph_of
 from archcalc.layers import kinds
 from archcalc.spec.architecture import Architecture, read
 from archcalc.spec.source import Document
@@ -272,5 +273,25 @@ def test_expressions_that_no_field_takes(expression: str, width: Any, message: s
         analyze(architecture, vars={"width": width, "other": B})
 
 
-def test_shipped_networks_say_what_they_said() -> None:
-    assert analyze(load("alexnet")).to_dict()["totals"]["params"] == 61_100_840
+def test_modules_of_symbols_are_not_built() -> None:
+    with pytest.raises(SettingError, match="a graph needs whole numbers, got symbols or arrays"):
+        graph_of("alexnet", input=(3, A, A))
+
+
+def test_weights_are_shared_at_all_numbers() -> None:
+    layers = (
+        "  - linear: {name: a, features: width}\n"
+        "  - linear: {name: b, features: width}\n"
+        "  - linear: {name: c, features: width, tied: b}\n"
+    )
+    architecture = read(Document("net.yaml", f"input: [8]\nvars: {{width: 8}}\nlayers:\n{layers}"))
+    for width, plain in ((ARRAY, (8, 16)), (A, (8, 16))):
+        report = analyze(architecture, vars={"width": width})
+        assert report.layer("c").params == 0
+        for place, number in enumerate(plain):
+            check(report, analyze(architecture, vars={"width": number}), place, {A: number})
+    unlike = read(
+        Document("net.yaml", f"input: [8]\nvars: {{width: 8}}\nlayers:\n{layers.replace('tied: b', 'tied: a')}")
+    )
+    with pytest.raises(SpecError, match="tied to a, whose weight is"):
+        analyze(unlike, vars={"width": ARRAY})
