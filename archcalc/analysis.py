@@ -15,8 +15,7 @@ from archcalc.layers.core.arithmetic import Dim, Shape, is_plain, whole
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import load
 from archcalc.spec.expand import expand
-from archcalc.spec.open_numbers import admitted, flat, is_array, is_open, is_size
-from archcalc.spec.values import Value
+from archcalc.spec.values import Value, is_open, is_size
 from archcalc.units import BYTES_PER_ELEMENT, KNOWN_DTYPES
 
 MAX_VALUE_DEPTH = 32
@@ -139,14 +138,22 @@ def _check_input(input: Sequence[Dim] | None) -> Shape | None:
 
 def _number(value: Any) -> Any:
     """A value; an open number as expressions take it."""
+    if not is_open(value):
+        return value
+    from archcalc.spec.open_numbers import admitted  # which few analyses need
+
     try:
-        return admitted(value) if is_open(value) else value
+        return admitted(value)
     except ValueError:
         return None
 
 
 def _check_arrays(*values: Value) -> None:
     """Raise SettingError unless all arrays are of one length: they hold the same variants, in the same order."""
+    if is_plain(*values):
+        return
+    from archcalc.spec.open_numbers import flat, is_array
+
     arrays = [value for value in flat(values) if is_array(value)]
     lengths = sorted({len(array) if array.ndim == 1 else -1 for array in arrays})
     if lengths and (len(lengths) > 1 or lengths[0] < 1):

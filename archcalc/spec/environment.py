@@ -7,9 +7,8 @@ from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.fields import Evaluator, show
-from archcalc.spec.open_numbers import is_size
 from archcalc.spec.source import problem_at
-from archcalc.spec.values import Value
+from archcalc.spec.values import Value, is_size
 
 
 def evaluated_vars(

@@ -8,9 +8,8 @@ from typing import Any, TypeAlias
 
 from archcalc.errors import did_you_mean
 from archcalc.layers.core.arithmetic import is_plain
-from archcalc.spec.open_numbers import UndecidedError, computed, is_open, is_true
 from archcalc.spec.source import MAX_NUMBER
-from archcalc.spec.values import MAX_ITEMS, ExpressionError, Steps, Value, size_of
+from archcalc.spec.values import MAX_ITEMS, ExpressionError, Steps, Value, is_open, size_of
 
 Variables: TypeAlias = Mapping[str, Value]
 Computed: TypeAlias = Callable[[Variables], Any]
@@ -211,9 +210,11 @@ class Evaluation:
 
     def _of_open(self, node: Any, function: Callable[..., Any], *operands: Any) -> Any:
         """What a function gives where an operand is a symbol or an array."""
+        from archcalc.spec import open_numbers  # which few analyses need
+
         try:
-            return computed(function, operands)
-        except UndecidedError as error:
+            return open_numbers.computed(function, operands)
+        except open_numbers.UndecidedError as error:
             raise self.error(node, str(error), error.hint) from None
         except ZeroDivisionError:
             raise self.error(node, "a division by zero") from None
@@ -221,9 +222,13 @@ class Evaluation:
             raise self.error(node, f"cannot be computed: {error}") from None
 
     def _is_true(self, node: Any, value: Any) -> bool:
+        if not is_open(value):
+            return bool(value)
+        from archcalc.spec import open_numbers
+
         try:
-            return is_true(value)
-        except UndecidedError as error:
+            return open_numbers.is_true(value)
+        except open_numbers.UndecidedError as error:
             raise self.error(node, str(error), error.hint) from None
 
     def _bounded(self, node: Any, value: Any) -> Any:

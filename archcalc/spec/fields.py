@@ -14,7 +14,6 @@ from archcalc.layers.core.base import is_structural
 from archcalc.spec.architecture import Block
 from archcalc.spec.entry import CALL_FIELDS, LAYER_FIELDS, Entry
 from archcalc.spec.expression import Expression
-from archcalc.spec.open_numbers import converted, is_open, settled, stand_ins
 from archcalc.spec.source import MappingNode, Scalar, SequenceNode, Tree, line_words, problem_at
 from archcalc.spec.values import (
     ENTRY_STEPS,
@@ -24,6 +23,7 @@ from archcalc.spec.values import (
     OutOfStepsError,
     Steps,
     Value,
+    is_open,
     size_of,
 )
 
@@ -65,6 +65,8 @@ class Evaluator:
         except ExpressionError as error:
             raise self._expression_error(tree, error) from None
         if is_open(result):
+            from archcalc.spec.open_numbers import settled  # which few analyses need
+
             result = settled(result)
         if isinstance(result, float) and result.is_integer() and abs(result) <= 2**53:  # beyond, it may be rounded
             return int(result)
@@ -165,9 +167,14 @@ def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables:
                 values[name] = field_value(types[name], tree, evaluator, variables)
             except SpecError as error:
                 problems += error.problems
-    fixed = [name for name in values if is_structural(types[name]) and not is_plain(values[name])]
+    open_ones = [name for name, value in values.items() if not is_plain(value)]
+    fixed = [name for name in open_ones if is_structural(types[name])]
     if not problems and not fixed:
         with contextlib.suppress(msgspec.ValidationError):
+            if not open_ones:
+                return msgspec.convert(values, cls)
+            from archcalc.spec.open_numbers import converted
+
             return converted(values, cls)
     problems += [
         p for name in values if (p := _invalid(name, values[name], types, trees, entry, is_fixed=name in fixed))
@@ -231,6 +238,8 @@ def _invalid(
     name: str, value: Value, types: dict[str, Any], trees: dict[str, Tree], entry: Entry, *, is_fixed: bool
 ) -> Problem | None:
     """What is wrong with a field; one that `is_fixed` chooses what is computed, and takes no symbols and no arrays."""
+    from archcalc.spec.open_numbers import stand_ins
+
     try:
         for plain in stand_ins(value):
             msgspec.convert(plain, types[name])

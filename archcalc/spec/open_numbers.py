@@ -13,6 +13,7 @@ import msgspec
 
 from archcalc.layers.core.arithmetic import equal, is_plain
 from archcalc.spec.source import MAX_NUMBER
+from archcalc.spec.values import is_open
 
 T = TypeVar("T")
 
@@ -29,11 +30,6 @@ class UndecidedError(Exception):
 def is_array(value: object) -> bool:
     """Whether a value is a NumPy array."""
     return type(value).__module__.partition(".")[0] == "numpy"
-
-
-def is_open(value: object) -> bool:
-    """Whether a value is no number or text of Python's, nor a list."""
-    return not isinstance(value, bool | int | float | str | tuple | None)
 
 
 def admitted(value: Any) -> Any:
@@ -118,15 +114,6 @@ def is_true(value: Any) -> bool:
     return not decided(equal(value, 0)) if is_open(value) else bool(value)
 
 
-def is_size(value: Any) -> bool:
-    """Whether a value may be the size of an axis: whole numbers ≥ 1, or a symbol that may be one.
-
-    >>> is_size(3), is_size(0), is_size("3")
-    (True, False, False)
-    """
-    return all(type(plain) is int and plain >= 1 for plain in stand_ins(value))
-
-
 def stand_ins(value: Any) -> Iterator[Any]:
     """Plain values with which a field's bounds hold where they hold for all values of an open number."""
     yield _standing_in(value, min)
@@ -136,8 +123,6 @@ def stand_ins(value: Any) -> Iterator[Any]:
 
 def converted(values: dict[str, Any], cls: type[T]) -> T:
     """The struct of a class with these values; raises msgspec.ValidationError where they are out of its bounds."""
-    if is_plain(*values.values()):
-        return msgspec.convert(values, cls)
     for pick in (min, max):
         made: Any = msgspec.convert({name: _standing_in(value, pick) for name, value in values.items()}, cls)
     replaced: T = msgspec.structs.replace(made, **{name: v for name, v in values.items() if not is_plain(v)})

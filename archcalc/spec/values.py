@@ -7,6 +7,30 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = "bool | float | str | Dim | tuple[Value, ...] | None"
 
+
+def is_open(value: object) -> bool:
+    """Whether a value is a symbol or an array: no number or text of Python's, and no list.
+
+    >>> import sympy
+    >>> is_open(sympy.Symbol("n")), is_open(3), is_open((3, "same"))
+    (True, False, False)
+    """
+    return not isinstance(value, bool | int | float | str | tuple | None)
+
+
+def is_size(value: object) -> bool:
+    """Whether a value may be the size of an axis: a whole number ≥ 1, such an array, or a symbol that may be one.
+
+    >>> is_size(3), is_size(0), is_size("3")
+    (True, False, False)
+    """
+    if not is_open(value):
+        return type(value) is int and value >= 1
+    from archcalc.spec.open_numbers import stand_ins
+
+    return all(type(plain) is int and plain >= 1 for plain in stand_ins(value))
+
+
 MAX_ITEMS = 10_000
 MAX_STEPS = 2_000_000
 """How many steps the evaluation of one spec may take, somewhat less than a second in all. Shipped ones take 3,000."""
