@@ -13,7 +13,8 @@ from archcalc._version import __version__
 if TYPE_CHECKING:
     from archcalc.analysis import analyze
     from archcalc.api import to_torch
-    from archcalc.engine.report import LayerReport, Report, Settings, Totals
+    from archcalc.engine.report import LayerReport, Report, Settings
+    from archcalc.engine.totals import Totals
     from archcalc.errors import ArchcalcError, SettingError, SpecError
     from archcalc.graph import Graph
     from archcalc.graph.builder import Builder
@@ -30,7 +31,7 @@ _HOMES = {
     "SettingError": "archcalc.errors",
     "Settings": "archcalc.engine.report",
     "SpecError": "archcalc.errors",
-    "Totals": "archcalc.engine.report",
+    "Totals": "archcalc.engine.totals",
     "analyze": "archcalc.analysis",
     "load": "archcalc.spec.catalogue",
     "names": "archcalc.spec.catalogue",

@@ -1,9 +1,9 @@
 """What users of the library call that needs more than one of its parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from archcalc.analysis import Network, analyze_graph, graph_of
+from archcalc.analysis import GivenInput, Network, analyze_graph, graph_of
 from archcalc.engine.report import Report
 from archcalc.evidence.layer_agreement import SmallerCopy
 from archcalc.graph import Graph
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def to_torch(
-    network: Network, *, input: Sequence[int] | None = None, vars: Mapping[str, Value] | None = None
+    network: Network, *, input: GivenInput | None = None, vars: Mapping[str, Value] | None = None
 ) -> "build.Network":
     """A network as a trainable torch.nn.Module, with PyTorch's own initial weights.
 

@@ -2,7 +2,8 @@
 
 What is printed is read back as the same quantity: KiB, MiB and GiB are powers of 1024, and so is memory wherever it is
 printed; k, M and G are powers of 1000. The lecture's table keeps the lecture's KB of 1024 bytes, and says so; in a
-limit, KB and MB are powers of 1000, as the standard has them. What is not 0 is never printed as 0.
+limit, KB and MB are powers of 1000, as the standard has them. What is not 0 is never printed as 0, and less than all
+is never printed as 100 %.
 """
 
 import re
@@ -17,6 +18,7 @@ Measure: TypeAlias = Literal["count", "bytes"]
 """What a quantity is of: elements, operations and layers are counted, memory is in bytes."""
 
 BYTES_PER_ELEMENT = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8, "int8": 1}
+MAX_BATCH = 10**9
 KNOWN_DTYPES = f"dtypes: {', '.join(BYTES_PER_ELEMENT)}"
 """The hint where another one is named."""
 INTEGERS = ("int8",)
@@ -172,12 +174,19 @@ def _quoted(text: str) -> str:
 
 
 def percent(part: int, whole: int, decimals: int = 0) -> str:
-    """A share of a total in percent; of nothing, a dash.
+    """A share of a total in percent, `>99` of what is less than all and would come out as 100; of nothing, a dash.
 
-    >>> percent(1331, 2340), percent(1, 0)
-    ('57 %', '–')
+    >>> percent(1331, 2340), percent(1, 0), percent(999, 1000), percent(9999, 10000, 1), percent(1, 1)
+    ('57 %', '–', '>99 %', '>99.9 %', '100 %')
     """
-    return f"{in_unit(100 * part, whole, decimals)} %" if whole else "–"
+    if not whole:
+        return "–"
+    text, most = (in_unit(100 * n, whole, decimals) for n in (part, whole))
+    return (
+        f">{in_unit(100 * 10**decimals - 1, 10**decimals, decimals)} %"
+        if text == most and part < whole
+        else f"{text} %"
+    )
 
 
 _UNITS = {u.symbol: u for u in (*MEMORY_UNITS, *PUBLISHED_UNITS, *TIME_UNITS, *COUNT_UNITS)}

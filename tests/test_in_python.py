@@ -87,3 +87,29 @@ def test_show_sends_no_commands_to_a_terminal(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "archcalc", "show", str(spec)]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60)
     assert done.stdout == "# \\x1b[31mred\\u202e\ninput: [3]\nlayers: [relu]\n"
+
+
+HUGE = 10**5000
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"input": "3x224x224"},
+            "input must be a tuple or list of whole numbers ≥ 1, got '3x224x224'\n  hint: such as (3, 224, 224)",
+        ),
+        ({"input": (3, 10**30, 224)}, "input: a number is out of range\n  hint: numbers go up to 10^18"),
+        ({"batch": 10**30}, f"batch must be at most 1,000,000,000, got {10**30}"),
+        ({"batch": HUGE}, "batch must be at most 1,000,000,000, got a number of thousands of digits"),
+        ({"batch": -HUGE}, "batch must be a whole number ≥ 1, got a number of thousands of digits"),
+        ({"vars": {"classes": 10**30}}, "vars: classes is out of range\n  hint: numbers go up to 10^18"),
+        ({"dtype": HUGE}, "unknown dtype a number of thousands of digits\n  hint: dtypes: float32"),
+        ({"convention": HUGE}, "a convention is named by text, got: int\n  hint: conventions: lecture, torch"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_said_with_what_can(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(archcalc.SettingError) as caught:
+        archcalc.analyze("alexnet", **settings)
+    assert str(caught.value).startswith(f"error: {message}")
+    assert archcalc.analyze("alexnet", batch=10**9).totals.params == 61_100_840

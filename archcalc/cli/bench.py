@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
-from archcalc.cli.options import batch_option, input_option, set_option
+from archcalc.cli.options import JSON_OR_TABLE, batch_option, format_by_ending, input_option, output_option, set_option
 from archcalc.evidence.layer_agreement import DEVICES, DTYPES
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option("--all", "all_", is_flag=True, help="Show the layers that move nothing, such as flatten, too.")
 @click.option("--json", "json_", is_flag=True, help="All times and what they were taken with, as JSON.")
-@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@output_option
 def bench(
     specs: tuple[str, ...],
     device: str,
@@ -71,6 +71,7 @@ def bench(
     from archcalc.errors import SettingError
     from archcalc.spec.catalogue import find
 
+    json_ = json_ or format_by_ending(output, JSON_OR_TABLE, "table", "--json") == "json"
     if device == "meta":
         raise SettingError(
             "the meta device computes shapes without data: there is nothing to time", hint="--device auto"

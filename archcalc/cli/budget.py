@@ -9,9 +9,9 @@ import click
 from archcalc.cli.base import HELP_OPTIONS, Command, LazyGroup
 from archcalc.cli.options import input_option
 from archcalc.engine.conventions import CONVENTIONS
-from archcalc.engine.metrics import metric_named
+from archcalc.engine.figures import metric_named
 from archcalc.errors import ArchcalcError, SettingError, printable
-from archcalc.units import BYTES_PER_ELEMENT
+from archcalc.units import BYTES_PER_ELEMENT, MAX_BATCH
 
 if TYPE_CHECKING:
     from archcalc.engine.report import Report
@@ -31,7 +31,7 @@ def budget() -> None:
 @click.option("--into", type=click.Path(), help="Write to this archcalc.toml or pyproject.toml, not to the specs.")
 @click.option("--update", is_flag=True, help="Rewrite the maxima of the budgets that are there, and nothing else.")
 @input_option
-@click.option("--batch", type=click.IntRange(1, 10**9), help="Batch size.  [default: 1]")
+@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="Batch size.  [default: 1]")
 @click.option(
     "--dtype",
     type=click.Choice(list(BYTES_PER_ELEMENT)),

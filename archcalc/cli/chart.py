@@ -7,20 +7,32 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.compare import BY_CHOICES, analyzed, caption, metric_option, own_input_option
-from archcalc.cli.options import settings_options
+from archcalc.cli.options import OutputFile, settings_options
+from archcalc.engine.figures import LECTURE, METRICS
 from archcalc.errors import SettingError
 
 PICTURES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".html": "svg", ".htm": "svg"}
 
 
-@click.command(cls=Command, context_settings=HELP_OPTIONS)
+HELP = f"""Draw what the layers of an architecture cost as bars, or several architectures side by side.
+
+In the terminal, or with --output as a picture (needs pip install "archcalc[plot]"). Bars are of layers, as the
+lecture draws them, without those that compute nothing and change no shape; of several architectures, they are of
+stages, in groups.
+
+--scatter draws each architecture as a labelled point of two metrics: {" ".join(METRICS)}. Each is then taken at the
+input of its own spec, unless --input gives one for all.
+"""
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS, help=HELP)
 @click.argument("specs", nargs=-1, metavar="NAME|FILE...")
 @settings_options
 @own_input_option
 @metric_option
 @click.option("--by", type=click.Choice(BY_CHOICES), help="What bars are of; by default layer, of several stage.")
 @click.option("--scatter", metavar="X:Y", help="Architectures as points: two metrics, such as flops:params.")
-@click.option("--output", "-o", type=click.Path(), help="A picture: .svg, .png, .pdf or .html; without, text.")
+@click.option("--output", "-o", type=OutputFile(), help="A picture: .svg, .png, .pdf or .html; without, or as -, text.")
 def chart(
     specs: tuple[str, ...],
     assignments: tuple[tuple[str, Any], ...],
@@ -31,15 +43,7 @@ def chart(
     output: str | None,
     **settings: Any,
 ) -> None:
-    """Draw what the layers of an architecture cost as bars, or several architectures side by side.
-
-    In the terminal, or with --output as a picture (needs pip install "archcalc[plot]"). Bars are of layers, as the
-    lecture draws them, without those that compute nothing and change no shape; of several architectures, they are of
-    stages, in groups.
-
-    --scatter draws each architecture as a labelled point of two metrics: params macs flops memory peak saved weights
-    layers depth receptive_field. Each is then taken at the input of its own spec, unless --input gives one for all.
-    """
+    """Draw what the layers of an architecture cost as bars, or several architectures side by side."""
     from archcalc.comparison.compare import compare
     from archcalc.render.output import write
 
@@ -54,7 +58,7 @@ def chart(
         picture = _scatter(reports, scatter, caption(reports, own), form)
     else:
         found = compare(reports, by or ("layer" if len(reports) == 1 else "stage"))
-        metrics = ("memory", "params", "flops") if metric == "all" else (metric,)
+        metrics = LECTURE if metric == "all" else (metric,)
         if form is None:
             from archcalc.render.charts.bars import draw
 
@@ -64,7 +68,7 @@ def chart(
         from archcalc.render.charts.picture import bar_picture
 
         picture = bar_picture(found, metrics, caption(reports, own_input), form)
-    if (output or "").endswith((".html", ".htm")):
+    if (output or "").lower().endswith((".html", ".htm")):
         from archcalc.render.charts.picture import page
 
         write(page(picture, ", ".join(report.title for report in reports)), output)
@@ -73,7 +77,7 @@ def chart(
 
 
 def _scatter(reports: Any, metrics: str, caption: str, form: str | None) -> bytes:
-    from archcalc.engine.metrics import metric_named
+    from archcalc.engine.figures import metric_named
     from archcalc.render.charts.picture import scatter_picture
 
     if form is None:

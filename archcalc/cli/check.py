@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
-from archcalc.cli.options import ShapeType
+from archcalc.cli.options import OutputFile, input_option
 from archcalc.engine.conventions import CONVENTIONS
-from archcalc.engine.metrics import metric_named
+from archcalc.engine.figures import METRICS, metric_named
 from archcalc.errors import ArchcalcError, SettingError, printable
-from archcalc.units import BYTES_PER_ELEMENT
+from archcalc.units import BYTES_PER_ELEMENT, MAX_BATCH
 
 if TYPE_CHECKING:
     from archcalc.gate.baselines import Baselines
+    from archcalc.gate.config import Config
     from archcalc.gate.judge import Checked
     from archcalc.spec.budget import Budget, LimitKind
 
@@ -50,14 +51,36 @@ def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function
     return click.option(f"--{kind}", kind.replace("-", "_"), type=LimitType(kind), multiple=True, help=help)
 
 
-@click.command(cls=Command, context_settings=HELP_OPTIONS)
+HELP = f"""Check that specs are valid, fully counted, and within their budgets.
+
+SPECS are files, folders with all specs in them but those in hidden folders, shipped names, or - for standard input;
+of a family all variants, or one as file.yaml:variant. With none named, all that the configuration matches are
+checked.
+
+Budgets stand in the spec (budget: {{params: 60M, flops: {{max: 1.5G, warn: 1.2G}}}}), in archcalc.toml under
+[budgets."models/*.yaml"], in pyproject.toml under [tool.archcalc.budgets."models/*.yaml"], or in the options here.
+Of two limits of the same kind, the spec's goes before the configuration's, and the option's before both. With
+--base, limits that a spec had there and that were removed are warned of. Where a spec came as others went,
+[bases] in the configuration says which one it was ("models/new.yaml" = "models/old.yaml"), or that it is "new".
+
+Metrics: {" ".join(METRICS)}; {" ".join(n for n, metric in METRICS.items() if metric.unit == "bytes")} are in bytes.
+
+Counts: 60M, 1.5G, 1_000_000 (k M G T are powers of 1000). Bytes: 512MB is 512 * 10^6 bytes, 512 MiB is
+512 * 2^20 (KB MB GB TB are powers of 1000, KiB MiB GiB TiB powers of 1024). `archcalc table` prints memory as the
+lecture does: its KB are 1024 bytes, the KiB of a budget. Percentages: 2%.
+
+Exits with 0 if all is fine, warnings included; 1 if over budget; 2 if anything else is wrong.
+"""
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS, help=HELP)
 @click.argument("specs", nargs=-1, metavar="[SPECS|-]...")
 @_limit_option("max", "The most that a metric may be, such as params=60M; repeatable, as are the next three.")
 @_limit_option("min", "The least that it must be.")
 @_limit_option("warn", "What it may be without a warning.")
 @_limit_option("max-increase", "The most that it may grow from the base, such as params=2%.")
-@click.option("--input", type=ShapeType(), help="Input shape without the batch, such as 3x227x227.")
-@click.option("--batch", type=click.IntRange(1, 10**9), help="Batch size.  [default: the budget's, else 1]")
+@input_option
+@click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="Batch size.  [default: the budget's, else 1]")
 @click.option(
     "--dtype",
     type=click.Choice(list(BYTES_PER_ELEMENT)),
@@ -76,7 +99,7 @@ def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function
 @click.option("--compare-to", type=click.Path(), help="Measure increases from saved reports (table --json) instead.")
 @click.option("--config", type=click.Path(), help="The configuration.  [default: the nearest one from here upwards]")
 @click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the report.")
-@click.option("--output-file", type=click.Path(), help="Write the report to this file instead of standard output.")
+@click.option("--output-file", type=OutputFile(), help="Write the report to this file instead of standard output.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 also when over budget; errors still exit with 2.")
 @click.pass_context
 def check(
@@ -93,27 +116,7 @@ def check(
     exit_zero: bool,
     **given: Any,
 ) -> None:
-    """Check that specs are valid, fully counted, and within their budgets.
-
-    SPECS are files, folders with all specs in them but those in hidden folders, shipped names, or - for standard input;
-    of a family all variants, or one as file.yaml:variant. With none named, all that the configuration matches are
-    checked.
-
-    Budgets stand in the spec (budget: {params: 60M, flops: {max: 1.5G, warn: 1.2G}}), in archcalc.toml under
-    [budgets."models/*.yaml"], in pyproject.toml under [tool.archcalc.budgets."models/*.yaml"], or in the options here.
-    Of two limits of the same kind, the spec's goes before the configuration's, and the option's before both. With
-    --base, limits are told that the spec had there and that are gone.
-
-    \b
-    Metrics: params macs flops memory peak saved weights layers depth
-      receptive_field; memory peak saved weights are in bytes.
-
-    Counts: 60M, 1.5G, 1_000_000 (k M G T are powers of 1000). Bytes: 512MB is 512 * 10^6 bytes, 512 MiB is
-    512 * 2^20 (KB MB GB TB are powers of 1000, KiB MiB GiB TiB powers of 1024). `archcalc table` prints memory as the
-    lecture does: its KB are 1024 bytes, the KiB of a budget. Percentages: 2%.
-
-    Exits with 0 if all is fine, warnings included; 1 if over budget; 2 if anything else is wrong.
-    """  # noqa: D301  # click takes the character \b for "keep these lines"
+    """Check that specs are valid, fully counted, and within their budgets."""
     from archcalc.cli.progress import bar
     from archcalc.gate.config import find_config, read_config
     from archcalc.gate.run import Gate, exit_code
@@ -126,7 +129,7 @@ def check(
     gate = Gate(
         settings,
         _given(allow_unknown, given),
-        _bases(base, compare_to),
+        _bases(base, compare_to, settings),
         require_budget=require_budget,
         compare_budgets=base is not None,
     )
@@ -150,12 +153,12 @@ def _given(allow_unknown: bool, given: dict[str, Any]) -> "Budget":
 _KINDS = ("max", "min", "warn", "max_increase")
 
 
-def _bases(base: str | None, compare_to: str | None) -> "Baselines":
+def _bases(base: str | None, compare_to: str | None, config: "Config") -> "Baselines":
     from archcalc.gate.baselines import GitBaselines, SavedBaselines
 
     if base is not None and compare_to is not None:
         raise SettingError("--base and --compare-to contradict", hint="give one of them")
-    return GitBaselines(base) if compare_to is None else SavedBaselines(compare_to)
+    return GitBaselines(base, config) if compare_to is None else SavedBaselines(compare_to)
 
 
 def _write(checked: list["Checked"], form: str, path: str | None) -> None:

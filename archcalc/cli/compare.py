@@ -6,6 +6,7 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import chosen_format, format_options, settings_options
+from archcalc.engine.figures import LECTURE, METRICS
 from archcalc.errors import ArchcalcError, Problem, SettingError, SpecError
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 MOST_INPUTS = 3
 BY_CHOICES = ("stage", "kind", "layer")
-METRIC_CHOICES = ("memory", "params", "flops", "all")
+ADDED_UP = [name for name, metric in METRICS.items() if metric.adds_up]
+METRIC_CHOICES = (*LECTURE, *(name for name in ADDED_UP if name not in LECTURE), "all")
 
 own_input_option = click.option("--own-input", is_flag=True, help="Each at the input of its own spec, not the first's.")
 by_option = click.option(
@@ -64,7 +66,7 @@ def compare(
     networks = analyzed(specs, own_input=own_input, vars=dict(assignments), **settings)
     reports = [report for _, report in networks]
     found = compared(reports, by)
-    metrics = ("memory", "params", "flops") if metric == "all" else (metric,)
+    metrics = LECTURE if metric == "all" else (metric,)
     if form in ("json", "jsonl", "csv", "tsv"):
         _write_data(found, form, output)
     else:
@@ -82,7 +84,7 @@ def analyzed(specs: tuple[str, ...], *, own_input: bool, **settings: Any) -> "li
     problems: list[Problem] = []
     for name in specs:
         borrowed = bool(found) and not own_input and not settings["input"]
-        given = {**settings, "input": found[0][1].settings.input} if borrowed else settings
+        given = {**settings, "input": _lent(found[0][1])} if borrowed else settings
         try:
             architecture = find(name)
         except SpecError as error:
@@ -90,12 +92,18 @@ def analyzed(specs: tuple[str, ...], *, own_input: bool, **settings: Any) -> "li
             continue
         try:
             found.append(analyze_graph(architecture, **given))
-        except SpecError as error:
+        except (SpecError, SettingError) as error:
             hint = f"at the input of {specs[0]}; --own-input takes each at its own"
             problems += [_with_hint(p, hint) if borrowed else p for p in error.problems]
     if problems:
         raise ArchcalcError(problems=problems)
     return found
+
+
+def _lent(report: "Report") -> Any:
+    """The inputs of the first for the others: by their names only where there are several."""
+    inputs = report.settings.inputs
+    return report.settings.input if len(inputs) == 1 else inputs
 
 
 def _with_hint(problem: Problem, hint: str) -> Problem:
@@ -104,10 +112,10 @@ def _with_hint(problem: Problem, hint: str) -> Problem:
 
 def caption(reports: "list[Report]", own_input: bool) -> str:
     """What the figures were made at."""
-    from archcalc.layers.core.base import fmt_shape
+    from archcalc.engine.report import inputs_in_words
     from archcalc.render.table import caption as of_one
 
-    inputs = dict.fromkeys(fmt_shape(report.settings.input) for report in reports)
+    inputs = dict.fromkeys(inputs_in_words(report.settings.inputs, with_name=False) for report in reports)
     _, _, settings = of_one(reports[0]).partition(" · ")
     several = f"inputs {', '.join(inputs)}" if len(inputs) <= MOST_INPUTS else f"{len(inputs)} different inputs"
     if len(reports) == 1:
@@ -132,11 +140,7 @@ def _write_data(found: "Comparison", form: str, output: str | None) -> None:
         for part, name, metric, values in (
             *(("total", "total", metric, values) for metric, values in data["totals"].items()),
             *(("ratio", "total", metric, values) for metric, values in data["ratios"].items()),
-            *(
-                (found.by, line["name"], metric, line[metric])
-                for line in data["breakdown"]
-                for metric in ("memory", "params", "flops")
-            ),
+            *((found.by, line["name"], metric, line[metric]) for line in data["breakdown"] for metric in LECTURE),
         )
     ]
     write(records(lines, form), output)
@@ -145,12 +149,19 @@ def _write_data(found: "Comparison", form: str, output: str | None) -> None:
 def _write_tables(
     found: "Comparison", caption: str, metrics: tuple[str, ...], form: str, bars: bool, output: str | None
 ) -> None:
+    import msgspec
+
     from archcalc.render import compare as render
+    from archcalc.render.grid import MOST_ROWS, beyond
     from archcalc.render.output import print_grids, write
 
     grids = [render.totals_grid(found, caption)]
     if not bars:
-        grids.append(render.breakdown_grid(found, metrics))
+        groups = render.breakdown_grid(found, metrics)
+        if len(groups.rows) > MOST_ROWS:
+            notes = (beyond(f"{found.by}s"), *groups.notes)
+            groups = msgspec.structs.replace(groups, rows=groups.rows[:MOST_ROWS], notes=notes)
+        grids.append(groups)
     if form != "table":
         from archcalc.render.formats import markup
 

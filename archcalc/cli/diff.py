@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
-from archcalc.cli.options import settings_options
+from archcalc.cli.options import JSON_OR_TABLE, chosen_format, output_option, settings_options
 from archcalc.errors import ArchcalcError, SettingError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ FORMATS = ("table", "json", "markdown")
 @click.option("--all", "all_", is_flag=True, help="Show every layer that changed, not the heaviest 20 of each spec.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="Output format; by default a table.")
 @click.option("--json", "json_", is_flag=True, help="Short for --format json.")
-@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@output_option
 def diff(
     arguments: tuple[str, ...],
     base: str | None,
@@ -49,9 +49,7 @@ def diff(
     """
     from archcalc.history.changes import History
 
-    if json_ and format_ not in (None, "json"):
-        raise SettingError(f"--json and --format {format_} contradict", hint="give one of them")
-    form = format_ or ("json" if json_ else "markdown" if (output or "").endswith(".md") else "table")
+    form = chosen_format(format_, json_, output, {**JSON_OR_TABLE, ".md": "markdown"})
     settings["vars"] = dict(assignments)
     if compare_to is not None:
         one, notes = _with_report(arguments, compare_to, settings)
@@ -100,25 +98,18 @@ def _two(old: str, new: str, settings: dict[str, Any]) -> "ReportDiff":
 
 def _with_report(specs: tuple[str, ...], path: str, settings: dict[str, Any]) -> tuple["ReportDiff", tuple[str, ...]]:
     """What changed since a report was kept, and what it was taken at otherwise."""
-    import json
-
     from archcalc.analysis import analyze
     from archcalc.comparison.diff import diff
-    from archcalc.engine.report import Report
+    from archcalc.gate.baselines import read_reports
     from archcalc.spec.catalogue import find
-    from archcalc.spec.files import read_file
 
     if len(specs) != 1:
         raise SettingError(
             f"--compare-to is for one spec, got {len(specs)}", hint="archcalc diff NAME --compare-to FILE"
         )
-    text = read_file(path).text
-    try:
-        before = Report.from_dict(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise SettingError(f"{path}:{error.lineno}:{error.colno}: no JSON: {error.msg}") from None
-    except SettingError as error:
-        raise SettingError(f"{path}: {error.problems[0].message}", hint=error.problems[0].hint) from None
+    before, *others = read_reports(path)
+    if others:
+        raise SettingError(f"{path} holds {len(others) + 1} reports, diff takes one", hint="archcalc table NAME --json")
     after = analyze(find(specs[0]), **settings)
     differences = before.settings.differences(after.settings).values()
     return diff(specs[0], before, after), tuple(f"{path} was taken at {words}" for words in differences)
@@ -154,10 +145,12 @@ def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any
 
 def _caption(settings: dict[str, Any], against: str) -> str:
     from archcalc.engine.conventions import CONVENTIONS
-    from archcalc.layers.core.base import fmt_shape
+    from archcalc.engine.report import inputs_in_words
 
     parts = [against] if against else []
-    parts += [f"input {fmt_shape(settings['input'])}" if settings["input"] else "each spec's own input"]
+    given = settings["input"]
+    named = given if isinstance(given, dict) else {"input": given}
+    parts += [inputs_in_words(named) if given else "each spec's own input"]
     convention = settings["convention"]
     parts += [f"batch {settings['batch']}", settings["dtype"]]
     parts += [f"{convention} convention: {CONVENTIONS[convention].statement}"]

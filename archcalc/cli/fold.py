@@ -5,9 +5,10 @@ from typing import Any
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
-from archcalc.cli.options import settings_options
+from archcalc.cli.options import format_by_ending, output_option, settings_options
 
 FORMATS = ("yaml", "table", "json")
+ENDINGS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".txt": "table"}
 
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
@@ -18,9 +19,9 @@ FORMATS = ("yaml", "table", "json")
     "format_",
     type=click.Choice(FORMATS),
     help="yaml: the folded spec, the default; table, json: what was folded, what stays and why, and the totals before "
-    "and after. An --output that ends in .json is json.",
+    "and after. By default what the ending of --output says (.yaml .json .txt).",
 )
-@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@output_option
 def fold(
     spec: str, assignments: tuple[tuple[str, Any], ...], format_: str | None, output: str | None, **settings: Any
 ) -> None:
@@ -32,7 +33,8 @@ def fold(
     which ones stay, why, and what the totals are before and after.
 
     The spec is flat: layer by layer, at the --input and --set given. `archcalc verify --fold` shows in PyTorch that
-    the outputs stay the same.
+    the outputs stay the same. A spec that would be larger than what archcalc reads is not written; --format table
+    and json take networks of any size.
     """
     from archcalc.analysis import analyze_graph
     from archcalc.engine.propagation import report_on
@@ -41,12 +43,12 @@ def fold(
     from archcalc.render.formats.text import plain
     from archcalc.render.output import print_grid, terminal_width, write
     from archcalc.spec.catalogue import find
-    from archcalc.spec.writer import flat_spec, too_large
+    from archcalc.spec.writer import flat_spec
 
+    form = format_ or format_by_ending(output, ENDINGS, "yaml", "--format")
     graph, before = analyze_graph(find(spec), vars=dict(assignments), **settings)
     folding = fold_batchnorms(graph, [row.output for row in before.layers])
     after, _ = report_on(folding.graph, before.settings)  # no shape changes, so that nothing can be wrong
-    form = format_ or ("json" if (output or "").lower().endswith(".json") else "yaml")
     if form == "json":
         from archcalc.render.formats.data import as_json
 
@@ -54,10 +56,7 @@ def fold(
         return
     totals = render.totals_grid(folding, before, after)
     if form == "yaml":
-        text = flat_spec(folding.graph)
-        write(text, output)
-        if limit := too_large(text):
-            click.echo(f"warning: archcalc reads no spec as large as this one: {limit}", err=True)
+        write(flat_spec(folding.graph), output)
         click.echo(plain(totals), nl=False, err=True)
     elif output or terminal_width() is None:
         write("\n".join(map(plain, [render.folds_grid(folding, before), totals])), output)

@@ -1,13 +1,12 @@
 """`archcalc graph`."""
 
-import os
 import sys
 from typing import Any
 
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
-from archcalc.cli.options import input_option, set_option
+from archcalc.cli.options import format_by_ending, input_option, output_option, set_option
 from archcalc.errors import SettingError
 
 FORMATS = ("mermaid", "dot", "svg", "png")
@@ -31,7 +30,7 @@ ENDINGS = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"
     type=click.Choice(FORMATS),
     help="Output format; by default mermaid, or what the ending of --output says (.mmd .dot .svg .png).",
 )
-@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@output_option
 def graph(
     spec: str,
     input: tuple[int, ...] | None,
@@ -58,7 +57,7 @@ def graph(
 
     if all_ and depth is not None:
         raise SettingError(f"--all and --depth {depth} contradict", hint="give one of them")
-    form = _format(format_, output)
+    form = format_ or format_by_ending(output, ENDINGS, "mermaid", "--format")
     if form == "png" and output is None and sys.stdout.isatty():
         raise SettingError("png is nothing for a terminal", hint="write it to a file: --output net.png")
     drawn = analyze_graph(find(spec), input=input, vars=dict(assignments))
@@ -76,13 +75,3 @@ def graph(
         from archcalc.render.charts.graphviz import drawn as drawn_by_graphviz
 
         write(drawn_by_graphviz(text, form), output)
-
-
-def _format(format_: str | None, output: str | None) -> str:
-    """The format that the options ask for; raises SettingError for an ending that stands for none."""
-    ending = os.path.splitext(output or "")[1].lower()
-    if format_ is not None or not ending:
-        return format_ or "mermaid"
-    if ending not in ENDINGS:
-        raise SettingError(f"no format goes with the ending {ending}", hint=f"use {' '.join(ENDINGS)}, or --format")
-    return ENDINGS[ending]

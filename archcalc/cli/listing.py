@@ -16,7 +16,7 @@ def list_(format_: str | None, json_: bool, output: str | None) -> None:
     FLOPs are those of the lecture convention: a multiply-add counts one.
     """
     from archcalc.analysis import analyze
-    from archcalc.layers.core.base import fmt_shape
+    from archcalc.engine.report import inputs_in_words
     from archcalc.render.formats.data import records
     from archcalc.render.grid import Cell, Column, Grid
     from archcalc.render.output import print_grid, write
@@ -30,7 +30,7 @@ def list_(format_: str | None, json_: bool, output: str | None) -> None:
             {
                 "name": report.architecture,
                 "title": report.title,
-                "input": list(report.settings.input),
+                **report.settings.inputs_to_dict(),
                 "params": report.totals.params,
                 "macs": report.totals.macs,
                 "flops": report.totals.flops,
@@ -50,7 +50,7 @@ def list_(format_: str | None, json_: bool, output: str | None) -> None:
         (
             report.architecture,
             report.title,
-            fmt_shape(report.settings.input),
+            inputs_in_words(report.settings.inputs, with_name=False),
             human(report.totals.params, COUNT_UNITS),
             human(report.totals.flops, COUNT_UNITS),
         )

@@ -6,7 +6,7 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.compare import analyzed, caption, own_input_option
-from archcalc.cli.options import settings_options
+from archcalc.cli.options import format_by_ending, output_option, settings_options
 from archcalc.errors import SettingError
 
 
@@ -14,7 +14,7 @@ from archcalc.errors import SettingError
 @click.argument("specs", nargs=-1, metavar="NAME|FILE...")
 @settings_options
 @own_input_option
-@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@output_option
 def report(
     specs: tuple[str, ...],
     assignments: tuple[tuple[str, Any], ...],
@@ -33,5 +33,6 @@ def report(
 
     if not specs:
         raise SettingError("name an architecture", hint="archcalc report resnet50 -o report.html")
+    format_by_ending(output, {".html": "html", ".htm": "html"}, "html")
     networks = analyzed(specs, own_input=own_input, vars=dict(assignments), **settings)
     write(page(networks, caption([report for _, report in networks], own_input)), output)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.options import JSON_OR_TABLE, format_by_ending, output_option
 
 CHECK_FAILED = 1
 LONGEST_WORDS = 18
@@ -15,7 +16,7 @@ LONGEST_WORDS = 18
 @click.argument("source", required=False, metavar="[SOURCE]")
 @click.option("--all", "all_", is_flag=True, help="Show the claims that agree, too.")
 @click.option("--json", "json_", is_flag=True, help="All claims as JSON.")
-@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@output_option
 @click.pass_context
 def reproduce(ctx: click.Context, source: str | None, all_: bool, json_: bool, output: str | None) -> None:
     """Compute published figures again, claim by claim: each agrees, is a known misprint, or differs.
@@ -29,6 +30,7 @@ def reproduce(ctx: click.Context, source: str | None, all_: bool, json_: bool, o
     from archcalc.render.formats.data import as_json
     from archcalc.render.output import write
 
+    json_ = json_ or format_by_ending(output, JSON_OR_TABLE, "table", "--json") == "json"
     computer = Computer()
     files = find_claims(source)
     verdicts = [(file, judge(claim, computer)) for file in files for claim in file.all_claims()]

@@ -3,11 +3,12 @@
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.options import format_by_ending, output_option
 
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
 @click.option("--claims", is_flag=True, help="The schema of a file of published figures, as `reproduce` reads it.")
-@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@output_option
 def schema(claims: bool, output: str | None) -> None:
     """Print the JSON Schema of a spec, for editors that complete and check YAML.
 
@@ -19,6 +20,7 @@ def schema(claims: bool, output: str | None) -> None:
     from archcalc.render.formats.data import as_json
     from archcalc.render.output import write
 
+    format_by_ending(output, {".json": "json"}, "json")
     if claims:
         from archcalc.evidence.claims import claims_schema
 

@@ -5,12 +5,15 @@ import re
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.options import format_by_ending, output_option
+
+SPEC_ENDINGS = {".yaml": "yaml", ".yml": "yaml", ".txt": "yaml"}
 
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
 @click.argument("spec", metavar="NAME|FILE|-")
 @click.option("--flat", is_flag=True, help="Layer by layer, without blocks, vars and expressions.")
-@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@output_option
 def show(spec: str, flat: bool, output: str | None) -> None:
     """Print the spec of an architecture, to read or to start your own from.
 
@@ -22,6 +25,8 @@ def show(spec: str, flat: bool, output: str | None) -> None:
 
     if not flat:
         text = find_text(spec)
+        is_json = text.lstrip("\ufeff \t\r\n").startswith("{")  # which is YAML, too
+        format_by_ending(output, {**SPEC_ENDINGS, ".json": "json"} if is_json else SPEC_ENDINGS, "yaml")
         if output is None:  # a file may hold what a terminal would obey
             lines = re.sub(r"[^\t\n]+", lambda run: printable(run.group()), text.replace("\r\n", "\n")).rstrip("\n")
             text = f"{lines}\n"
@@ -30,6 +35,7 @@ def show(spec: str, flat: bool, output: str | None) -> None:
     from archcalc.spec.expand import expand
     from archcalc.spec.writer import flat_spec
 
+    format_by_ending(output, SPEC_ENDINGS, "yaml")
     graph, problems = expand(find(spec))
     if problems:
         raise SpecError(problems)

@@ -6,14 +6,27 @@ import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
 from archcalc.cli.options import chosen_format, format_options, settings_options
+from archcalc.engine.figures import FIGURES
 from archcalc.engine.report import Report
 from archcalc.errors import SettingError, SpecError
-from archcalc.render.columns import EXACT_UNITS, LECTURE_UNITS, choose, default_columns
+from archcalc.render.columns import DATA, EXACT_UNITS, LECTURE_UNITS, NAMES, choose, default_columns
 from archcalc.render.output import print_grid, show_grid, terminal_width, write
 from archcalc.render.table import fitted_grid, without_totals
 
+HELP = f"""Print what every layer of an architecture costs.
 
-@click.command(cls=Command, context_settings=HELP_OPTIONS)
+NAME is a shipped architecture (see `archcalc list`), FILE a YAML or JSON spec, - standard input. Memory is the
+size of a layer's output (KB = 1024 bytes), params counts weights and biases. `*` marks the rows that together
+hold at least half of a column. The data formats (json, jsonl, csv, tsv) hold exact figures and all layers,
+in the same columns for every network.
+
+Columns: {" ".join(NAMES)}
+
+{"; ".join(f"{figure.name} is {figure.of_a_layer}" for figure in FIGURES.values() if figure.of_a_layer)}.
+"""
+
+
+@click.command(cls=Command, context_settings=HELP_OPTIONS, help=HELP)
 @click.argument("spec", metavar="NAME|FILE|-")
 @settings_options
 @click.option(
@@ -37,20 +50,7 @@ def table(
     output: str | None,
     **settings: Any,
 ) -> None:
-    """Print what every layer of an architecture costs.
-
-    NAME is a shipped architecture (see `archcalc list`), FILE a YAML or JSON spec, - standard input. Memory is the
-    size of a layer's output (KB = 1024 bytes), params counts weights and biases. `*` marks the rows that together
-    hold at least half of a column. The data formats (json, jsonl, csv, tsv) hold exact figures and all layers.
-
-    \b
-    Columns: layer name kind line input output input_channels input_size filters kernel
-      stride pad dilation groups output_channels output_size receptive_field memory params
-      flops macs buffers live saved memory_share params_share flops_share
-
-    live is what is alive in memory while a layer runs in eval mode, the input included; saved is what training keeps
-    of it for the backward pass beyond what earlier layers keep, as PyTorch does on the CPU.
-    """  # noqa: D301  # click takes the character \b for "keep these lines"
+    """Print what every layer of an architecture costs."""
     from archcalc.analysis import analyze
     from archcalc.spec.catalogue import find
 
@@ -75,7 +75,7 @@ def table(
     if form in ("json", "jsonl", "csv", "tsv"):
         from archcalc.render.formats.data import report_data
 
-        write(report_data(report, form, choose(columns, default_columns(report))), output)
+        write(report_data(report, form, choose(columns, DATA)), output)
     elif form == "table" and not output:
         show_grid(*grid(report, width))
     else:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archcalc.cli.base import HELP_OPTIONS, Command
-from archcalc.cli.options import batch_option, input_option, set_option
+from archcalc.cli.options import JSON_OR_TABLE, batch_option, format_by_ending, input_option, output_option, set_option
 from archcalc.evidence.layer_agreement import DEVICES, DTYPES
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ DIFFERS, NOT_CHECKED = 1, 2
     help="Show every layer: of one architecture, or with --json of any number.",
 )
 @click.option("--json", "json_", is_flag=True, help="Verdicts, differences, and what they were taken with, as JSON.")
-@click.option("--output", "-o", type=click.Path(), help="Write to this file instead of standard output.")
+@output_option
 @click.pass_context
 def verify(
     ctx: click.Context,
@@ -86,6 +86,7 @@ def verify(
     from archcalc.errors import SettingError
     from archcalc.spec.catalogue import find, names
 
+    json_ = json_ or format_by_ending(output, JSON_OR_TABLE, "table", "--json") == "json"
     if bool(specs) == all_:
         raise SettingError("name what to verify, or give --all", hint="archcalc verify resnet50")
     dtype = dtype or ("float64" if fold else "float32")

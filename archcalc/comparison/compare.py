@@ -1,18 +1,16 @@
 """Architectures side by side: their totals, how many times those of the first they are, and where they differ."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 import msgspec
 
 from archcalc.comparison.grouping import Aligned, By, aligned
-from archcalc.engine.metrics import METRICS, OF_ROW
-from archcalc.engine.report import LayerReport, Report
+from archcalc.engine.figures import FIGURES, LECTURE, METRICS
+from archcalc.engine.report import Report
 
 SCHEMA_VERSION = 1
-BROKEN_DOWN = ("memory", "params", "flops")
-"""What adds up over rows, and is shown for each group of them."""
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -33,7 +31,10 @@ class Comparison(msgspec.Struct, frozen=True):
 
     def figures(self, line: Aligned, metric: str) -> list[int | None]:
         """The metric of one line, of every architecture: None where it is unknown, 0 where nothing is."""
-        return [_sum(OF_ROW[metric], rows) for rows in line.groups]
+        return [
+            FIGURES[metric].of_rows(rows, report.settings)
+            for rows, report in zip(line.groups, self.reports, strict=True)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as `archcalc compare --json` prints it."""
@@ -53,8 +54,7 @@ class Comparison(msgspec.Struct, frozen=True):
             },
             "by": self.by,
             "breakdown": [
-                {"name": line.name, **{metric: self.figures(line, metric) for metric in BROKEN_DOWN}}
-                for line in self.lines
+                {"name": line.name, **{metric: self.figures(line, metric) for metric in LECTURE}} for line in self.lines
             ],
         }
 
@@ -68,8 +68,3 @@ def compare(reports: Sequence[Report], by: By = "stage") -> Comparison:
     ([1.0, 2.3], 'stage1')
     """
     return Comparison(tuple(reports), by, tuple(aligned(reports, by)))
-
-
-def _sum(cost: Callable[[LayerReport], int | None], rows: Sequence[LayerReport]) -> int | None:
-    values = [cost(row) for row in rows]
-    return None if None in values else sum(filter(None, values))

@@ -6,12 +6,12 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from archcalc.comparison.alignment import matching_runs
-from archcalc.engine.metrics import METRICS, OF_ROW, Metric
+from archcalc.engine.figures import FIGURES, METRICS, Figure
 from archcalc.engine.report import LayerReport, Report, plain_shape
 
 SCHEMA_VERSION = 1
-COSTS = {name: OF_ROW[name] for name in ("params", "macs", "flops", "memory")}
-"""What is compared of two rows. What is alive, and what training keeps of a row, depends on its neighbours."""
+OWN = tuple(figure for figure in FIGURES.values() if figure.is_own)
+"""What is compared of two rows: what is alive, and what training keeps of one, depends on its neighbours."""
 
 Pair: TypeAlias = tuple[LayerReport | None, LayerReport | None]
 ChangeKind: TypeAlias = Literal["added", "removed", "changed", "renamed"]
@@ -81,8 +81,8 @@ class LayerChange(msgspec.Struct, frozen=True):
     def costs(self) -> dict[str, Delta]:
         """Every cost, before and after; a layer that is not there costs nothing."""
         return {
-            name: Delta(*(0 if row is None else cost(row) for row in (self.before, self.after)))
-            for name, cost in COSTS.items()
+            figure.name: Delta(*(0 if row is None else figure.of_row(row) for row in (self.before, self.after)))
+            for figure in OWN
         }
 
     @property
@@ -130,7 +130,7 @@ class ReportDiff(msgspec.Struct, frozen=True):
         """Every metric, before and after."""
         return {name: self._delta(metric) for name, metric in METRICS.items()}
 
-    def _delta(self, metric: Metric) -> Delta:
+    def _delta(self, metric: Figure) -> Delta:
         return Delta(*(None if report is None else metric.of(report) for report in (self.before, self.after)))
 
     @property
@@ -238,7 +238,9 @@ def _differs(old: LayerReport | None, new: LayerReport | None) -> bool:
 def _same(old: LayerReport, new: LayerReport) -> bool:
     """Whether two rows are alike in kind, fields, output and costs."""
     return (
-        old.layer == new.layer and old.output == new.output and all(cost(old) == cost(new) for cost in COSTS.values())
+        old.layer == new.layer
+        and old.output == new.output
+        and all(cost.of_row(old) == cost.of_row(new) for cost in OWN)
     )
 
 

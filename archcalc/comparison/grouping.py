@@ -5,18 +5,10 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from archcalc.comparison.diff import paired
 from archcalc.engine.report import LayerReport, Report
-from archcalc.layers.core.base import Operation
+from archcalc.engine.stages import HEAD, STEM, Group, stages
 
 By: TypeAlias = Literal["stage", "kind", "layer"]
 BY: tuple[By, ...] = ("stage", "kind", "layer")
-STEM, HEAD = "stem", "head"
-
-
-class Group(NamedTuple):
-    """Rows that belong together, in their order."""
-
-    name: str
-    rows: tuple[LayerReport, ...]
 
 
 class Aligned(NamedTuple):
@@ -24,51 +16,6 @@ class Aligned(NamedTuple):
 
     name: str
     groups: tuple[tuple[LayerReport, ...], ...]
-
-
-def stages(report: Report) -> list[Group]:
-    """The stages of an architecture: the layers whose names begin alike, `layer1` of `layer1.0.conv1`.
-
-    What comes before the first is the stem, what comes after the last the head. Where no name has a dot, a stage ends
-    with a pooling layer, as the lecture cuts AlexNet and VGG, and what follows the last one is the head.
-
-    >>> from archcalc import analyze, load
-    >>> [stage.name for stage in stages(analyze(load("resnet50")))]
-    ['stem', 'layer1', 'layer2', 'layer3', 'layer4', 'head']
-    >>> [(stage.name, len(stage.rows)) for stage in stages(analyze(load("alexnet")))]
-    [('stage1', 3), ('stage2', 3), ('stage3', 7), ('head', 8)]
-    """
-    dotted = [i for i, row in enumerate(report.layers) if "." in row.name]
-    return _named_stages(report.layers, dotted[0], dotted[-1]) if dotted else _pooled_stages(report.layers)
-
-
-def _named_stages(rows: Sequence[LayerReport], first: int, last: int) -> list[Group]:
-    groups: dict[str, list[LayerReport]] = {}
-    between = ""
-    for i, row in enumerate(rows):
-        stage, dot, _ = row.name.partition(".")
-        if dot:
-            between = ""
-            name = stage
-        elif i < first:
-            name = STEM
-        elif i > last:
-            name = HEAD
-        else:
-            name = between = between or row.name
-        groups.setdefault(name, []).append(row)
-    return [Group(name, tuple(found)) for name, found in groups.items()]
-
-
-def _pooled_stages(rows: Sequence[LayerReport]) -> list[Group]:
-    groups: list[Group] = []
-    found: list[LayerReport] = []
-    for row in rows:
-        found.append(row)
-        if row.layer.operation is Operation.POOLING:
-            groups.append(Group(f"stage{len(groups) + 1}", tuple(found)))
-            found = []
-    return [*groups, Group(HEAD, tuple(found))] if found else groups
 
 
 def kinds_of(report: Report) -> list[Group]:
@@ -101,7 +48,7 @@ def _by_kind(reports: Sequence[Report]) -> list[Aligned]:
 
 
 def _by_stage(reports: Sequence[Report]) -> list[Aligned]:
-    found = [stages(report) for report in reports]
+    found = [stages(report.layers) for report in reports]
     keyed = [{_place(groups, i): group for i, group in enumerate(groups)} for groups in found]
     places = sorted({place for groups in keyed for place in groups})
     names = {place: {groups[place].name for groups in keyed if place in groups} for place in places}

@@ -23,7 +23,7 @@ class Work(msgspec.Struct, frozen=True, gc=False):
     inputs: tuple[Shape, ...]
     output: Shape
     ops: Ops | None
-    samples: int
+    samples: Dim
 
 
 class Convention(msgspec.Struct, frozen=True):
@@ -80,8 +80,9 @@ def convention_named(name: str) -> Convention:
     >>> convention_named("lecture").statement
     '1 FLOP = one multiply-add; pooling K·K per output'
     """
-    try:
-        return CONVENTIONS[name]
-    except (KeyError, TypeError):
-        known = f"conventions: {', '.join(CONVENTIONS)}"
-        raise SettingError(f"unknown convention {name!r}", hint=did_you_mean(str(name), CONVENTIONS, known)) from None
+    known = f"conventions: {', '.join(CONVENTIONS)}"
+    if not isinstance(name, str):
+        raise SettingError(f"a convention is named by text, got: {type(name).__name__}", hint=known)
+    if name not in CONVENTIONS:
+        raise SettingError(f"unknown convention {name!r}", hint=did_you_mean(name, CONVENTIONS, known))
+    return CONVENTIONS[name]

@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 import msgspec
 
 from archcalc.graph import Graph
-from archcalc.graph.nodes import outputs
+from archcalc.graph.nodes import of_the_batch
 from archcalc.layers import Layer
 from archcalc.layers.core.arithmetic import Sizes, is_known, product, whole
 from archcalc.layers.core.execution import INDEX_BYTES, Execution, MemoryUnknownError
@@ -17,18 +17,21 @@ from archcalc.layers.core.storage import Strides, in_order
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """Bytes for the whole batch: alive while each layer runs in eval mode, and newly kept by it in training.
+    """Bytes for the whole batch: alive while each layer runs in eval mode, moved by it then, and kept in training.
 
-    What is alive counts the input of the network, which its caller holds. Either is None where it is not known.
+    What is alive counts the input of the network, which its caller holds; what is kept is what no earlier layer keeps.
+    Each is None where it is not known.
     """
 
     alive: list[int | None]
+    moved: list[int | None]
     kept: list[int | None]
 
     @classmethod
     def unknown(cls, layers: int) -> "Memory":
         """That of layers whose sizes are no whole numbers: which layouts they have is not decided."""
-        return cls([None] * layers, [None] * layers)
+        unknown: list[int | None] = [None] * layers
+        return cls(unknown, unknown, unknown)
 
 
 class _Value(msgspec.Struct, frozen=True, gc=False):
@@ -44,7 +47,7 @@ class _Effect(msgspec.Struct, frozen=True, gc=False):
     """What one run of a layer does: its output, of how many new bytes, or in the memory of which input.
 
     `most_bytes` are the most that it has of its own at once, `kept_bytes` those of its own that it keeps; None where
-    that is not known.
+    that is not known. `moved_bytes` are those of its inputs, its output and what it holds.
     """
 
     output: _Value
@@ -54,6 +57,7 @@ class _Effect(msgspec.Struct, frozen=True, gc=False):
     kept_bytes: int | None
     kept_inputs: tuple[int, ...]
     keeps_output: bool
+    moved_bytes: int | None = None
 
 
 def memory(graph: Graph, shapes: Sequence[Sizes], indices: Set[int], batch: int, width: int) -> Memory:
@@ -62,10 +66,8 @@ def memory(graph: Graph, shapes: Sequence[Sizes], indices: Set[int], batch: int,
     `shapes` are those of the outputs of the first nodes, as many as are known, and `indices` the values that are int64.
     All sizes and fields must be whole numbers.
     """
-    return Memory(
-        _Pass(graph, shapes, indices, batch, width, training=False).alive(),
-        _Pass(graph, shapes, indices, batch, width, training=True).kept(),
-    )
+    forward = _Pass(graph, shapes, indices, batch, width, training=False)
+    return Memory(forward.alive(), forward.moved(), _Pass(graph, shapes, indices, batch, width, training=True).kept())
 
 
 class _Pass:
@@ -82,26 +84,32 @@ class _Pass:
             values.append(_Value(sizes, in_order(sizes), bytes_each, needs_grad=False))
         self.input_bytes = [product(value.shape) * value.width for value in values]
         self.owner = [*range(len(values) + len(self.nodes))]
-        self.effects: list[_Effect] = []
+        self.values, self.effects = values, list[_Effect]()
         known: dict[tuple[object, ...], _Effect] = {}
         interned: dict[_Value, _Value] = {}
         equal: dict[Layer, Layer] = {}
+        once = of_the_batch(graph)
+        spread: dict[int, _Value] = {}
+        """What depends on no input, for each sample of the batch."""
         for value, (node, shape) in enumerate(zip(self.nodes, shapes, strict=True), len(values)):
-            read = node.inputs
-            if len(read) == 1:
-                key: tuple[object, ...] = (id(node.layer), id(values[read[0]]))
-            else:
-                key = (id(node.layer), *[id(values[i]) for i in read])
+            read, samples = node.inputs, batch
+            xs = [values[i] for i in read]
+            if once:
+                samples = 1 if value in once else batch
+                for k, i in enumerate(read):
+                    if i in once and value not in once:
+                        xs[k] = spread.setdefault(i, _spread(xs[k], batch))
+            key: tuple[object, ...] = (id(node.layer), id(xs[0])) if len(xs) == 1 else (id(node.layer), *map(id, xs))
             effect = known.get(key)
             if effect is None and node.train_only and not (training and is_known(shape)):
-                effect = _unknown(values[read[0]], (batch, *shape), 0)  # it does not run, or does not fit
+                effect = _unknown(xs[0], (samples, *shape), 0)  # it does not run, or does not fit
             elif effect is None:
                 # Equal layers of several entries are objects of their own, and do the same.
                 layer = equal.setdefault(node.layer, node.layer)
                 same = (id(layer), *key[1:])
                 effect = known.get(same)
                 if effect is None:
-                    effect = _effect(layer, [values[i] for i in read], (batch, *shape), width, training)
+                    effect = _effect(layer, xs, (samples, *shape), width, training)
                     output = interned.setdefault(effect.output, effect.output)
                     effect = known[same] = msgspec.structs.replace(effect, output=output)
                 known[key] = effect
@@ -119,7 +127,7 @@ class _Pass:
             for i in node.inputs:
                 until[owner[i]] = value
         end = len(owner)
-        for value in outputs(self.graph):
+        for value in self.graph.outputs:
             if value < end:
                 until[owner[value]] = end
         freed = [0] * (end + 1)
@@ -134,6 +142,17 @@ class _Pass:
                 held += effect.output_bytes
                 freed[until[value]] += effect.output_bytes
             held -= freed[value]
+        return found
+
+    def moved(self) -> list[int | None]:
+        """For each layer the bytes that it must at least read and write, those of one input once."""
+        found: list[int | None] = []
+        for node, effect in zip(self.nodes, self.effects, strict=True):
+            moved = 0 if node.train_only else effect.moved_bytes
+            if moved and len(node.inputs) > 1:
+                repeated = [i for k, i in enumerate(node.inputs) if i in node.inputs[:k]]
+                moved -= sum(_bytes_read(self.values[i]) for i in repeated)
+            found.append(moved)
         return found
 
     def kept(self) -> list[int | None]:
@@ -159,6 +178,25 @@ class _Pass:
         return found
 
 
+def _bytes_read(value: _Value) -> int:
+    """The bytes of a tensor; what is only repeated along an axis is there once."""
+    layout = value.layout or in_order(value.shape)
+    return value.width * product([size for size, stride in zip(value.shape, layout, strict=True) if stride])
+
+
+def _bytes_held(layer: Layer, read: Sequence[_Value], written: int, width: int) -> int:
+    """The bytes of the parameters and buffers that a layer reads: of a table, no more than goes into the output."""
+    shapes = [value.shape[1:] for value in read]
+    (held,) = whole([width * layer.params(*shapes).total + layer.buffer_bytes_read(*shapes, width=width)])
+    return held if layer.indices_below is None else min(held, written)
+
+
+def _spread(value: _Value, batch: int) -> _Value:
+    """The only sample of a value for each sample of a batch, a view."""
+    layout = None if value.layout is None else (0 if batch > 1 else value.layout[0], *value.layout[1:])
+    return _Value((batch, *value.shape[1:]), layout, value.width, value.needs_grad)
+
+
 def _unknown(read: _Value, shape: Sizes, output_bytes: int) -> _Effect:
     """What is known of a layer of which it is not known what it does in memory."""
     value = _Value(shape, None, read.width, needs_grad=True)
@@ -174,6 +212,8 @@ def _effect(layer: Layer, read: Sequence[_Value], shape: Sizes, width: int, trai
         return _unknown(read[0], shape, product(shape) * read[0].width)
     own = [x.storage for x in inputs]
     is_view = y.storage in own
+    written = y.width * product(y.shape)
+    moved = 0 if is_view else sum(map(_bytes_read, read)) + _bytes_held(layer, read, written, width) + written
     kept = [storage for storage in run.kept if storage not in own and storage is not y.storage]
     return _Effect(
         output=_Value(y.shape, y.layout, y.width, y.needs_grad),
@@ -183,4 +223,5 @@ def _effect(layer: Layer, read: Sequence[_Value], shape: Sizes, width: int, trai
         kept_bytes=None if run.keeps_unknown else sum(storage.bytes for storage in kept),
         kept_inputs=tuple(own.index(storage) for storage in run.kept if storage in own),
         keeps_output=y.storage in run.kept and not is_view,
+        moved_bytes=moved,
     )

@@ -18,10 +18,10 @@ from archcalc.engine.receptive_field import (
     plain_parts,
     start,
 )
-from archcalc.engine.report import LayerReport, Report, Settings, Totals
+from archcalc.engine.report import LayerReport, Output, Report, Settings
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
 from archcalc.graph import Graph, Node
-from archcalc.graph.nodes import holding_indices, outputs
+from archcalc.graph.nodes import index_bounds, of_the_batch
 from archcalc.layers.core.arithmetic import (
     UNKNOWN,
     Condition,
@@ -43,9 +43,9 @@ def report_on(graph: Graph, settings: Settings) -> tuple[Report, list[Problem]]:
     """The report on a graph, and what is wrong with its layers; the rows end before the first layer with a problem."""
     convention = convention_named(settings.convention)
     rows, problems = propagate(graph, settings.batch, settings.dtype, convention)
-    nodes = [graph.node(value) for value in outputs(graph)[1:]]
-    further = tuple([node.name for node in nodes if node is not None and not node.train_only])
-    return Report(graph.name, graph.title, settings, rows, Totals.of(rows), further), problems
+    made = [value - len(graph.inputs) for value in graph.outputs]
+    outputs = [Output(rows[k].name, rows[k].output) for k in made if k < len(rows) and not rows[k].train_only]
+    return Report(graph.name, graph.title, settings, rows, tuple(outputs)), problems
 
 
 def propagate(
@@ -67,6 +67,7 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
     params: Dim
     weights: Dim
     buffers: Dim
+    samples: Dim
     memory_bytes: Dim
     ops: Ops | None
     macs: Dim | None
@@ -78,48 +79,54 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Run:
-    """One pass over a graph; `shapes` and `fields` are those of its values."""
+    """One pass over a graph; `shapes` are those of its values, `fields` those of values that are still to be read."""
 
     def __init__(self, graph: Graph, batch: Dim, dtype: str, convention: Convention) -> None:
         self.graph, self.convention = graph, convention
         self.batch, self.bytes_per_element = batch, BYTES_PER_ELEMENT[dtype]
         self.trains = dtype not in INTEGERS
+        self.once = of_the_batch(graph)
         unknown = [None] * len(graph.nodes)
         self.shapes: list[Shape | None] = [*[input.shape for input in graph.inputs], *unknown]
         self.fields: list[ReceptiveField | None] = [
             *[start(whole(input.shape)) if is_plain(input.shape[1:]) else None for input in graph.inputs],
             *unknown,
         ]
+        self.receptive: list[Sizes | None] = list(unknown)
         self.is_plain = is_plain(batch, *[input.shape for input in graph.inputs])
         self.problems: list[Problem] = []
         self.misfits: list[Problem] = []
         """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
+        self.sees: list[int | None] = [*range(len(graph.inputs)), *unknown] if len(graph.inputs) > 1 else []
+        """The only input that each value sees, where there are several; None of one that sees more."""
 
     def rows(self) -> tuple[tuple[LayerReport, ...], list[Problem]]:
         """One loop over plain locals: it is what a million layers take their time in."""
-        shapes, fields = self.shapes, self.fields
+        shapes, fields, receptive, once = self.shapes, self.fields, self.receptive, self.once
+        first_value, unread = len(self.graph.inputs), self._readers()
+        has_several_inputs = bool(self.sees)
         costs: dict[tuple[object, ...], _Cost] = {}
         found: list[_Cost] = []
         sound: int | None = None
-        for value, node in enumerate(self.graph.nodes, len(self.graph.inputs)):
+        cost: _Cost | None = None
+        last_key: tuple[object, ...] = ()
+        for value, node in enumerate(self.graph.nodes, first_value):
             layer, inputs = node.layer, node.inputs
             first = inputs[0]
             xs = (shapes[first],) if len(inputs) == 1 else tuple([shapes[i] for i in inputs])
-            key: tuple[object, ...] = (
-                id(layer),
-                xs,
-                node.tied,
-                node.train_only,
-            )  # the graph keeps its layers alive, so that an id stays one layer's
+            # The graph keeps its layers alive, so that an id stays one layer's.
+            key: tuple[object, ...] = (id(layer), xs, node.tied, node.train_only, value in once)
             try:
-                cost = costs.get(key)
-            except TypeError:  # arrays have no hash
-                key, cost = (value,), None
+                if key != last_key:
+                    last_key, cost = key, costs.get(key)
+            except (TypeError, ValueError):  # arrays have no hash, and are equal number by number
+                last_key = key = (value,)
+                cost = None
             if cost is None:
                 if None in xs:
                     continue
                 try:
-                    cost = costs[key] = self._cost_or_misfit(node, xs)  # type: ignore[arg-type]  # none of them is None
+                    cost = costs[key] = self._cost_or_misfit(node, xs, self.samples(value))  # type: ignore[arg-type]  # none of them is None
                 except LayerError as error:
                     self.problems += self._problems(node, error, xs)  # type: ignore[arg-type]  # the same
                     shapes[value] = error.assume
@@ -128,19 +135,25 @@ class _Run:
                         break
                     continue
             shapes[value] = cost.output
+            if has_several_inputs:
+                self._note_what_is_seen(value, inputs)
             field = fields[first] if len(inputs) == 1 else self._joined(inputs, cost.transform)
+            if field is not None and cost.transform is not None:
+                follow = after if cost.is_plain else after_in_part
+                field = follow(field, cost.transform, xs[0], cost.output)  # type: ignore[arg-type]  # the same
             if field is not None:
-                if cost.transform is not None:
-                    follow = after if cost.is_plain else after_in_part
-                    field = follow(field, cost.transform, xs[0], cost.output)  # type: ignore[arg-type]  # the same
-                fields[value] = field
+                fields[value], receptive[value - first_value] = field, field.size
+            for i in inputs:
+                unread[i] -= 1
+                if not unread[i]:  # the fields of a million layers would be 200 MB
+                    fields[i] = None
             found.append(cost)
         return self._reports(found[:sound]), self.problems
 
     def _reports(self, costs: list[_Cost]) -> tuple[LayerReport, ...]:
         """The rows of the first nodes, which have these costs."""
         nodes, first = self.graph.nodes, len(self.graph.inputs)
-        indices = holding_indices(self.graph)  # which are int64, whatever the dtype of the activations
+        indices = index_bounds(self.graph).keys()  # which are int64, whatever the dtype of the activations
         shapes = cast("list[Sizes]", [cost.output for cost in costs])
         held = (
             memory(self.graph, shapes, indices, cast("int", self.batch), self.bytes_per_element)
@@ -168,28 +181,38 @@ class _Run:
                     saved,
                     cost.macs,
                     cost.flops,
-                    None if field is None else field.size,
+                    receptive,
                     depth,
                     node.layer,
                     cost.ops,
-                    cast("int", self.batch),
+                    cost.samples,
                     None if node.tied is None else nodes[node.tied].name,
                     node.train_only,
                     cost.misfit,
+                    moved,
                 )
-                for node, line, cost, size, field, depth, alive, saved in zip(
+                for node, line, cost, size, receptive, depth, alive, saved, moved in zip(
                     nodes,
                     self._lines(),
                     cast("list[Any]", costs),  # a report's figures are typed as the whole numbers that most have
                     cast("list[Any]", sizes),
-                    self.fields[first:],
+                    self.receptive,
                     self._depths(),
                     held.alive,
                     kept,
+                    held.moved,
                     strict=False,
                 )
             ]
         )
+
+    def _readers(self) -> list[int]:
+        """For each value how many times nodes read it."""
+        times = [0] * len(self.shapes)
+        for node in self.graph.nodes:
+            for i in node.inputs:
+                times[i] += 1
+        return times
 
     def _lines(self) -> Iterator[int | None]:
         """The line of each node; repetitions have one origin, which is asked once."""
@@ -207,26 +230,30 @@ class _Run:
             depths.append(max([depths[i] for i in node.inputs]) + node.layer.is_depth_layer)
         return depths[len(self.graph.inputs) :]
 
-    def _cost_or_misfit(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+    def samples(self, value: int) -> Dim:
+        """For how many samples a value is computed: once for all of them where it depends on no input."""
+        return 1 if value in self.once else self.batch
+
+    def _cost_or_misfit(self, node: Node, inputs: tuple[Shape, ...], samples: Dim) -> _Cost:
         """What a layer costs; where it is too large for its input but runs in training alone, all that is known."""
         try:
-            return self._cost(node, inputs)
+            return self._cost(node, inputs, samples)
         except LayerError as error:
             if not (node.train_only and error.size_matters and all(map(is_known, inputs))):
                 raise
             problem = layer_problem(node, error, self.graph, self.shapes)
-            cost = self._cost(node, tuple((x[0], *(UNKNOWN for _ in x[1:])) for x in inputs))
+            cost = self._cost(node, tuple((x[0], *(UNKNOWN for _ in x[1:])) for x in inputs), samples)
             self.misfits.append(problem)
             return msgspec.structs.replace(cost, inputs=inputs, misfit=error.message)
 
-    def _cost(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+    def _cost(self, node: Node, inputs: tuple[Shape, ...], samples: Dim) -> _Cost:
         if not all(map(is_known, inputs)):
-            return self._cost_where_unknown(node, inputs)
+            return self._cost_where_unknown(node, inputs, samples)
         layer = node.layer
         y = layer.output(*inputs)
         params = self._params(node, inputs)
         sample = NO_OPS if node.train_only else layer.ops(*inputs, y)
-        ops = None if sample is None else sample.times(self.batch)
+        ops = None if sample is None else sample.times(samples)
         plain = is_plain(*inputs, y, *msgspec.structs.astuple(layer))
         self.is_plain = self.is_plain and plain
         window = layer.window(*inputs)
@@ -236,15 +263,16 @@ class _Run:
             params=params.total,
             weights=params.weights,
             buffers=params.buffers,
-            memory_bytes=0 if node.train_only else self.batch * elements(y) * self.bytes_per_element,
+            samples=samples,
+            memory_bytes=0 if node.train_only else samples * elements(y) * self.bytes_per_element,
             ops=ops,
             macs=None if ops is None else ops.macs,
-            flops=0 if node.train_only else self.convention.flops(Work(layer, inputs, y, ops, cast("int", self.batch))),
+            flops=0 if node.train_only else self.convention.flops(Work(layer, inputs, y, ops, samples)),
             transform=field_transform(window if plain else plain_parts(window), layer.sees_whole_input),
             is_plain=plain,
         )
 
-    def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...]) -> _Cost:
+    def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...], samples: Dim) -> _Cost:
         """What is known of a layer that runs in training alone, behind one that does not fit its input."""
         y = node.layer.output(*inputs)
         params = self._params(node, inputs)
@@ -256,6 +284,7 @@ class _Run:
             params=params.total,
             weights=params.weights,
             buffers=params.buffers,
+            samples=samples,
             memory_bytes=0,
             ops=NO_OPS,
             macs=0,
@@ -289,8 +318,16 @@ class _Run:
         return Params.of({name: own[name] for name in own if name not in shared}, buffers)
 
     def _joined(self, inputs: tuple[int, ...], how: FieldTransform | None) -> ReceptiveField | None:
-        found = [field for i in inputs if (field := self.fields[i]) is not None]
-        return joined(found, how) if len(found) == len(inputs) else None
+        """The field of what reads several values: unknown where they see different inputs."""
+        seen = [i for i in inputs if i not in self.once]
+        found = [field for i in seen if (field := self.fields[i]) is not None]
+        if len(found) < len(seen) or not seen or (self.sees and len({self.sees[i] for i in seen}) > 1):
+            return None
+        return joined(found, how)
+
+    def _note_what_is_seen(self, value: int, inputs: tuple[int, ...]) -> None:
+        seen = {self.sees[i] for i in inputs if i not in self.once}
+        self.sees[value] = seen.pop() if len(seen) == 1 else None
 
     def _problems(self, node: Node, error: LayerError, inputs: tuple[Shape, ...]) -> list[Problem]:
         """What is wrong with a layer; behind one that does not fit, that is the reason."""

@@ -42,7 +42,7 @@ class ReceptiveField(msgspec.Struct, frozen=True, gc=False):
 class FieldTransform(msgspec.Struct, frozen=True, gc=False):
     """What a layer does to the fields of its input.
 
-    A window lets each dimension grow by so many jumps, from `starts` on, with strides (None: all 1); with
+    A window over `axes` lets each dimension grow by so many jumps, from `starts` on, with strides (None: all 1); with
     `sees_whole_input`, its outputs together see what the inputs together saw. Else `visibility` says it, or `along`
     for each axis.
     """
@@ -53,6 +53,7 @@ class FieldTransform(msgspec.Struct, frozen=True, gc=False):
     sees_whole_input: bool = False
     visibility: Visibility | None = None
     along: AlongAxes | None = None
+    axes: tuple[int, ...] = ()
 
 
 def start(input: Sizes) -> ReceptiveField | None:
@@ -69,8 +70,8 @@ def field_transform(window: Window | AlongAxes | Visibility, sees_whole_input: b
     if isinstance(window, AlongAxes):
         return FieldTransform(along=window)
     kernels, strides, starts = zip(*window, strict=True) if window else ((), (), ())
-    growth = tuple(kernel - 1 for kernel in kernels)
-    return FieldTransform(growth, None if set(strides) == {1} else strides, starts, sees_whole_input)
+    growth, axes = tuple(kernel - 1 for kernel in kernels), tuple(range(1, len(kernels) + 1))
+    return FieldTransform(growth, None if set(strides) == {1} else strides, starts, sees_whole_input, axes=axes)
 
 
 def after(field: ReceptiveField, transform: FieldTransform, x: Sizes, y: Sizes) -> ReceptiveField | None:
@@ -87,7 +88,7 @@ def after(field: ReceptiveField, transform: FieldTransform, x: Sizes, y: Sizes) 
         return _seen(field, transform.visibility, x, y)
     if transform.along is not None:
         return _along(field, transform.along, x, y)
-    if axes is None or field.merged or axes != tuple(range(1, len(transform.growth) + 1)):
+    if axes is None or field.merged or axes != transform.axes:
         return None
     size = tuple([s + g * j for s, g, j in zip(size, transform.growth, jump, strict=True)])
     if transform.sees_whole_input and any(n % m for n, m in zip(x[1:], y[1:], strict=True)):

@@ -1,48 +1,67 @@
 """What an analysis found: one immutable row for each layer, and their totals, as exact integers."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Mapping
 from typing import Any, cast
 
 import msgspec
 
 from archcalc._version import __version__
 from archcalc.engine.conventions import Convention, Work, convention_named
+from archcalc.engine.figures import IN_ROWS
+from archcalc.engine.totals import Totals
 from archcalc.errors import SettingError
-from archcalc.layers import Layer, kinds
-from archcalc.layers.core.arithmetic import UNKNOWN, Sizes, is_plain, whole
+from archcalc.layers import Layer
+from archcalc.layers.core.arithmetic import UNKNOWN, Sizes, is_plain
 from archcalc.layers.core.base import Ops, elements, fmt_shape
-from archcalc.units import BYTES_PER_ELEMENT, KNOWN_DTYPES
 
 SCHEMA_VERSION = 1
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What a report was made at: the input's shape without the batch, the batch, the dtype and the convention.
+    """What a report was made at: each input's shape without the batch, the batch, the dtype and the convention.
 
     `vars` are those of the spec that the run set, as JSON has them.
     """
 
-    input: Sizes
+    inputs: dict[str, Sizes]
     batch: int
     dtype: str
     convention: str
     vars: dict[str, Any] = {}
 
+    @property
+    def input(self) -> Sizes:
+        """The shape of the only input, or the first one."""
+        return next(iter(self.inputs.values()))
+
+    def inputs_to_dict(self) -> dict[str, Any]:
+        """The shapes as JSON has them: `input` is the only input or the first one, `inputs` are all by their names."""
+        inputs = {name: list(shape) for name, shape in self.inputs.items()}
+        return {"input": list(self.input), "inputs": inputs}
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON has them, without `vars` where none was set."""
-        settings = {**msgspec.structs.asdict(self), "input": list(self.input)}
-        return settings if self.vars else {name: value for name, value in settings.items() if name != "vars"}
+        others = {name: getattr(self, name) for name in ("batch", "dtype", "convention")}
+        return {**self.inputs_to_dict(), **others, **({"vars": self.vars} if self.vars else {})}
 
     def differences(self, other: "Settings") -> dict[str, str]:
         """For each setting in which these and others differ, both values in words.
 
-        >>> Settings((3, 8, 8), 2, "float32", "lecture").differences(Settings((3, 8, 8), 1, "float32", "lecture"))
+        >>> small = Settings({"input": (3, 8, 8)}, 1, "float32", "lecture")
+        >>> Settings({"input": (3, 8, 8)}, 2, "float32", "lecture").differences(small)
         {'batch': 'batch 2, this at 1'}
         """
-        return {
+        found = {
             name: f"{name} {_words(getattr(self, name))}, this at {_words(getattr(other, name))}"
-            for name in self.__struct_fields__
+            for name in self.__struct_fields__[1:]
             if getattr(self, name) != getattr(other, name)
+        }
+        if self.inputs == other.inputs:
+            return found
+        return {
+            "inputs": f"{inputs_in_words(self.inputs)}, this at {inputs_in_words(other.inputs, with_name=False)}",
+            **found,
         }
 
 
@@ -54,13 +73,14 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     `live_bytes` is what is alive in memory while the row runs in eval mode, the network's input included; None where
     unknown.
     `saved_for_backward_bytes` is what training keeps of it beyond what earlier rows keep, as PyTorch does on the CPU:
-    None where unknown, and at a dtype that does not train. `line` is that of the spec (None of a graph that was built
-    in Python), `inputs` and `output` are shapes of one sample. `receptive_field` gives, for each spatial dimension of
-    the spec's input, how many of its elements one output sees; None where it has none. `depth` counts the convolutions
-    and linear layers on the longest way from the input to the row's output, as the 50 of ResNet-50 are counted. `tied`
-    is the row whose weights this one uses: what it holds besides them is in `params`. A `train_only` row holds
-    parameters, but neither runs nor takes memory in eval mode; `misfit` says why one does not fit its input, in which
-    case training fails, and the sizes that follow from it are UNKNOWN.
+    None where unknown, and at a dtype that does not train. `bytes_moved` is what it must at least read and write in
+    eval mode; None where unknown, and where the report is of an earlier version. `line` is that of the spec (None
+    of a graph that was built in Python), `inputs` and `output` are shapes of one sample. `receptive_field` gives,
+    for each spatial dimension of the spec's input, how many of its elements one output sees; None where it has
+    none. `depth` counts the convolutions and linear layers on the longest way from the input to the row's output,
+    as the 50 of ResNet-50 are counted. `tied` is the row whose weights this one uses: what it holds besides them is
+    in `params`. A `train_only` row holds parameters, but neither runs nor takes memory in eval mode; `misfit` says
+    why one does not fit its input, in which case training fails, and the sizes that follow from it are UNKNOWN.
     """
 
     name: str
@@ -84,6 +104,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     tied: str | None = None
     train_only: bool = False
     misfit: str | None = None
+    bytes_moved: int | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -123,14 +144,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
             "line": self.line,
             "inputs": [plain_shape(shape) for shape in self.inputs],
             "output": plain_shape(self.output),
-            "params": self.params,
-            "weights": self.weights,
-            "buffers": self.buffers,
-            "memory_bytes": self.memory_bytes,
-            "live_bytes": self.live_bytes,
-            "saved_for_backward_bytes": self.saved_for_backward_bytes,
-            "macs": self.macs,
-            "flops": self.flops,
+            **{field: figure.of_row(self) for field, figure in IN_ROWS.items()},
+            "samples": self.samples,
             "ops": None if self.ops is None else msgspec.structs.asdict(self.ops),
             "receptive_field": None if self.receptive_field is None else list(self.receptive_field),
             "depth": self.depth,
@@ -141,46 +156,14 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
         }
 
 
-class Totals(msgspec.Struct, frozen=True):
-    """Sums over rows. `complete` is False where some row's operations are unknown: the sums then leave them out.
+class Output(msgspec.Struct, frozen=True):
+    """What a network gives in eval mode: the layer that makes it, and its shape without the batch."""
 
-    `peak_memory_bytes` is the most that is alive at once. It and `saved_for_backward_bytes` are None where a row's is
-    unknown.
-    """
-
-    params: int
-    buffers: int
-    memory_bytes: int
-    peak_memory_bytes: int | None
-    saved_for_backward_bytes: int | None
-    macs: int
-    flops: int
-    depth: int
-    complete: bool
-
-    @classmethod
-    def of(cls, rows: Iterable[LayerReport]) -> "Totals":
-        """The sums over these rows."""
-        rows = tuple(rows)
-        alive, saved = [row.live_bytes for row in rows], [row.saved_for_backward_bytes for row in rows]
-        return cls(
-            params=sum(row.params for row in rows),
-            buffers=sum(row.buffers for row in rows),
-            memory_bytes=sum(row.memory_bytes for row in rows),
-            peak_memory_bytes=None if None in alive else max(filter(None, alive), default=0),
-            saved_for_backward_bytes=None if None in saved else sum(filter(None, saved)),
-            macs=sum([row.macs for row in rows if row.macs is not None]),
-            flops=sum([row.flops for row in rows if row.flops is not None]),
-            depth=max((row.depth for row in rows if not row.train_only), default=0),
-            complete=all(row.flops is not None for row in rows),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The totals as `archcalc table --json` prints them."""
-        return msgspec.structs.asdict(self)
+    name: str
+    shape: Sizes
 
 
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, dict=True):
     """The rows of an architecture in the order in which its layers run, and their totals.
 
     Where the analysis was given symbols or arrays, what depends on them is such as well; figures are typed as the whole
@@ -196,9 +179,18 @@ class Report(msgspec.Struct, frozen=True):
     title: str
     settings: Settings
     layers: tuple[LayerReport, ...]
-    totals: Totals
-    further_outputs: tuple[str, ...] = ()
-    """The layers besides the last that no layer reads, in eval mode: what they give is alive to the end."""
+    outputs: tuple[Output, ...] = ()
+    """What the network gives: it is alive to the end."""
+
+    @property
+    def last(self) -> str | None:
+        """The name of the last layer that runs in eval mode."""
+        return next((row.name for row in reversed(self.layers) if not row.train_only), None)
+
+    @functools.cached_property
+    def totals(self) -> Totals:
+        """The figures of all rows together."""
+        return Totals(self.layers, self.settings)
 
     def layer(self, name: str) -> LayerReport:
         """The row of this name; raises KeyError where there is none."""
@@ -225,7 +217,7 @@ class Report(msgspec.Struct, frozen=True):
     @property
     def is_plain(self) -> bool:
         """Whether all figures are whole numbers: no symbols, no arrays."""
-        settings = (self.settings.input, self.settings.batch, list(self.settings.vars.values()))
+        settings = (*self.settings.inputs.values(), self.settings.batch, list(self.settings.vars.values()))
         layers = {id(row.layer): row.layer for row in self.layers}.values()
         return is_plain(*settings, *[field for layer in layers for field in msgspec.structs.astuple(layer)])
 
@@ -247,7 +239,8 @@ class Report(msgspec.Struct, frozen=True):
             "settings": self.settings.to_dict(),
             "layers": [row.to_dict() for row in self.layers],
             "totals": self.totals.to_dict(),
-            "further_outputs": list(self.further_outputs),
+            "further_outputs": [output.name for output in self.outputs if output.name != self.last],
+            "outputs": [{"name": output.name, "shape": plain_shape(output.shape)} for output in self.outputs],
         }
 
     @classmethod
@@ -259,31 +252,28 @@ class Report(msgspec.Struct, frozen=True):
         >>> Report.from_dict(report.to_dict()).totals == report.totals
         True
         """
-        try:
-            if data["schema_version"] != SCHEMA_VERSION:
-                raise SettingError(
-                    f"a report of schema version {data['schema_version']!r}, this archcalc knows {SCHEMA_VERSION}",
-                    hint="make it anew with `archcalc table --json`",
-                )
-            if not data["layers"]:
-                raise SettingError("a report without layers", hint="make it anew with `archcalc table --json`")
-            settings = msgspec.convert(data["settings"], Settings)
-            rows = tuple([_row(row, settings.batch) for row in data["layers"]])
-            if settings.dtype not in BYTES_PER_ELEMENT:
-                raise SettingError(f"a report at the unknown dtype {settings.dtype!r}", hint=KNOWN_DTYPES)
-            name = msgspec.convert(data["architecture"], str)
-            title = msgspec.convert(data.get("title", name), str)
-            further = tuple(map(str, data.get("further_outputs", ())))
-            return cls(name, title, settings, rows, Totals.of(rows), further)
-        except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-            words = f"no report of archcalc: {type(error).__name__}: {error}"
-            raise SettingError(words, hint="`archcalc table NAME --json` writes one") from error
+        from archcalc.engine.saved_report import report_of
+
+        return report_of(data)
+
+
+def inputs_in_words(inputs: Mapping[str, Sizes], *, with_name: bool = True) -> str:
+    """The shapes of inputs, by their names where there are several.
+
+    >>> inputs_in_words({"input": (3, 224, 224)}), inputs_in_words({"ids": (77,), "image": (3, 224, 224)})
+    ('input 3×224×224', 'inputs ids 77, image 3×224×224')
+    """
+    if len(inputs) == 1:
+        words = fmt_shape(*inputs.values())
+        return f"input {words}" if with_name else words
+    words = ", ".join([f"{name} {fmt_shape(shape)}" for name, shape in inputs.items()])
+    return f"inputs {words}" if with_name else words
 
 
 def _words(setting: Any) -> str:
     if isinstance(setting, dict):
         return ", ".join(f"{name}={value}" for name, value in setting.items()) or "none"
-    return fmt_shape(setting) if isinstance(setting, tuple) else str(setting)
+    return str(setting)
 
 
 def plain_shape(shape: Sizes) -> list[int | None]:
@@ -293,23 +283,3 @@ def plain_shape(shape: Sizes) -> list[int | None]:
     [768, None, 8]
     """
     return [None if size is UNKNOWN else size for size in shape]
-
-
-def _shape(plain: Any) -> Sizes:
-    sizes = msgspec.convert(plain, tuple[int | None, ...])
-    return whole(UNKNOWN if size is None else size for size in sizes)
-
-
-def _row(data: dict[str, Any], samples: int) -> LayerReport:
-    """The row that `LayerReport.to_dict` made this of; one of an earlier version has no `misfit` and no `ops`."""
-    layer = msgspec.convert(data["fields"], kinds()[data["kind"]])
-    types = {field.name: field.type for field in msgspec.structs.fields(LayerReport)}
-    plain = types.keys() - {"layer", "inputs", "output", "samples", "ops", "misfit"}
-    return LayerReport(
-        layer=layer,
-        inputs=tuple(map(_shape, data["inputs"])),
-        output=_shape(data["output"]),
-        samples=samples,
-        **{name: msgspec.convert(data.get(name), types[name]) for name in ("ops", "misfit")},
-        **{name: msgspec.convert(data[name], types[name]) for name in plain},
-    )

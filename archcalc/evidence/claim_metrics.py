@@ -9,7 +9,9 @@ from typing import TypeAlias
 import msgspec
 
 from archcalc.analysis import analyze
+from archcalc.engine.figures import FIGURES, LECTURE, Figure
 from archcalc.engine.report import LayerReport, Report
+from archcalc.engine.stages import stages
 from archcalc.errors import SettingError, did_you_mean
 from archcalc.evidence.claims import Quantity
 from archcalc.layers.core.base import elements
@@ -20,17 +22,6 @@ from archcalc.spec.source import Document
 from archcalc.training.initialisation import MEAN_SQUARE_KEPT, preserving_std, variance_gain
 
 Number: TypeAlias = int | float
-
-SUMS: dict[str, Callable[[LayerReport], int]] = {
-    "memory": lambda row: row.memory_bytes,
-    "params": lambda row: row.params,
-    "weights": lambda row: row.weights,
-    "buffers": lambda row: row.buffers,
-    "macs": lambda row: row.macs or 0,
-    "flops": lambda row: row.flops or 0,
-    "elements": lambda row: row.elements,
-}
-"""Metrics that add up over rows."""
 
 COMMON: dict[str, Callable[[LayerReport], object]] = {
     "kind": lambda row: row.kind,
@@ -50,23 +41,25 @@ class Selection(msgspec.Struct, frozen=True):
     report: Report
 
 
-def _share(metric: str) -> Callable[[Selection], float]:
+def _of(figure: Figure, rows: Sequence[LayerReport], report: Report) -> int:
+    value = figure.of_rows(rows, report.settings)
+    if value is None:
+        raise SettingError(f"{report.architecture}: {figure.title} is unknown")
+    return value
+
+
+def _share(figure: Figure) -> Callable[[Selection], float]:
     def share(chosen: Selection) -> float:
-        total = sum(SUMS[metric](row) for row in chosen.report.layers if not row.is_foldable)
-        return 100 * sum(SUMS[metric](row) for row in chosen.rows) / total
+        shown = [row for row in chosen.report.layers if not row.is_foldable]
+        return 100 * _of(figure, chosen.rows, chosen.report) / _of(figure, shown, chosen.report)
 
     return share
 
 
 def _stages(chosen: Selection) -> list[list[LayerReport]]:
-    """The convolutions and pools, cut after each pool."""
-    stages: list[list[LayerReport]] = [[]]
-    for row in chosen.rows:
-        if row.kind in ("conv", "maxpool"):
-            stages[-1].append(row)
-            if row.kind == "maxpool":
-                stages.append([])
-    return [stage for stage in stages if stage]
+    """The convolutions and pools of each stage that has some."""
+    found = [[row for row in stage.rows if row.kind in ("conv", "maxpool")] for stage in stages(chosen.rows)]
+    return [rows for rows in found if rows]
 
 
 def _stage_list(chosen: Selection) -> str:
@@ -102,19 +95,15 @@ def _activation(quantity: Quantity) -> str:
 
 
 WHOLE: dict[str, Callable[[Selection], Number | str]] = {
-    "receptive_field": lambda chosen: (chosen.rows[-1].receptive_field or (0,))[0],
     "input_elements": lambda chosen: elements(chosen.report.settings.input),
-    "layers": lambda chosen: len(chosen.rows),
-    "memory_share": _share("memory"),
-    "params_share": _share("params"),
-    "flops_share": _share("flops"),
+    **{f"{name}_share": _share(FIGURES[name]) for name in LECTURE},
     "stages": _stage_list,
     "stage_growth": _stage_growth,
     "fan_in": _fan_in,
     "preserving_std": _preserving_std,
     "variance_gain": _variance_gain,
 }
-"""Metrics of all chosen rows together."""
+"""Metrics of all chosen rows together, besides the figures."""
 
 
 class Computer:
@@ -131,8 +120,8 @@ class Computer:
         """
         report = self._report(quantity, variables or {})
         rows = _chosen(report, quantity)
-        if quantity.metric in SUMS:
-            return sum(map(SUMS[quantity.metric], rows))
+        if quantity.metric in FIGURES:
+            return _of(FIGURES[quantity.metric], rows, report)
         if quantity.metric in WHOLE:
             return WHOLE[quantity.metric](Selection(quantity, rows, report))
         return _common(quantity.metric, rows)
@@ -169,7 +158,7 @@ def _common(metric: str, rows: Sequence[LayerReport]) -> Number | str:
         if value is None and metric == "stride":
             value = row.fields.get("kernel")
         if value is None:
-            known = [*SUMS, *WHOLE, *COMMON, *row.fields]
+            known = [*FIGURES, *WHOLE, *COMMON, *row.fields]
             raise SettingError(f"{row.name} has no {metric!r}", hint=did_you_mean(metric, known, ", ".join(known)))
         values.append(value)
     distinct = list(dict.fromkeys(values))

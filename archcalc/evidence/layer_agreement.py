@@ -6,15 +6,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from archcalc.engine.figures import IN_ROWS, MACS, MEMORY, PEAK, SAVED
 from archcalc.engine.report import LayerReport, Report
 from archcalc.graph import Graph
 from archcalc.layers.core.base import Operation
 
-FIGURES = ("output", "memory_bytes", "params", "buffers", "macs")
-"""What is compared of every layer; the output's shape and bytes and the multiply-adds are for the whole batch."""
-SAVED = "saved_for_backward_bytes"
-"""What is compared besides where memory is measured."""
-PEAK = "peak_memory_bytes"
 PEAK_TOLERANCE = 0.02
 """How far apart the peaks may be: archcalc leaves out what single kernels take while they run."""
 SCHEMA_VERSION = 1
@@ -25,7 +21,7 @@ OTHER_STEPS = "the meta device runs attention step by step, the CPU as one opera
 NOT_RUN = "the layer runs in training mode alone"
 IN_TRAINING = "archcalc's figures are those of eval mode, where the layer does not run"
 
-Figure: TypeAlias = int | tuple[int, ...] | None
+Found: TypeAlias = int | tuple[int, ...] | None
 ModelVerdict: TypeAlias = Literal["agrees", "differs", "not checkable", "could not run"]
 
 
@@ -45,23 +41,31 @@ class Measurement(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+OUTPUT = "output"
+"""The shape of the output, which is compared beside the figures."""
+MEASURED = (OUTPUT, *(field for field in Measurement.__struct_fields__ if field in IN_ROWS))
+"""What is compared of every layer, by the fields of the figures; what depends on it is for the whole batch."""
+
+
 class MemoryMeasurement(msgspec.Struct, frozen=True):
     """What PyTorch has in memory: what training keeps of each layer, and the most that is alive in eval mode.
 
+    The former is None where the network runs in eval mode alone, and `training_failure` then says why.
     `allocated_bytes` is the latter as CUDA's allocator has it, with all that kernels take; None elsewhere.
     """
 
-    saved_for_backward_bytes: tuple[int, ...]
+    saved_for_backward_bytes: tuple[int, ...] | None
     peak_memory_bytes: int
     allocated_bytes: int | None = None
+    training_failure: str = ""
 
 
 class Comparison(msgspec.Struct, frozen=True):
     """One figure of one layer, as archcalc computes and as PyTorch measures it, and whether they agree."""
 
     figure: str
-    computed: Figure
-    measured: Figure
+    computed: Found
+    measured: Found
     verdict: Literal["agrees", "differs", "not checkable"]
     reason: str = ""
 
@@ -100,16 +104,16 @@ class LayerVerdict(msgspec.Struct, frozen=True):
 
 
 class MemoryVerdict(msgspec.Struct, frozen=True):
-    """The comparison of the peaks, and what was kept in all."""
+    """The comparison of the peaks, and what was kept in all; None where training fails."""
 
     peak: Comparison
-    measured_saved_bytes: int
+    measured_saved_bytes: int | None
     allocated_bytes: int | None
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as `archcalc verify --json` prints it."""
         return {
-            "peak_memory_bytes": {
+            self.peak.figure: {
                 "computed": self.peak.computed,
                 "measured": self.peak.measured,
                 "verdict": self.peak.verdict,
@@ -156,7 +160,7 @@ class Verification(msgspec.Struct, frozen=True):
     def figures(self) -> int:
         """How many figures there are to compare."""
         if not self.layers:
-            return len(FIGURES) * len(self.report.layers)
+            return len(MEASURED) * len(self.report.layers)
         return sum(1 for _ in self.comparisons())
 
     @property
@@ -180,7 +184,7 @@ class Verification(msgspec.Struct, frozen=True):
         return {
             "name": self.report.architecture,
             "title": self.report.title,
-            "input": list(self.report.settings.input),
+            **self.report.settings.inputs_to_dict(),
             "reduced": self.reduced,
             "device": self.device,
             "seconds": round(self.seconds, 3),
@@ -199,12 +203,20 @@ def compare(
     report: Report, measurements: Sequence[Measurement], memory: MemoryMeasurement | None = None, device: str = "cpu"
 ) -> tuple[LayerVerdict, ...]:
     """Every row of a report against the measurement of its layer, and what training keeps of it, where measured."""
-    batch = report.settings.batch
     other = _takes_other_steps(report, device)
-    kept = [[]] * len(measurements) if memory is None else [[n] for n in memory.saved_for_backward_bytes]
+    saved: Sequence[tuple[Comparison, ...]] = [()] * len(measurements)
+    if memory is not None and memory.saved_for_backward_bytes is None:
+        reason = f"training mode fails: {memory.training_failure}"
+        saved = [
+            (Comparison(SAVED.field, row.saved_for_backward_bytes, None, "not checkable", reason),)
+            for row in report.layers
+        ]
+    elif memory is not None and memory.saved_for_backward_bytes is not None:
+        pairs = zip(report.layers, memory.saved_for_backward_bytes, strict=True)
+        saved = [(_saved(row, measured, device, other),) for row, measured in pairs]
     return tuple(
-        LayerVerdict(row, (*_compared(row, measurement, batch), *(_saved(row, n, device, other) for n in saved)))
-        for row, measurement, saved in zip(report.layers, measurements, kept, strict=True)
+        LayerVerdict(row, (*_compared(row, measurement), *of_training))
+        for row, measurement, of_training in zip(report.layers, measurements, saved, strict=True)
     )
 
 
@@ -212,28 +224,29 @@ def compare_memory(report: Report, measured: MemoryMeasurement, device: str = "c
     """The peak of a report against that of a measurement."""
     computed, found = report.totals.peak_memory_bytes, measured.peak_memory_bytes
     if computed is None:
-        peak = Comparison(PEAK, computed, found, "not checkable", RULES_UNKNOWN)
+        peak = Comparison(PEAK.field, computed, found, "not checkable", RULES_UNKNOWN)
     elif abs(computed - found) <= PEAK_TOLERANCE * found:
-        peak = Comparison(PEAK, computed, found, "agrees")
+        peak = Comparison(PEAK.field, computed, found, "agrees")
     elif _takes_other_steps(report, device):
-        peak = Comparison(PEAK, computed, found, "not checkable", OTHER_STEPS)
+        peak = Comparison(PEAK.field, computed, found, "not checkable", OTHER_STEPS)
     else:
-        peak = Comparison(PEAK, computed, found, "differs")
-    return MemoryVerdict(peak, sum(measured.saved_for_backward_bytes), measured.allocated_bytes)
+        peak = Comparison(PEAK.field, computed, found, "differs")
+    kept = measured.saved_for_backward_bytes
+    return MemoryVerdict(peak, None if kept is None else sum(kept), measured.allocated_bytes)
 
 
 def _saved(row: LayerReport, measured: int, device: str, takes_other_steps: bool) -> Comparison:
     computed = row.saved_for_backward_bytes
     if computed == measured:
-        return Comparison(SAVED, computed, measured, "agrees")
+        return Comparison(SAVED.field, computed, measured, "agrees")
     if computed is None:
-        return Comparison(SAVED, computed, measured, "not checkable", RULES_UNKNOWN)
+        return Comparison(SAVED.field, computed, measured, "not checkable", RULES_UNKNOWN)
     if takes_other_steps:
-        return Comparison(SAVED, computed, measured, "not checkable", OTHER_STEPS)
+        return Comparison(SAVED.field, computed, measured, "not checkable", OTHER_STEPS)
     if device not in ("cpu", "meta"):
         reason = f"archcalc tells what kernels of the CPU keep, those of {device} may keep other things"
-        return Comparison(SAVED, computed, measured, "not checkable", reason)
-    return Comparison(SAVED, computed, measured, "differs")
+        return Comparison(SAVED.field, computed, measured, "not checkable", reason)
+    return Comparison(SAVED.field, computed, measured, "differs")
 
 
 def _takes_other_steps(report: Report, device: str) -> bool:
@@ -241,14 +254,14 @@ def _takes_other_steps(report: Report, device: str) -> bool:
     return device == "meta" and any(row.layer.operation is Operation.ATTENTION for row in report.layers)
 
 
-def _compared(row: LayerReport, measured: Measurement, batch: int) -> tuple[Comparison, ...]:
+def _compared(row: LayerReport, measured: Measurement) -> tuple[Comparison, ...]:
     comparisons = []
-    for figure in FIGURES:
-        computed: Figure = (batch, *row.output) if figure == "output" else getattr(row, figure)
-        found: Figure = getattr(measured, figure)
-        if measured.output is None and figure == "output":
+    for figure in MEASURED:
+        computed: Found = (row.samples, *row.output) if figure == OUTPUT else IN_ROWS[figure].of_row(row)
+        found: Found = getattr(measured, figure)
+        if measured.output is None and figure == OUTPUT:
             reason = NOT_RUN
-        elif measured.output is not None and row.train_only and figure in ("memory_bytes", "macs"):
+        elif measured.output is not None and row.train_only and figure in (MEMORY.field, MACS.field):
             reason = IN_TRAINING
         elif computed is None:
             reason = RULES_UNKNOWN
@@ -285,7 +298,7 @@ def reasons(verifications: Iterable[Verification]) -> Counter[str]:
     )
 
 
-def _plain(figure: Figure) -> int | list[int] | None:
+def _plain(figure: Found) -> int | list[int] | None:
     return list(figure) if isinstance(figure, tuple) else figure
 
 

@@ -101,7 +101,7 @@ class Equivalence(msgspec.Struct, frozen=True):
         return {
             "name": self.report.architecture,
             "title": self.report.title,
-            "input": list(self.report.settings.input),
+            **self.report.settings.inputs_to_dict(),
             "device": self.device,
             "seconds": round(self.seconds, 3),
             "verdict": self.verdict,

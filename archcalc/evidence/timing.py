@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from archcalc.engine.figures import BYTES_MOVED
 from archcalc.engine.report import LayerReport, Report
 from archcalc.layers.core.base import Operation
 
@@ -98,28 +99,25 @@ class Roof(msgspec.Struct, frozen=True):
         return self.conv_macs_per_second if convolves else self.matmul_macs_per_second
 
 
-class LayerRun(msgspec.Struct, frozen=True):
-    """What one layer did: its times, and the bytes that it must at least move. Of one that did not run, neither.
+class LayerTiming(msgspec.Struct, frozen=True):
+    """One layer's times beside its counts; no `samples` of one that did not run.
 
-    Those are the bytes of its inputs, of its output, and of the parameters and buffers that it reads, each once.
-    A layer that gives a view of its input, as flatten does, moves none.
+    What is not known, or too short to be timed, is None.
     """
 
-    samples: Samples | None = None
-    bytes_moved: int | None = None
-
-
-class LayerTiming(msgspec.Struct, frozen=True):
-    """One layer's times beside its counts. What is not known, or too short to be timed, is None."""
-
     row: LayerReport
-    run: LayerRun
+    samples: Samples | None
     roof: Roof
 
     @property
     def seconds(self) -> float | None:
         """The median; also of a layer that is too short, where it is mostly what calling it takes."""
-        return None if self.run.samples is None else self.run.samples.median
+        return None if self.samples is None else self.samples.median
+
+    @property
+    def bytes_moved(self) -> int | None:
+        """The bytes that it must at least move; None of a layer that did not run."""
+        return None if self.samples is None else BYTES_MOVED.of_row(self.row)
 
     @property
     def macs_per_second(self) -> float | None:
@@ -129,14 +127,14 @@ class LayerTiming(msgspec.Struct, frozen=True):
     @property
     def bytes_per_second(self) -> float | None:
         """The bytes moved, at least."""
-        return self._rate(self.run.bytes_moved)
+        return self._rate(self.bytes_moved)
 
     @property
     def macs_per_byte(self) -> float | None:
         """The arithmetic intensity: multiply-adds for each byte that must be moved."""
-        if self.row.macs is None or not self.run.bytes_moved:
+        if self.row.macs is None or not self.bytes_moved:
             return None
-        return self.row.macs / self.run.bytes_moved
+        return self.row.macs / self.bytes_moved
 
     @property
     def share_of_roof(self) -> float | None:
@@ -155,9 +153,9 @@ class LayerTiming(msgspec.Struct, frozen=True):
 
         None of a layer that did not run, and where its multiply-adds are unknown.
         """
-        if self.run.samples is None:
+        if self.samples is None:
             return None
-        if self.run.bytes_moved == 0:
+        if self.bytes_moved == 0:
             return "moves nothing"
         if not self._can_be_timed:
             return "too short"
@@ -182,9 +180,9 @@ class LayerTiming(msgspec.Struct, frozen=True):
 
     def _at_least(self) -> tuple[float, float] | None:
         """The seconds that the multiply-adds and the bytes take at the roof's rates."""
-        if self.row.macs is None or self.run.bytes_moved is None:
+        if self.row.macs is None or self.bytes_moved is None:
             return None
-        return self.row.macs / self.roof.macs_per_second(self.row), self.run.bytes_moved / self.roof.bytes_per_second
+        return self.row.macs / self.roof.macs_per_second(self.row), self.bytes_moved / self.roof.bytes_per_second
 
     def to_dict(self) -> dict[str, Any]:
         """The layer as `archcalc bench --json` prints it."""
@@ -193,9 +191,9 @@ class LayerTiming(msgspec.Struct, frozen=True):
             "kind": self.row.kind,
             "line": self.row.line,
             "macs": self.row.macs,
-            "bytes_moved": self.run.bytes_moved,
+            "bytes_moved": self.bytes_moved,
             "macs_per_byte": self.macs_per_byte,
-            "time": None if self.run.samples is None else self.run.samples.to_dict(),
+            "time": None if self.samples is None else self.samples.to_dict(),
             "macs_per_second": self.macs_per_second,
             "bytes_per_second": self.bytes_per_second,
             "share_of_roof": self.share_of_roof,
@@ -261,7 +259,7 @@ class Timing(msgspec.Struct, frozen=True):
         return {
             "name": self.report.architecture,
             "title": self.report.title,
-            "input": list(self.report.settings.input),
+            **self.report.settings.inputs_to_dict(),
             "macs": self.macs,
             "params": self.report.totals.params,
             "whole": self.whole.to_dict(),

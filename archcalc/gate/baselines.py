@@ -8,14 +8,20 @@ from typing import Any, Protocol, TypeVar
 
 from archcalc.analysis import analyze
 from archcalc.engine.report import Report
+from archcalc.engine.saved_report import HOW_TO_SAVE, report_of
 from archcalc.errors import ArchcalcError, SettingError
+from archcalc.gate.config import NEW, Config
 from archcalc.gate.judge import Base
-from archcalc.history.branch_point import BranchPoint
+from archcalc.history.branch_point import BranchPoint, Doubt
 from archcalc.history.git import Repository, absolute
+from archcalc.history.pairing import Spec
+from archcalc.spec.evaluation import some
 from archcalc.spec.files import read_file
 
 T = TypeVar("T")
-HOW_TO_SAVE = "save one by `archcalc table NAME --json -o report.json`"
+NO_CONFIG = Config()
+MAX_DIGITS = 100
+"""What no figure of a report exceeds: sizes and batches are at most 10^18."""
 
 
 class Baselines(Protocol):
@@ -55,11 +61,12 @@ class GitBaselines:
     """The specs at the commit where HEAD left a revision: by default, the default branch.
 
     Wherever the command runs, a file's base is that from the root of its repository. Git is asked when the first base
-    is wanted, and then once: a thousand specs would ask it thousands of times.
+    is wanted, and then once: a thousand specs would ask it thousands of times. `config` says of specs that are not at
+    the commit what they were.
     """
 
-    def __init__(self, revision: str | None = None) -> None:
-        self.revision = revision
+    def __init__(self, revision: str | None = None, config: Config = NO_CONFIG) -> None:
+        self.revision, self.config = revision, config
         self._repositories: dict[str, Repository | SettingError] = {}
         self._points: dict[str, BranchPoint | SettingError] = {}
 
@@ -76,7 +83,11 @@ class GitBaselines:
             found = point.before(path, variant)
             if found is None:
                 return Base(None, f"{f'{path}:{variant}' if variant else path} is not at {point.words}", is_new=True)
-            return Base(analyze(found.architecture, **settings), found.words, budget=found.architecture.budget)
+            if isinstance(found, Doubt):
+                return _unknown(found, point.words)
+            report = analyze(found.architecture, **settings)
+            hint = f"if it was not {found.was}, {_say_so(found.now, NEW)}" if found.was else None
+            return Base(report, found.words, budget=found.architecture.budget, hint=hint)
         except ArchcalcError as error:
             return Base(None, f"at {point.words}, {error.problems[0].message}")
 
@@ -104,8 +115,32 @@ class GitBaselines:
         return _kept(self._repositories, folder, lambda: Repository(Repository(folder).root))
 
     def _point(self, repository: Repository) -> BranchPoint:
-        start = repository.root
-        return _kept(self._points, start, lambda: BranchPoint(repository, repository.merge_base(self.revision)))
+        def point() -> BranchPoint:
+            return BranchPoint(repository, repository.merge_base(self.revision), self._declared(repository))
+
+        return _kept(self._points, repository.root, point)
+
+    def _declared(self, repository: Repository) -> dict[Spec, Spec | None]:
+        """What the configuration says of specs in a repository."""
+        found = {}
+        for one in self.config.bases:
+            new = repository.inside(os.path.realpath(self.config.located(one.path)))
+            old = repository.inside(absolute(self.config.located(one.was[0]))) if one.was else None
+            if new is not None and (old is not None or one.was is None):
+                found[Spec(new, one.variant)] = Spec(old, one.was[1]) if old is not None and one.was else None
+        return found
+
+
+def _unknown(doubt: Doubt, words: str) -> Base:
+    old = doubt.candidates
+    gone = f"{old[0]}, which is gone" if len(old) == 1 else f"one of {some(map(str, old))}, which are gone"
+    hint = f'{_say_so(doubt.now, str(old[0]))}, or = "{NEW}"'
+    message = f"{doubt.now} is not at {words}, and may have been {gone}"
+    return Base(None, message, hint=hint, had_limits=doubt.had_limits)
+
+
+def _say_so(now: Spec, was: str) -> str:
+    return f'say so in the configuration, below [bases]: "{now}" = "{was}"'
 
 
 def _kept(known: dict[str, T | SettingError], key: str, make: Callable[[], T]) -> T:
@@ -122,21 +157,50 @@ def _kept(known: dict[str, T | SettingError], key: str, make: Callable[[], T]) -
 
 
 def _reports(file: str) -> dict[str, Report]:
-    try:
-        whole = json.loads(read_file(file).text)
-    except (ValueError, RecursionError) as error:
-        raise SettingError(f"{file} is not JSON: {error}", hint=HOW_TO_SAVE) from None
-    if isinstance(whole, dict) and isinstance(whole.get("architectures"), list):
-        whole = whole["architectures"]
     reports: dict[str, Report] = {}
-    for data in whole if isinstance(whole, list) else [whole]:
-        try:
-            report = Report.from_dict(data)
-        except SettingError as error:
-            raise SettingError(f"{file}: {error.problems[0].message}", hint=HOW_TO_SAVE) from None
+    for report in read_reports(file):
         if report.architecture in reports:
             raise SettingError(f"{file} holds {report.architecture!r} twice", hint="each architecture once")
         reports[report.architecture] = report
+    return reports
+
+
+def read_reports(file: str) -> list[Report]:
+    """The reports in a JSON file: one of `archcalc table --json`, a list, or those under `architectures`.
+
+    Raises SettingError where it holds none, or one that cannot be read.
+    """
+    whole = _json(file, read_file(file).text)
+    if isinstance(whole, dict) and isinstance(whole.get("architectures"), list):
+        whole = whole["architectures"]
+    try:
+        reports = [report_of(data) for data in (whole if isinstance(whole, list) else [whole])]
+    except SettingError as error:
+        problem = error.problems[0]
+        raise SettingError(f"{file}: {problem.message}", hint=problem.hint or HOW_TO_SAVE) from None
     if not reports:
         raise SettingError(f"{file} holds no report", hint=HOW_TO_SAVE)
     return reports
+
+
+def _json(file: str, text: str) -> Any:
+    try:
+        whole = json.loads(text, parse_int=_bounded)
+        json.dumps(whole, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])[1:-1]
+        raise SettingError(f"{file} is not JSON: {half} is half of a character", hint=HOW_TO_SAVE) from None
+    except json.JSONDecodeError as error:
+        message = f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}"
+        raise SettingError(message, hint=HOW_TO_SAVE) from None
+    except OverflowError:
+        raise SettingError(f"{file}: a number of more than {MAX_DIGITS} digits", hint=HOW_TO_SAVE) from None
+    except RecursionError:
+        raise SettingError(f"{file} is not JSON that archcalc wrote: nested too deep", hint=HOW_TO_SAVE) from None
+    return whole
+
+
+def _bounded(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise OverflowError
+    return int(digits)

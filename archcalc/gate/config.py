@@ -3,6 +3,10 @@
 [budgets."models/*.yaml"]           # in pyproject.toml: [tool.archcalc.budgets."models/*.yaml"]
 params = "60M"
 flops = {max = "1.5G", warn = "1.2G"}
+
+[bases]                             # of specs that came in a change, what their increases are measured from
+"models/wide.yaml" = "models/net.yaml"
+"models/first.yaml" = "new"
 """
 
 import os
@@ -14,19 +18,22 @@ from typing import Any
 
 import msgspec
 
-from archcalc.errors import Problem, SettingError, did_you_mean
+from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.spec.budget import Budget, read_budget
 from archcalc.spec.catalogue import FILE
-from archcalc.spec.files import read_file
+from archcalc.spec.files import MAX_BYTES, read_file
 from archcalc.spec.search import specs_matching
 from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, problem_at
 
 FILES = {"archcalc.toml": (), "pyproject.toml": ("tool", "archcalc")}
 """The files that a configuration may stand in, the first before the second, and the table of it there."""
+MAX_SEARCHED = 2**26
 KEYS = {
     "budgets": "for each pattern of specs, what they may cost",
     "require-budget": "whether a spec without any limit fails",
+    "bases": "for each spec that is not at the base, the one there that it was, or new",
 }
+NEW = "new"
 
 
 class Pattern(msgspec.Struct, frozen=True):
@@ -43,12 +50,24 @@ class Pattern(msgspec.Struct, frozen=True):
         return self.place.text
 
 
+class NamedBase(msgspec.Struct, frozen=True):
+    """What a spec was at the base, None where it is new. Both are files relative to the configuration's folder, with
+    the variant in them.
+    """
+
+    path: str
+    variant: str | None
+    was: tuple[str, str | None] | None
+    place: Scalar
+
+
 class Config(msgspec.Struct, frozen=True):
     """What a configuration file says; `path` is None where there is none."""
 
     path: Path | None = None
     patterns: tuple[Pattern, ...] = ()
     require_budget: bool = False
+    bases: tuple[NamedBase, ...] = ()
 
     def files(self, pattern: Pattern) -> list[str]:
         """The files that a pattern matches, in order, as the user would name them from where they are.
@@ -57,6 +76,11 @@ class Config(msgspec.Struct, frozen=True):
         """
         assert self.path is not None
         return specs_matching(os.path.relpath(self.path.parent), pattern.glob)
+
+    def located(self, path: str) -> str:
+        """A path that the configuration names, as the user would from where they are."""
+        assert self.path is not None
+        return os.path.join(os.path.relpath(self.path.parent), path)
 
     def budgets(self) -> dict[str, list[Pattern]]:
         """For each file that some pattern matches, by its absolute path, the patterns in their order."""
@@ -98,13 +122,13 @@ def read_config(path: Path | None) -> Config:
     tree: Tree = _Trees(document).tree(whole, ())
     for name in prefix:
         tree = tree.items.get(name, MappingNode(document, 1, 1)) if isinstance(tree, MappingNode) else tree
-    patterns = list(_patterns(tree, note))
+    patterns, bases = list(_patterns(tree, note)), list(_bases(tree, note))
     required = tree.items.get("require-budget") if isinstance(tree, MappingNode) else None
     if required is not None and not (isinstance(required, Scalar) and isinstance(required.value, bool)):
         note(required, "require-budget must be true or false")
     if problems:
         raise SettingError(problems=problems)
-    return Config(path, tuple(patterns), isinstance(required, Scalar) and required.value is True)
+    return Config(path, tuple(patterns), isinstance(required, Scalar) and required.value is True, tuple(bases))
 
 
 def _patterns(tree: Tree, note: Any) -> Iterator[Pattern]:
@@ -130,8 +154,30 @@ def _patterns(tree: Tree, note: Any) -> Iterator[Pattern]:
         yield Pattern(glob, variant, read_budget(value, note), place)
 
 
+def _bases(tree: Tree, note: Any) -> Iterator[NamedBase]:
+    bases = tree.items.get("bases") if isinstance(tree, MappingNode) else None
+    if bases is None:
+        return
+    hint = 'such as "models/wide.yaml" = "models/net.yaml", or "new"'
+    if not isinstance(bases, MappingNode):
+        note(bases, "bases must be a table of files", hint)
+        return
+    for text, value in bases.items.items():
+        new, old = FILE.fullmatch(text), FILE.fullmatch(value.text) if isinstance(value, Scalar) else None
+        if new is None or os.path.isabs(text):
+            note(bases.keys[text], f"{text!r} must be a file, relative to the folder of the configuration", hint)
+        elif not isinstance(value, Scalar) or (old is None and value.text != NEW) or os.path.isabs(value.text):
+            note(value, f"the base of {text} must be a file, relative to the folder of the configuration, or new", hint)
+        else:
+            yield NamedBase(new[1], new[2], (old[1], old[2]) if old else None, bases.keys[text])
+
+
 def _toml(path: Path) -> tuple[Document, dict[str, Any]]:
-    document = read_file(os.path.relpath(path))
+    try:
+        document = read_file(os.path.relpath(path))
+    except SpecError as error:
+        hint = f"a configuration is UTF-8 text of at most {MAX_BYTES // 2**20} MiB"
+        raise SettingError(error.problems[0].message, hint=hint) from None
     try:
         return document, tomllib.loads(document.text, parse_float=_Written)
     except tomllib.TOMLDecodeError as error:
@@ -148,11 +194,19 @@ def _configures(path: Path, table: tuple[str, ...]) -> bool:
     try:
         value: Any = _toml(path)[1]
     except SettingError:
-        # What is no TOML has no table, but if it speaks of archcalc, its user should hear what is wrong with it.
-        return "archcalc" in path.read_text(encoding="utf-8", errors="replace")
+        return _speaks_of_archcalc(path)
     for name in table:
         value = value.get(name) if isinstance(value, dict) else None
     return value is not None
+
+
+def _speaks_of_archcalc(path: Path) -> bool:
+    """Whether a file that cannot be read as TOML may be meant to configure archcalc: then its user must hear of it."""
+    try:
+        with path.open("rb") as file:
+            return b"archcalc" in file.read(MAX_SEARCHED)
+    except OSError:
+        return True
 
 
 class _Written(str):
@@ -206,7 +260,7 @@ def _places(text: str) -> dict[tuple[str, ...], tuple[int, int]]:
     """
     places: dict[tuple[str, ...], tuple[int, int]] = {}
     table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(re.split(r"\r?\n", text), start=1):
         header, key = _HEADER.fullmatch(line), _KEY.match(line)
         found = header or key
         path = _keys(found["keys"]) if found else ()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
 from archcalc.engine.report import Report
 from archcalc.errors import SettingError, SpecError
 from archcalc.gate.config import FILES

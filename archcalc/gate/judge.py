@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from archcalc.engine.metrics import METRICS, OF_ROW
+from archcalc.engine.figures import METRICS, Figure, largest
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import Location
 from archcalc.gate.rules import (
@@ -27,21 +27,22 @@ from archcalc.units import exact, percent
 
 MOST_NAMED = 3
 """How many layers a finding names."""
-_ROWS = {**OF_ROW, "weights": OF_ROW["params"]}
-"""What a row adds to a metric; metrics that are no sum over rows are left out."""
 
 
 class Base(msgspec.Struct, frozen=True):
     """What an increase is measured from: the report on the spec as it was, or why there is none.
 
-    `words` say what the base is, or what is missing; `is_new` where there is a base and the spec is not in it. `budget`
-    is what the spec itself allowed then.
+    `words` say what the base is, or what is missing, and `hint` how to name another; `is_new` where there is a base and
+    the spec is not in it. `budget` is what the spec itself allowed then; without a report, `had_limits` says whether it
+    may have allowed anything.
     """
 
     report: Report | None = None
     words: str = "no base is given: name one by --base or --compare-to"
     is_new: bool = False
     budget: Budget = NO_BUDGET
+    hint: str | None = None
+    had_limits: bool = True
 
 
 class Weight(msgspec.Struct, frozen=True):
@@ -164,12 +165,12 @@ def unknown_counts(report: Report, place: Place = lambda _: None) -> Finding | N
 
 
 def missing_limits(budget: Budget, base: Base | None, *, required: bool = False) -> list[Finding]:
-    """That there is no limit at all where a budget is `required`, and which limits of the spec's own are gone since.
+    """That there is no limit at all where a budget is `required`, and which of the spec's own limits were removed.
 
     >>> from archcalc.spec.budget import make_limit
     >>> before = Base(is_new=True, budget=Budget({("params", "max"): make_limit("params", "max", "60M")}))
     >>> [finding.message for finding in missing_limits(NO_BUDGET, before, required=True)]
-    ['no limit holds for this spec', 'limits that the spec had at the base are gone: params max 60M']
+    ['no limit holds for this spec', 'limits were removed since the base: params max 60M']
     """
     found = []
     if required and not budget.limits:
@@ -177,13 +178,14 @@ def missing_limits(budget: Budget, base: Base | None, *, required: bool = False)
         found.append(Finding(MISSING_BUDGET, "no limit holds for this spec", hint=hint))
     if base is None:
         return found
-    if base.report is None and not base.is_new:
-        found.append(Finding(LIMITS_REMOVED, "whether limits are gone since the base cannot be told", hint=base.words))
-    gone = [limit for key, limit in base.budget.limits.items() if key not in budget.limits]
-    if gone:
-        message = "limits that the spec had at the base are gone: "
-        message += ", ".join(f"{METRICS[limit.metric].title} {limit}" for limit in gone)
-        hint = f"they are in it at {base.words}; --require-budget fails where none is left"
+    if base.report is None and not base.is_new and base.had_limits:
+        message = "the limits at the base are unknown, and some may have been removed"
+        found.append(Finding(LIMITS_REMOVED, message, hint=base.words))
+    removed = [limit for key, limit in base.budget.limits.items() if key not in budget.limits]
+    if removed:
+        message = "limits were removed since the base: "
+        message += ", ".join(f"{METRICS[limit.metric].title} {limit}" for limit in removed)
+        hint = f"the spec has them at {base.words}; with --require-budget, a spec without any limit fails"
         found.append(Finding(LIMITS_REMOVED, message, hint=hint))
     return found
 
@@ -219,7 +221,7 @@ def _broken(report: Report, limit: Limit, value: int, over: int, place: Place) -
     message = f"{metric.title}: {figure}, {_WORDS[limit.kind]} {limit.text} by {by}{share}"
     if limit.kind == "min":
         return _finding(limit, message, over, (), f"enlarge the network, or lower the limit{_where(limit)}")
-    heaviest = _heaviest(report, limit.metric, place)
+    heaviest = _heaviest(report, metric, place)
     lighter = f"make {heaviest[0].layer} lighter, or " if heaviest else ""
     return _finding(limit, message, over, heaviest, f"{lighter}raise the limit{_where(limit)}")
 
@@ -234,9 +236,9 @@ def _increase(report: Report, limit: Limit, value: int, base: Base, place: Place
     if base.is_new:
         return without(NEW_SPEC, base.words)
     if base.report is None:
-        return without(NO_BASE, base.words)
+        return without(NO_BASE, base.words, base.hint)
     for name, words in base.report.settings.differences(report.settings).items():
-        if name != "input":  # which is a spec's own, and may change with it
+        if name != "inputs":  # which are a spec's own, and may change with it
             return without(NO_BASE, f"the base was taken at {words}", "take both at the same")
     before = metric.of(base.report)
     if before is None:
@@ -249,9 +251,10 @@ def _increase(report: Report, limit: Limit, value: int, base: Base, place: Place
         f"{metric.title}: {exact(value, metric.unit)}, {exact(grown, metric.unit)} ({more}) more than the "
         f"{exact(before, metric.unit)} of the base, where {limit.text} is the most"
     )
-    heaviest = _grown(report, base.report, limit.metric, place)
+    heaviest = _grown(report, base.report, metric, place)
     lighter = f"look at {heaviest[0].layer}, or " if heaviest else ""
-    finding = _finding(limit, message, grown, heaviest, f"{lighter}raise the limit{_where(limit)}")
+    hint = f"{lighter}raise the limit{_where(limit)}" + (f"; {base.hint}" if base.hint else "")
+    finding = _finding(limit, message, grown, heaviest, hint)
     return Judgement(limit, value, before, finding)
 
 
@@ -267,24 +270,25 @@ def _where(limit: Limit) -> str:
     return f" ({limit.source})" if limit.source else ""
 
 
-def _heaviest(report: Report, metric: str, place: Place) -> tuple[Weight, ...]:
-    """The layers that hold most of a figure; of a peak, the one that it is at."""
-    if metric == "peak":
-        row = max(report.layers, key=lambda row: row.live_bytes or 0)
-        return (Weight(row.name, "where the most is alive", place(row.name)),)
-    if metric not in _ROWS:
+def _heaviest(report: Report, metric: Figure, place: Place) -> tuple[Weight, ...]:
+    """The layers that hold most of a figure; of one that is the largest of all layers, the one that it is at."""
+    parts = metric.made_of or metric
+    if parts.total is largest:
+        row = max(report.layers, key=lambda row: parts.of_row(row) or 0)
+        return (Weight(row.name, f"where {parts.at_most}", place(row.name)),)
+    if not parts.adds_up:
         return ()
-    figures = [(_ROWS[metric](row) or 0, row) for row in report.layers]
+    figures = [(parts.of_row(row) or 0, row) for row in report.layers]
     return _weights(figures, sum(figure for figure, _ in figures), "", place)
 
 
-def _grown(report: Report, base: Report, metric: str, place: Place) -> tuple[Weight, ...]:
+def _grown(report: Report, base: Report, metric: Figure, place: Place) -> tuple[Weight, ...]:
     """The layers that a figure grew by, those that grew most first."""
-    if metric not in _ROWS:
+    parts = metric.made_of or metric
+    if not parts.adds_up:
         return ()
-    of = _ROWS[metric]
-    before = {row.name: of(row) or 0 for row in base.layers}
-    figures = [((of(row) or 0) - before.get(row.name, 0), row) for row in report.layers]
+    before = {row.name: parts.of_row(row) or 0 for row in base.layers}
+    figures = [((parts.of_row(row) or 0) - before.get(row.name, 0), row) for row in report.layers]
     return _weights(figures, sum(figure for figure, _ in figures if figure > 0), " of what was added", place)
 
 

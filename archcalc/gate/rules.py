@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple, TypeAlias
 
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
 from archcalc.spec.budget import LimitKind
 
 Level: TypeAlias = Literal["error", "warning", "note"]
@@ -24,20 +24,6 @@ class Rule(NamedTuple):
         return self._asdict()
 
 
-NUMBERS = {
-    "params": 1,
-    "macs": 2,
-    "flops": 3,
-    "memory": 4,
-    "peak": 5,
-    "saved": 6,
-    "weights": 7,
-    "layers": 8,
-    "depth": 9,
-    "receptive_field": 10,
-}
-"""The last two digits of a metric's rules. A number is never used again, so that an id means the same for ever."""
-
 _KINDS: dict[LimitKind, tuple[int, str, Level, int, str]] = {
     "max": (0, "over-budget", "error", OVER_BUDGET, "more {title} than the budget's max"),
     "min": (100, "under-minimum", "error", OVER_BUDGET, "fewer {title} than the budget's min"),
@@ -46,15 +32,16 @@ _KINDS: dict[LimitKind, tuple[int, str, Level, int, str]] = {
 }
 
 LIMIT_RULES: dict[tuple[str, LimitKind], Rule] = {
-    (metric, kind): Rule(
+    (metric.name, kind): Rule(
         f"AC{first + number:03}",
-        f"{metric.replace('_', '-')}-{name}",
+        f"{metric.name.replace('_', '-')}-{name}",
         level,
         code,
-        statement.format(title=METRICS[metric].title),
+        statement.format(title=metric.title),
     )
     for kind, (first, name, level, code, statement) in _KINDS.items()
-    for metric, number in NUMBERS.items()
+    for metric in METRICS.values()
+    if (number := metric.rule) is not None
 }
 """The rule that a broken limit breaks, by metric and kind of limit."""
 
@@ -69,7 +56,7 @@ NOTHING_MATCHED = Rule(
     "AC906", "nothing-matched", "error", BAD_INPUT, "a pattern of the configuration, or a folder, matches nothing"
 )
 MISSING_BUDGET = Rule("AC907", "no-budget", "error", BAD_INPUT, "a budget is required, and no limit holds for the spec")
-LIMITS_REMOVED = Rule("AC908", "limits-removed", "warning", 0, "limits that the spec had at the base are gone")
+LIMITS_REMOVED = Rule("AC908", "limits-removed", "warning", 0, "limits that the spec had at the base were removed")
 INTERNAL_ERROR = Rule("AC999", "internal-error", "error", BAD_INPUT, "a bug in archcalc")
 
 RULES = (

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from archcalc.errors import Location, SettingError, SpecError, did_you_mean
-from archcalc.gate.config import Config, Pattern
+from archcalc.gate.config import Config, NamedBase, Pattern
 from archcalc.gate.judge import Checked, Finding
 from archcalc.gate.rules import NOTHING_MATCHED
 from archcalc.spec.catalogue import FILE, find_all, names
@@ -62,7 +62,7 @@ def named(arguments: Sequence[str], config: Config) -> tuple[list[Subject], list
 
 
 def configured(config: Config) -> tuple[list[Subject], list[Checked]]:
-    """All that the configuration matches, and the patterns that match nothing, each as a failed check.
+    """All that the configuration matches, and the patterns and named bases that match nothing, each as a failed check.
 
     Raises SettingError where there is no pattern at all.
     """
@@ -82,6 +82,7 @@ def configured(config: Config) -> tuple[list[Subject], list[Checked]]:
             found.setdefault((path, pattern.variant), Subject(label, path, pattern.variant))
         if not matched:
             unmatched.append(_unmatched(pattern, files, config))
+    unmatched += [_not_there(base, config) for base in config.bases if not _is_there(base, config)]
     # A file as a whole has its variants in it.
     whole = {path for path, variant in found if variant is None}
     return [s for (path, variant), s in found.items() if variant is None or path not in whole], unmatched
@@ -99,6 +100,21 @@ def _variants(path: str) -> list[str] | None:
         return [variant for variant in find_all(path) if variant is not None]
     except SpecError:
         return None
+
+
+def _is_there(base: NamedBase, config: Config) -> bool:
+    path = config.located(base.path)
+    variants = _variants(path) if os.path.exists(path) else []
+    return variants is None or (base.variant in variants if base.variant else os.path.exists(path))
+
+
+def _not_there(base: NamedBase, config: Config) -> Checked:
+    """The failed check of a base that is named for no spec."""
+    assert config.path is not None
+    place = base.place.document.locate(base.place.line, base.place.column)
+    message = f"a base is named for {base.place.text}, which is not there"
+    finding = Finding(NOTHING_MATCHED, message, place, "remove the line, or mend the name")
+    return Checked(base.place.text, os.path.relpath(config.path), findings=(finding,))
 
 
 def _unmatched(pattern: Pattern, files: Sequence[str], config: Config) -> Checked:

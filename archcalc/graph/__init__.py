@@ -3,30 +3,29 @@
 A graph is made of a spec by `archcalc.spec.expand`, or in Python by a `Builder`; what comes after cannot tell which.
 
 >>> from archcalc.graph.builder import Builder
->>> from archcalc.layers.conv import Conv2d
->>> from archcalc.layers.linear import Linear
->>> from archcalc.layers.merge import Add
->>> from archcalc.layers.piecewise import ReLU
->>> from archcalc.layers.reshape import Flatten
->>> net = Builder("tiny", input=(3, 32, 32))
->>> stem = net.add(Conv2d(filters=16, kernel=3, pad=1), name="stem")
->>> main = net.add(Conv2d(filters=16, kernel=3, pad=1), net.add(ReLU(), stem))
->>> joined = net.add(Add(), main, stem)
->>> fc = net.add(Linear(features=10), net.add(Flatten()))
->>> graph = net.graph()
+>>> from archcalc.layers import kinds
+>>> conv, embedding, linear, flatten, add = map(kinds().get, ("conv", "embedding", "linear", "flatten", "add"))
+>>> net = Builder("tiny", input={"image": (3, 32, 32), "ids": (7,)})
+>>> stem = net.add(conv(filters=16, kernel=3, pad=1), net.inputs["image"], name="stem")
+>>> boxes = net.add(conv(filters=4, kernel=1), name="boxes")
+>>> seen = net.add(linear(features=8), net.add(flatten(), stem))
+>>> heard = net.add(linear(features=8), net.add(flatten(), net.add(embedding(50, 16), net.inputs["ids"])))
+>>> both = net.add(add(), seen, heard)
+>>> classes = net.add(linear(features=10), name="classes")
+>>> graph = net.graph(outputs=[classes, boxes])
 
 It is analysed as any other, and written as a spec from which the same graph is read:
 
 >>> import archcalc
 >>> archcalc.analyze(graph).totals.params
-166618
+133390
 >>> from archcalc.analysis import graph_of
 >>> from archcalc.spec.architecture import read
 >>> from archcalc.spec.source import Document
 >>> from archcalc.spec.writer import flat_spec
 >>> text = flat_spec(graph)
->>> print(text.splitlines()[7].strip())
-- add: {name: add2, from: [conv2, stem]}
+>>> text.splitlines()[2:4]
+['inputs: {image: [3, 32, 32], ids: [7]}', 'outputs: [classes, boxes]']
 >>> graph_of(read(Document("tiny.yaml", text))) == graph
 True
 """

@@ -123,6 +123,8 @@ def _obstacle(
     others = [nodes[reader].name for reader in readers[place] if reader != norm]
     if others:
         return f"{source.name} is read by {_listed(others)}, too"
+    if node.inputs[0] in graph.outputs:
+        return f"{source.name} is an output of the network, too"
     for position, whose in ((norm, "its weights"), (layer, f"the weights of {before.name}")):
         if position in tied:
             return f"{whose} are used by {nodes[tied[position]].name}, too"
@@ -155,7 +157,8 @@ def _folded(graph: Graph, into: dict[int, int], folds: tuple[Fold, ...], kept: t
             tied=None if node.tied is None else moved[node.tied],
         )
 
-    folded = msgspec.structs.replace(graph, nodes=tuple(node_at(place) for place in places))
+    gives = tuple(values[value] for value in graph.outputs)
+    folded = msgspec.structs.replace(graph, nodes=tuple(node_at(place) for place in places), outputs=gives)
     if folds:
         title = f"{graph.title}, batch norms folded"
         folded = msgspec.structs.replace(folded, name=f"{graph.name}-folded", title=title)

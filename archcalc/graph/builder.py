@@ -1,8 +1,10 @@
 """A graph built in Python, node by node."""
 
+from collections.abc import Mapping, Sequence
+
 from archcalc.errors import GraphError
 from archcalc.graph.naming import Namer
-from archcalc.graph.nodes import Graph, Input, Node
+from archcalc.graph.nodes import Graph, Input, Node, unread
 from archcalc.layers import Layer
 from archcalc.layers.core.arithmetic import Shape
 
@@ -10,30 +12,35 @@ INPUT_NAME = "input"
 
 
 class Builder:
-    """Collects the nodes of a graph whose input has the shape `input`, without the batch.
+    """Collects the nodes of a graph whose input has the shape `input`, without the batch; several have shapes by name.
 
     `title` is one line for people, the name if left out; `source` is where the architecture was published.
-    Raises GraphError for an input without sizes.
+    Raises GraphError where there is no input, and for one without sizes.
 
     >>> from archcalc.layers.linear import Linear
     >>> net = Builder("one-layer", input=(784,))
     >>> fc = net.add(Linear(features=10))
     >>> net.graph().nodes[0].name, net.input, fc
     ('fc1', 0, 1)
+    >>> Builder("two-towers", input={"image": (3, 224, 224), "ids": (77,)}).inputs
+    {'image': 0, 'ids': 1}
     """
 
-    def __init__(self, name: str, *, input: Shape, title: str = "", source: str = "") -> None:
-        if not input:
-            raise GraphError("the input has no size", hint="such as input=(3, 224, 224)")
+    def __init__(self, name: str, *, input: Shape | Mapping[str, Shape], title: str = "", source: str = "") -> None:
+        shapes = input if isinstance(input, Mapping) else {INPUT_NAME: input}
+        if not shapes or not all(shapes.values()):
+            raise GraphError("an input has no size" if shapes else "no input", hint="such as input=(3, 224, 224)")
         self.name, self.title, self.source = name, title or name, source
-        self.inputs = (Input(INPUT_NAME, tuple(input)),)
+        self._inputs = tuple([Input(name, tuple(shape)) for name, shape in shapes.items()])
+        self.inputs = {name: value for value, name in enumerate(shapes)}
+        """The value that each input is, by its name."""
         self.input = 0
-        """The value that the input is."""
+        """The value that the only input is, or the first one."""
         self._nodes: list[Node] = []
         self._last = self.input
         """What the next layer reads by default: the last value that there is in eval mode."""
-        self._names = {INPUT_NAME}
-        self._namer = Namer(reserved=(INPUT_NAME,))
+        self._names = set(shapes)
+        self._namer = Namer(reserved=tuple(shapes))
 
     def add(
         self, layer: Layer, *inputs: int, name: str | None = None, tied: int | None = None, train_only: bool = False
@@ -51,12 +58,12 @@ class Builder:
         archcalc.errors.GraphError: error: add: add takes 2 or more inputs, got 1
         """
         name = self._named(layer, name)
-        first = len(self.inputs)
+        first = len(self._inputs)
         made = first + len(self._nodes)
         inputs = inputs or (self._last,)
         least, most = layer.arity
         if len(inputs) < least or (most is not None and len(inputs) > most):
-            count = f"{least} or more" if most is None else str(least)
+            count = f"{least} or more" if most is None else f"{least} or {most}" if most > least else str(least)
             message = f"{name}: {layer.kind} takes {count} input{'' if count == '1' else 's'}, got {len(inputs)}"
             raise GraphError(message)
         for value in inputs:
@@ -74,11 +81,19 @@ class Builder:
             self._last = made
         return made
 
-    def graph(self) -> Graph:
-        """The graph of all layers added so far; raises GraphError where there are none."""
+    def graph(self, *, outputs: Sequence[int] = ()) -> Graph:
+        """The graph of all layers added so far, which gives these values, or all that no layer reads.
+
+        Raises GraphError where there are no layers, and for outputs that no layer makes or that are named twice.
+        """
         if not self._nodes:
             raise GraphError(f"{self.name} has no layers", hint="add at least one")
-        return Graph(self.name, self.title, self.inputs, tuple(self._nodes), self.source)
+        first = len(self._inputs)
+        for value in outputs:
+            if not first <= value < first + len(self._nodes) or outputs.count(value) > 1:
+                raise GraphError(f"output {value} is no layer's, or given twice", hint="give what `add` returned")
+        given = tuple(outputs) or unread(first, self._nodes)
+        return Graph(self.name, self.title, self._inputs, tuple(self._nodes), given, self.source)
 
     def _named(self, layer: Layer, name: str | None) -> str:
         kind = type(layer)

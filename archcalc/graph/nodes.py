@@ -1,11 +1,12 @@
-"""A graph: its inputs, and a flat list of nodes, each a layer and the values that it reads."""
+"""A graph: its inputs, a flat list of nodes, each a layer and the values that it reads, and the outputs."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from archcalc.layers import Layer
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Dim, Shape, minimum
 
 if TYPE_CHECKING:
     from archcalc.graph.origin import Origin
@@ -48,7 +49,7 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 class Graph(msgspec.Struct, frozen=True):
-    """What a network computes: the inputs, and the nodes in the order in which they run.
+    """What a network computes: the inputs, the nodes in the order in which they run, and the values that it gives.
 
     Values are numbered: those of the inputs come first, then that of each node in turn. So the node at position `k`
     makes the value `len(inputs) + k`, and a list with an item for each value begins with those of the inputs.
@@ -58,6 +59,7 @@ class Graph(msgspec.Struct, frozen=True):
     title: str
     inputs: tuple[Input, ...]
     nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
     source: str = ""
 
     def position(self, value: int) -> int | None:
@@ -76,23 +78,43 @@ class Graph(msgspec.Struct, frozen=True):
         return self.inputs[value].name if node is None else node.name
 
 
-def holding_indices(graph: Graph) -> frozenset[int]:
-    """The values that are indices into some layer's table, as an embedding takes them.
+def index_bounds(graph: Graph) -> dict[int, Dim]:
+    """The values that are indices into layers' tables, as an embedding takes them, and what each must be less than.
 
     No operation makes indices of numbers: what leads to a layer that takes some is indices itself.
     """
-    found: set[int] = set()
+    bounds: dict[int, Dim] = {}
     value = len(graph.inputs) + len(graph.nodes)
     for node in reversed(graph.nodes):
         value -= 1
-        if node.layer.indices_below is not None or value in found:
-            found.update(node.inputs)
+        bound = bounds.get(value)
+        if (field := node.layer.indices_below) is not None:
+            bound = getattr(node.layer, field)
+        if bound is not None:
+            for read in node.inputs:
+                bounds[read] = minimum(bound, bounds.get(read, bound))
+    return bounds
+
+
+def of_the_batch(graph: Graph) -> frozenset[int]:
+    """The values that depend on no input, such as a learned tensor and what follows from it alone.
+
+    They are the same for every sample, so they are computed once a batch.
+    """
+    found: set[int] = set()
+    for value, node in enumerate(graph.nodes, len(graph.inputs)):
+        if not node.layer.reads_values or found.issuperset(node.inputs):
+            found.add(value)
     return frozenset(found)
 
 
-def outputs(graph: Graph) -> tuple[int, ...]:
-    """The values that a graph gives: that of its last node in eval mode, then all others that no node reads."""
-    first = len(graph.inputs)
-    read = {value for node in graph.nodes for value in node.inputs}
-    last = max((value for value, node in enumerate(graph.nodes, first) if not node.train_only), default=first - 1)
-    return (last, *(value for value in range(first, first + len(graph.nodes)) if value != last and value not in read))
+def unread(inputs: int, nodes: Sequence[Node]) -> tuple[int, ...]:
+    """What a network of these nodes gives unless it says so: the values that no layer reads, in their order.
+
+    Those of layers that run in training alone come last: in eval mode they are neither there nor read anything.
+    """
+    read = {value for node in nodes if not node.train_only for value in node.inputs}
+    read_in_training = read.union(*[node.inputs for node in nodes if node.train_only])
+    values = list(enumerate(nodes, inputs))
+    always = [value for value, node in values if not node.train_only and value not in read]
+    return (*always, *[value for value, node in values if node.train_only and value not in read_in_training])

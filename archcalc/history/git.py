@@ -1,7 +1,9 @@
 """What git says of a repository: its revisions, what changed between them, and their files; nothing is ever written."""
 
+import contextlib
 import os
 import subprocess
+import weakref
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -100,6 +102,11 @@ class Repository:
             found += [Change("added", None, path) for path in self._untracked()]
         return found
 
+    def changes_of(self, pattern: str, base: str) -> list[str]:
+        """The files below the folder whose lines that a regular expression matches are not those of a commit."""
+        options = ("--name-only", "-z", "--no-renames", "--text", "--no-textconv", f"-G{pattern}", "--relative")
+        return _split(self._git("diff", *options, base, "--"))
+
     def files(self, revision: str | None = None) -> list[str]:
         """The files of a commit, or of the work tree, below the folder."""
         if revision is None:
@@ -125,7 +132,8 @@ class Repository:
 
     def blob(self, hash_: str) -> bytes:
         """The bytes of a file by the hash that git names them by."""
-        return self._git("cat-file", "blob", hash_)
+        data = self._objects.read(hash_)
+        return self._git("cat-file", "blob", hash_) if data is None else data  # which says why there is none
 
     @cached_property
     def watched(self) -> frozenset[str]:
@@ -136,6 +144,15 @@ class Repository:
     def left_alone(self) -> frozenset[str]:
         """The files below the folder that git is told not to look at, as those outside of a sparse checkout."""
         return frozenset(path for path, tag in self._tracked.items() if tag not in "HM")
+
+    @cached_property
+    def is_sparse(self) -> bool:
+        """Whether only a part of the files is checked out, the others being left alone."""
+        return (self._try("config", "--type=bool", "core.sparseCheckout") or b"").strip() == b"true"
+
+    @cached_property
+    def _objects(self) -> "_Objects":
+        return _Objects(self._command("cat-file", "--batch"), self.folder, self._settings)
 
     @cached_property
     def _tracked(self) -> dict[str, str]:
@@ -162,18 +179,69 @@ class Repository:
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         try:
             return subprocess.run(
-                ["git", *_SETTINGS, *arguments],
+                self._command(*arguments),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                env={**self._environment, "GIT_OPTIONAL_LOCKS": "0"},
+                env=self._settings,
             )
         except FileNotFoundError:
             raise SettingError("git is not installed", hint="install git, or compare two files") from None
 
+    def _command(self, *arguments: str) -> list[str]:
+        return ["git", *_SETTINGS, *arguments]
 
-# A repository may be part of what is judged: none that lies bare in it counts, and it names no program to be run.
-_SETTINGS = ("-c", "core.quotepath=off", "-c", "safe.bareRepository=explicit", "-c", "core.fsmonitor=false")
+    @property
+    def _settings(self) -> dict[str, str]:
+        return {**self._environment, "GIT_OPTIONAL_LOCKS": "0"}
+
+
+class _Objects:
+    """Git's objects from one process: a thousand files would start a thousand."""
+
+    def __init__(self, command: list[str], folder: str | os.PathLike[str], settings: Mapping[str, str]) -> None:
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=settings,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._input, self._output = process.stdin, process.stdout
+        weakref.finalize(self, _end, process)
+
+    def read(self, hash_: str) -> bytes | None:
+        """An object's bytes; None where git cannot give them."""
+        try:
+            self._input.write(f"{hash_}\n".encode())
+            self._input.flush()
+            *_, size = self._output.readline().split() or [b""]
+            return self._output.read(int(size) + 1)[:-1] if size.isdigit() else None
+        except OSError:
+            return None  # it has ended
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        process.communicate()
+
+
+# A repository may be part of what is judged: none that lies bare in it counts, it names no program to be run, and it
+# does not make git take a changed file for one that is as it was.
+_SETTINGS = tuple(
+    part
+    for setting in (
+        "core.quotepath=off",
+        "safe.bareRepository=explicit",
+        "core.fsmonitor=false",
+        "core.trustctime=true",
+        "core.checkStat=default",
+    )
+    for part in ("-c", setting)
+)
 _MOST_RENAMES = 5000  # beyond it git finds only those that were not changed
 _DEEPEN = "the clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in GitHub's checkout action"
 

@@ -33,10 +33,10 @@ class Snapshot:
             self._entries[path] = _Entry(mode, hash_)
         self._folders = {folder for path in self._entries for folder in _parents(path)}
 
-    @property
-    def paths(self) -> list[str]:
-        """All that the commit holds, links and submodules as themselves."""
-        return list(self._entries)
+    def is_link(self, path: str) -> bool:
+        """Whether a path of the commit is a link itself."""
+        entry = self._entries.get(path)
+        return entry is not None and entry.mode == _LINK
 
     def has(self, path: str) -> bool:
         """Whether a file was there; raises SpecError where this commit cannot tell: in a submodule, or outside."""

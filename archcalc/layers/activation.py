@@ -246,6 +246,21 @@ class Softsign(Activation, kind="softsign"):
         return run.elementwise(x, divisor, keeps=Keeps.INPUT)
 
 
+class Exp(Activation, kind="exp"):
+    """Exponential function, as of a learned logarithm of a factor.
+
+    Ops: one exp per element
+    Source: torch.exp; Radford et al., arXiv:2103.00020, section 2.3 (the temperature of CLIP)
+
+    >>> Exp().ops((10,), (10,)).special
+    10
+    """
+
+    per_element = Ops(special=1)
+    keeps = Keeps.OUTPUT
+    torch = TorchTwin("torch.exp", call="function")
+
+
 class Scale(Activation, kind="scale"):
     """Multiplies every element by a constant.
 

@@ -26,20 +26,20 @@ class Attention(Layer, kind="attention"):
 
     Fields:
         heads: parts of the width that attend each for itself
-        kv_heads: heads of keys and values, each shared by as many heads of queries, in memory by a copy; heads where
-            left out
+        kv_heads: heads of keys and values, each shared by as many heads of queries; heads where left out
         causal: whether a token sees only those before it and itself
         sliding_window: how many of these it sees at the most, itself included; all where left out
         scale: what the products q · k are multiplied by; 1/√d where left out
         softcap: a bound that scores approach instead of passing it: a score s becomes softcap · tanh(s / softcap)
     Shape: queries (T, C), keys (S, C · kv_heads / heads), values (S, V) → (T, V · heads / kv_heads); axes before these
-        are groups that do not see one another
+        are groups that do not see one another. A fourth input (heads, T, S), such as `relative_position_bias` makes, is
+        added to the scores
     Params: none
     Ops: T · S · (C + V · heads / kv_heads) multiply-adds, whole even where a mask hides part of them; per score (of
         T · S · heads) one multiplication by the scale, softmax (one comparison, one exp, two additions, one division),
-        one addition of the mask if causal, and one tanh and one multiplication with softcap
+        one addition of the mask if causal, one of the fourth input, and one tanh and one multiplication with softcap
     Raises: inputs without tokens; keys and values of different length; groups that differ; heads that do not divide the
-        widths; sliding_window without causal; softcap of 0
+        widths; a fourth input of another shape than the scores; sliding_window without causal; softcap of 0
     Source: torch.nn.functional.scaled_dot_product_attention; Vaswani et al., arXiv:1706.03762; kv_heads: Ainslie et
         al., arXiv:2305.13245; sliding_window: Beltagy et al., arXiv:2004.05150; softcap: Gemma team, arXiv:2408.00118
 
@@ -58,7 +58,7 @@ class Attention(Layer, kind="attention"):
     softcap: NonNegativeReal | None = None
 
     operation = Operation.ATTENTION
-    arity = (3, 3)
+    arity = (3, 4)
     torch = TorchTwin(
         "archcalc.torch_backend.twins.attention.Attention",
         heads="heads",
@@ -69,7 +69,7 @@ class Attention(Layer, kind="attention"):
         softcap="softcap",
     )
 
-    def output(self, x: Shape, keys: Shape, values: Shape) -> Shape:
+    def output(self, x: Shape, keys: Shape, values: Shape, *biases: Shape) -> Shape:
         shapes = ", ".join(map(fmt_shape, (x, keys, values)))
 
         def error(what: str, field: str = "from", hint: str | None = None) -> LayerError:
@@ -92,6 +92,8 @@ class Attention(Layer, kind="attention"):
             divides(self.key_heads, values[-1]),
             lambda: error(f"values whose width {self.key_heads} heads divide", "heads"),
         )
+        for bias in biases:
+            _require_shape(bias, (*x[:-2], self.heads, x[-2], keys[-2]))
         return (*x[:-1], values[-1] // self.key_heads * self.heads)
 
     def _require_fields(self, width: Dim) -> None:
@@ -118,7 +120,8 @@ class Attention(Layer, kind="attention"):
         """The heads of keys and values in force."""
         return self.heads if self.kv_heads is None else self.kv_heads
 
-    def ops(self, x: Shape, keys: Shape, values: Shape, y: Shape) -> Ops:
+    def ops(self, x: Shape, keys: Shape, values: Shape, *biases_and_output: Shape) -> Ops:
+        *biases, y = biases_and_output
         pairs = product(x[:-1]) * keys[-2]
         scores = self.heads * pairs
         capped = 1 if self.softcap is None else 2
@@ -127,18 +130,18 @@ class Attention(Layer, kind="attention"):
             multiplications=capped * scores,
             comparisons=scores,
             special=capped * scores,
-            additions=(3 if self.causal else 2) * scores,
+            additions=(2 + len(biases) + self.causal) * scores,
             divisions=scores,
         )
 
-    def window(self, x: Shape, keys: Shape, values: Shape) -> Visibility:
+    def window(self, x: Shape, keys: Shape, values: Shape, *biases: Shape) -> Visibility:
         return Visibility.WHOLE if len(x) == 2 and not self.causal else Visibility.UNKNOWN
 
-    def execute(self, run: Execution, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor, keys: Tensor, values: Tensor, *biases: Tensor) -> Tensor:
         q = split_heads(run, x, self.heads)
-        if self.softcap is not None:
-            return self._in_steps(run, q, keys, values)
-        k, v = self._shared(run, keys), self._shared(run, values)
+        if self.softcap is not None or biases:
+            return self._in_steps(run, q, keys, values, *biases)
+        k, v = split_heads(run, keys, self.key_heads), split_heads(run, values, self.key_heads)
         mask = [run.new((q.shape[-2], k.shape[-2]))] if self.sliding_window is not None else []
         if _is_fused(q, k, v):
             y = run.new((x.shape[0], x.shape[1], v.shape[-1] * self.heads), q, k, v)
@@ -146,29 +149,29 @@ class Attention(Layer, kind="attention"):
             return y
         return join_heads(run, self._attended(run, q, k, v))
 
-    def _shared(self, run: Execution, x: Tensor) -> Tensor:
+    def _repeated(self, run: Execution, x: Tensor) -> Tensor:
         """The heads of keys or values, each as often as queries share it: a copy where that is more than once."""
-        x = split_heads(run, x, self.key_heads)
         *groups, _, tokens, d = x.shape
         return x if self.key_heads == self.heads else run.new((*groups, self.heads, tokens, d), x)
 
-    def _in_steps(self, run: Execution, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """What the operations give that bounded scores take."""
+    def _in_steps(self, run: Execution, q: Tensor, keys: Tensor, values: Tensor, *biases: Tensor) -> Tensor:
+        """What the operations give that scores take which are bounded, or to which something is added."""
         mask = [run.new((q.shape[-2], keys.shape[-2]))] if self.causal else []
-        k = self._shared(run, keys)
+        k = self._repeated(run, split_heads(run, keys, self.key_heads))
         in_order = run.contiguous(q), run.contiguous(k)
         scores = run.matmul(in_order[0], turned(run, in_order[1]))
         run.free_copy(in_order[0], q)
         run.free_copy(in_order[1], keys)
-        for keeps in (Keeps.NOTHING, Keeps.OUTPUT, Keeps.NOTHING):  # of its factor, the tanh, and the bound
+        # Of its factor, and where scores are bounded, the tanh and the bound.
+        for keeps in (Keeps.NOTHING, *(() if self.softcap is None else (Keeps.OUTPUT, Keeps.NOTHING))):
             scores, last = run.elementwise(scores, keeps=keeps), scores
             run.free(last)
-        for seen in mask:
-            scores, last = run.elementwise(scores, seen), scores
+        for added in (*biases, *mask):
+            scores, last = run.elementwise(scores, added), scores
             run.free(last)
         weights = run.elementwise(scores, keeps=Keeps.OUTPUT)
         run.free(scores)
-        v = run.contiguous(self._shared(run, values))
+        v = run.contiguous(self._repeated(run, split_heads(run, values, self.key_heads)))
         y = run.matmul(weights, v)
         run.free_copy(v, values)
         return join_heads(run, y)
@@ -187,6 +190,9 @@ class Attention(Layer, kind="attention"):
             made += [run.new((), width=precise) for _ in range(2)]
             held.append(run.new(pairs, width=precise))
             run.free(*made)
+        if self.key_heads != self.heads:
+            k, v = copies = [self._repeated(run, tensor) for tensor in (k, v)]
+            held += copies
         keys = run.elementwise(turned(run, k))
         scores = run.matmul(scaled, keys)
         run.free(keys)
@@ -202,6 +208,19 @@ class Attention(Layer, kind="attention"):
             run.free(sums)
         run.free(*held)
         return y
+
+
+def _require_shape(bias: Shape, scores: Shape) -> None:
+    def error() -> LayerError:
+        return LayerError(
+            f"attention adds its fourth input to scores of {fmt_shape(scores)}, got {fmt_shape(bias)}",
+            field="from",
+            hint="it needs one number for each head, query and key",
+        )
+
+    require(len(bias) == len(scores), error)
+    for a, b in zip(bias, scores, strict=True):
+        require(equal(a, b), error)
 
 
 def split_heads(run: Execution, x: Tensor, heads: int) -> Tensor:
@@ -226,7 +245,10 @@ def turned(run: Execution, x: Tensor) -> Tensor:
 
 
 def _is_fused(q: Tensor, k: Tensor, v: Tensor) -> bool:
-    """Whether PyTorch computes attention in one operation: ungrouped, heads of one width whose numbers are together."""
+    """Whether PyTorch computes attention in one operation: ungrouped, heads of one width whose numbers are together.
+
+    That operation reads heads of keys and values that queries share without a copy.
+    """
     if len(q.shape) != 4 or v.shape[-1] != q.shape[-1]:
         return False
     return all(tensor.strides[-1] == 1 for tensor in (q, k, v))

@@ -1,10 +1,10 @@
-"""Activations along an axis: softmax and its kin over all numbers along it, gated linear units over pairs of them."""
+"""Activations along an axis: softmax and its kin and lengths over all numbers along it, gates over pairs of them."""
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, divides, product, require
-from archcalc.layers.core.axes import axis_of
-from archcalc.layers.core.base import AxisIndex, Layer, Ops, Visibility, Window, elements, fmt_shape
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.axes import axis_of, resized
+from archcalc.layers.core.base import AxisIndex, Layer, NonNegativeReal, Ops, Visibility, Window, elements, fmt_shape
+from archcalc.layers.core.execution import Execution, Keeps, Tensor
 from archcalc.layers.core.twin import Axis, TorchTwin
 
 
@@ -94,6 +94,42 @@ class LogSoftmax(AlongAxis, kind="log_softmax"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         n = elements(x)
         return Ops(comparisons=n, special=n + self.lines(x), additions=3 * n)
+
+
+class L2Norm(AlongAxis, kind="l2norm"):
+    """Divides the numbers along an axis by the root of the sum of their squares, so that they have length 1.
+
+    A layer_scale behind it gives each channel a learned length, as SSD does.
+
+    Fields:
+        axis: the axis along which it works: 0 is the first after the batch (the channels), -1 the last
+        eps: the least that it divides by
+    Ops: per line of n numbers n multiplications, n additions and one square root (length), one comparison (with eps)
+        and n divisions
+    Source: torch.nn.functional.normalize; Liu et al., "ParseNet", arXiv:1506.04579
+
+    >>> L2Norm().ops((512, 38, 38), (512, 38, 38)).special, L2Norm(axis=-1).ops((512,), (512,)).divisions
+    (1444, 512)
+    """
+
+    eps: NonNegativeReal = 1e-12
+
+    torch = TorchTwin("torch.nn.functional.normalize", call="function", dim=Axis("axis"), eps="eps")
+
+    def ops(self, x: Shape, y: Shape) -> Ops:
+        n, lines = elements(x), self.lines(x)
+        return Ops(multiplications=n, additions=n, divisions=n, comparisons=lines, special=lines)
+
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
+        axis = axis_of(self.axis, x.shape[1:]) + 1
+        length = run.new(resized(x.shape, axis, 1), x)
+        run.keep(length, x, length)
+        divisor = run.elementwise(length, keeps=Keeps.INPUT)
+        run.free(length)
+        strides = divisor.strides if x.shape[axis] == 1 else resized(divisor.strides, axis, 0)
+        y = run.elementwise(x, run.view(divisor, x.shape, strides), keeps=Keeps.INPUT)
+        run.free(divisor)
+        return y
 
 
 class GLU(AlongAxis, kind="glu"):

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.core.arithmetic import Shape, require
+from archcalc.layers.core.arithmetic import Shape, product, require
 from archcalc.layers.core.axes import axis_of
 from archcalc.layers.core.base import MAX_RANK, AxisIndex, Layer, Ops, Positive, Real, Visibility, elements, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
@@ -19,7 +19,7 @@ Sizes = Annotated[
 class Parameter(Layer, kind="parameter"):
     """A learned tensor, the same for every sample: an input to layers that join several.
 
-    Of its own input it reads nothing but the number of samples.
+    Of its own input it reads nothing. What follows from learned tensors alone is computed once a batch.
 
     Fields:
         shape: the sizes of the tensor
@@ -36,6 +36,7 @@ class Parameter(Layer, kind="parameter"):
 
     shape: Sizes
 
+    reads_values = False
     torch = TorchTwin("archcalc.torch_backend.twins.learned.Learned", shape="shape")
 
     def output(self, x: Shape) -> Shape:
@@ -48,7 +49,8 @@ class Parameter(Layer, kind="parameter"):
         return Visibility.UNKNOWN
 
     def execute(self, run: Execution, x: Tensor) -> Tensor:
-        return run.expanded(run.parameter(self.shape), x.shape[0])
+        weight = run.parameter(self.shape)
+        return run.view(weight, (1, *self.shape), (product(self.shape), *weight.strides))
 
 
 class ClassToken(Layer, kind="class_token"):

@@ -21,8 +21,8 @@ from archcalc.layers.core.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.core.execution import Execution, Keeps, Tensor
-from archcalc.layers.core.storage import channels_last, in_order
+from archcalc.layers.core.execution import Execution, Keeps, MemoryUnknownError, Tensor
+from archcalc.layers.core.storage import channels_last, in_order, reshaped
 from archcalc.layers.core.twin import CHANNELS, TorchTwin
 
 
@@ -66,6 +66,9 @@ class BatchNorm(Layer, kind="batchnorm"):
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1
 
+    def buffer_bytes_read(self, x: Shape, *, width: Dim) -> Dim:
+        return width * 2 * x[0]  # not how many batches there were
+
     def ops(self, x: Shape, y: Shape) -> Ops:
         return _by_constants(x[0], elements(y), self.affine)
 
@@ -77,6 +80,8 @@ class BatchNorm(Layer, kind="batchnorm"):
             y = run.new_map(x.shape, x, trains=self.affine)
         if run.training:
             run.keep(y, x, run.new(x.shape[1:2]), run.new(x.shape[1:2]))
+            if elements(x.shape) == x.shape[1] or self.eps == 0:  # which PyTorch refuses to train on
+                run.keeps_what_is_unknown()
         return y
 
 
@@ -124,6 +129,8 @@ class GroupNorm(Layer, kind="groupnorm"):
         return Visibility.WHOLE
 
     def execute(self, run: Execution, x: Tensor) -> Tensor:
+        if elements(x.shape) == self.groups:  # PyTorch refuses a single number of each group
+            raise MemoryUnknownError
         read = x if x.is_channels_last else run.contiguous(x)
         y = run.new_map(x.shape, read, trains=self.affine)
         groups = (x.shape[0], self.groups)
@@ -186,6 +193,9 @@ class InstanceNorm(Layer, kind="instancenorm"):
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1 if self.track else 0
 
+    def buffer_bytes_read(self, x: Shape, *, width: Dim) -> Dim:
+        return width * 2 * x[0] if self.track else 0  # not how many batches there were
+
     def ops(self, x: Shape, y: Shape) -> Ops:
         if self.track:
             return _by_constants(x[0], elements(y), self.affine)
@@ -204,6 +214,8 @@ class InstanceNorm(Layer, kind="instancenorm"):
         if run.training or not self.track:
             tracked += [run.new(channels), run.new(channels)]
         run.keep(y, read, *repeated[:1], *tracked)
+        if run.training and product(x.shape[2:]) == 1:  # PyTorch refuses to train on a single number of each channel
+            run.keeps_what_is_unknown()
         return y
 
 
@@ -250,6 +262,10 @@ class LocalResponseNorm(Layer, kind="lrn"):
 
     def execute(self, run: Execution, x: Tensor) -> Tensor:
         squares = run.elementwise(x, x, keeps=Keeps.INPUT)
+        if len(x.shape) > 3:  # PyTorch refuses where the axes behind the first two are no view of two
+            rows = (*x.shape[:3], product(x.shape[3:]))
+            if reshaped(x.shape, squares.strides, rows) is None:
+                raise MemoryUnknownError
         stacked = run.reshaped(squares, (x.shape[0], 1, *x.shape[1:]))
         padded = run.new((x.shape[0], 1, x.shape[1] + self.size - 1, *x.shape[2:]), stacked)
         run.free(squares)

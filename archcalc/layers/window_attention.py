@@ -144,6 +144,9 @@ class WindowAttention(OfWindows, kind="window_attention"):
     def buffers(self, x: Shape, keys: Shape, values: Shape) -> Dim:
         return x[2] * x[2]
 
+    def buffer_bytes_read(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
+        return INDEX_BYTES * x[2] * x[2]
+
     def ops(self, x: Shape, keys: Shape, values: Shape, y: Shape) -> Ops:
         scores = self.scores(x)
         return Ops(
@@ -211,6 +214,9 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
 
     def buffers(self, x: Shape, keys: Shape, values: Shape) -> Dim:
         return 2 * self.offsets + x[2] * x[2]
+
+    def buffer_bytes_read(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
+        return width * 2 * self.offsets + INDEX_BYTES * x[2] * x[2]
 
     def ops(self, x: Shape, keys: Shape, values: Shape, y: Shape) -> Ops:
         scores, inputs, vectors = self.scores(x), 2 * elements(x), 2 * product(x[:3]) * self.heads

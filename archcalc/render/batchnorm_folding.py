@@ -3,6 +3,7 @@
 from typing import Any
 
 from archcalc._version import __version__
+from archcalc.engine.figures import BUFFERS, FLOPS, LAYERS, MACS, MEMORY, PARAMS, PEAK, Figure
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
 from archcalc.graph.batchnorm_folding import BatchNormFolding
@@ -10,15 +11,8 @@ from archcalc.render.grid import Cell, Column, Grid, fmt_line
 from archcalc.render.table import caption
 
 SCHEMA_VERSION = 1
-FIGURES = {
-    "layers": "layers",
-    "params": "params",
-    "buffers": "buffers",
-    "memory_bytes": "memory (bytes)",
-    "peak_memory_bytes": "peak (bytes)",
-    "macs": "MACs",
-    "flops": "FLOPs",
-}
+UNKNOWN = "?"
+SHOWN = (LAYERS, PARAMS, BUFFERS, MEMORY, PEAK, MACS, FLOPS)
 
 
 def totals_grid(folding: BatchNormFolding, before: Report, after: Report) -> Grid:
@@ -29,8 +23,7 @@ def totals_grid(folding: BatchNormFolding, before: Report, after: Report) -> Gri
         Column("after", ("after",)),
         Column("change", ("change",), drop_order=1),
     )
-    old, new = _figures(before), _figures(after)
-    rows = ((title, f"{old[key]:,}", f"{new[key]:,}", _change(new[key] - old[key])) for key, title in FIGURES.items())
+    rows = (_line_of(figure, *(_total(figure, report) for report in (before, after))) for figure in SHOWN)
     return Grid(
         columns,
         tuple(tuple(map(Cell, row)) for row in rows),
@@ -40,13 +33,15 @@ def totals_grid(folding: BatchNormFolding, before: Report, after: Report) -> Gri
     )
 
 
-def _change(difference: int) -> str:
-    return f"{difference:+,}" if difference else "0"
+def _line_of(figure: Figure, old: int | None, new: int | None) -> tuple[str, ...]:
+    title = f"{figure.title} (bytes)" if figure.unit == "bytes" else figure.title
+    change = UNKNOWN if old is None or new is None else f"{new - old:+,}" if new != old else "0"
+    return title, *(UNKNOWN if value is None else f"{value:,}" for value in (old, new)), change
 
 
-def _figures(report: Report) -> dict[str, int]:
-    totals = report.totals.to_dict()
-    return {key: len(report.layers) if key == "layers" else totals[key] for key in FIGURES}
+def _total(figure: Figure, report: Report) -> int | None:
+    """What the totals hold of a figure, without the layers whose operations are unknown: a note tells of those."""
+    return getattr(report.totals, figure.field) if figure.field else figure.of(report)
 
 
 def _notes(folding: BatchNormFolding, before: Report) -> list[str]:

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
+from archcalc.engine.report import inputs_in_words
 from archcalc.errors import Problem, printable
 from archcalc.gate.judge import VERDICTS, Checked, Finding, Judgement
-from archcalc.layers.core.base import fmt_shape
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.render.table import caption
 from archcalc.units import COUNT_UNITS, MEMORY_UNITS, human, percent
@@ -72,7 +72,8 @@ def settings_words(one: Checked) -> str:
     if one.report is None:
         return ""
     settings = one.report.settings
-    return f"{fmt_shape(settings.input)}, batch {settings.batch}, {settings.dtype}, {settings.convention} convention"
+    inputs = inputs_in_words(settings.inputs, with_name=False)
+    return f"{inputs}, batch {settings.batch}, {settings.dtype}, {settings.convention} convention"
 
 
 def finding_text(finding: Finding) -> str:

@@ -1,8 +1,9 @@
 """The columns that a report's table can have: what each prints, in which unit, and which goes first in a narrow one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from archcalc.engine.figures import FIGURES, LECTURE, Figure, TableColumn
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import SettingError, did_you_mean
 from archcalc.layers.core.base import AlongAxes, Operation, Visibility, fmt_shape
@@ -10,7 +11,6 @@ from archcalc.render.grid import Column, fmt_line
 from archcalc.units import Unit, unit
 
 Text: TypeAlias = Callable[[LayerReport], str]
-Metric: TypeAlias = Callable[[LayerReport], int | None]
 Units: TypeAlias = dict[str, Unit]
 
 NOTHING = ""
@@ -66,53 +66,15 @@ FACTS: dict[str, tuple[Column, Text]] = {
     )
 }
 
-COSTS: dict[str, Metric] = {
-    "memory": lambda row: row.memory_bytes,
-    "params": lambda row: row.params,
-    "flops": lambda row: row.flops,
-    "macs": lambda row: row.macs,
-    "buffers": lambda row: row.buffers,
-    "live": lambda row: row.live_bytes,
-    "saved": lambda row: row.saved_for_backward_bytes,
+COSTS: dict[str, tuple[Figure, TableColumn]] = {
+    figure.name: (figure, figure.column) for figure in FIGURES.values() if figure.column is not None
 }
-WORDS = {
-    "memory": "memory",
-    "params": "params",
-    "flops": "FLOPs",
-    "macs": "MACs",
-    "buffers": "buffers",
-    "live": "live",
-    "saved": "saved",
-}
-PEAKS = ("live",)
-"""Costs of which the total is the largest row, not the sum."""
-BYTES = {"memory": "memory_bytes", "live": "live_bytes", "saved": "saved_for_backward_bytes"}
-"""Costs in bytes, and what they are called in exact figures."""
-MAIN_COSTS = ("memory", "params", "flops")
-"""The three figures that the lecture's table is about."""
-
-SHARES = {f"{metric}_share": metric for metric in MAIN_COSTS}
+SHARES = {f"{cost}_share": cost for cost in LECTURE}
 """Columns of percent of the total, and the cost that each is a share of."""
 
-LECTURE_UNITS: Units = {
-    "memory": unit("KB"),
-    "params": unit("k"),
-    "flops": unit("M"),
-    "macs": unit("M"),
-    "buffers": unit("k"),
-    "live": unit("KB"),
-    "saved": unit("KB"),
-}
-LARGE_UNITS: Units = {
-    "memory": unit("MiB"),
-    "params": unit("M"),
-    "flops": unit("G"),
-    "macs": unit("G"),
-    "buffers": unit("M"),
-    "live": unit("MiB"),
-    "saved": unit("MiB"),
-}
-EXACT_UNITS: Units = {**dict.fromkeys(COSTS, unit("")), **dict.fromkeys(BYTES, unit("bytes"))}
+LECTURE_UNITS: Units = {name: unit(column.unit) for name, (_, column) in COSTS.items()}
+LARGE_UNITS: Units = {name: unit(column.large_unit) for name, (_, column) in COSTS.items()}
+EXACT_UNITS: Units = {name: unit("bytes" if figure.unit == "bytes" else "") for name, (figure, _) in COSTS.items()}
 
 DEFAULT = (
     "layer",
@@ -124,8 +86,12 @@ DEFAULT = (
     "pad",
     "output_channels",
     "output_size",
-    *MAIN_COSTS,
+    *LECTURE,
 )
+DATA = ("layer", "input", "output", *DEFAULT[1:])
+"""The columns of csv and tsv: the same for every network, unlike those of a table."""
+OF_MAPS = ("input_channels", "input_size", "output_channels", "output_size")
+"""Columns that are unknown in a network in which channels are not the first axis of every tensor."""
 DIMENSIONS = ("filters", "kernel", "stride", "pad")
 GROUPS = {"default": DEFAULT, "share": tuple(SHARES)}
 NAMES = (*FACTS, *COSTS, *SHARES, *GROUPS)
@@ -138,14 +104,27 @@ def default_columns(report: Report) -> tuple[str, ...]:
     >>> default_columns(analyze(load("bert-base")))
     ('layer', 'input', 'output', 'memory', 'params', 'flops')
     """
-    different = {(id(row.layer), row.inputs, row.output): row for row in report.layers}.values()
-    if all(map(_has_channels_first, different)):
+    if has_channels_first(report):
         return DEFAULT
-    said = [name for name in DIMENSIONS if any(FACTS[name][1](row) for row in different)]
-    return ("layer", "input", *said, "output", *MAIN_COSTS)
+    said = [name for name in DIMENSIONS if any(FACTS[name][1](row) for row in _different(report))]
+    return ("layer", "input", *said, "output", *LECTURE)
 
 
-def _has_channels_first(row: LayerReport) -> bool:
+def has_channels_first(report: Report) -> bool:
+    """Whether all tensors are maps with their channels first, or flat, so that `OF_MAPS` are known.
+
+    >>> from archcalc import analyze
+    >>> has_channels_first(analyze("alexnet")), has_channels_first(analyze("swin_t"))
+    (True, False)
+    """
+    return all(map(_reads_channels_first, _different(report)))
+
+
+def _different(report: Report) -> Iterable[LayerReport]:
+    return {(id(row.layer), row.inputs, row.output): row for row in report.layers}.values()
+
+
+def _reads_channels_first(row: LayerReport) -> bool:
     """Whether a layer reads and makes maps, their channels first, or flat tensors: no tokens, no windows."""
     layer, x, y = row.layer, row.inputs[0], row.output
     if layer.indices_below is not None or layer.operation in FOR_SEQUENCES:
@@ -190,7 +169,8 @@ def column(name: str, units: Units) -> Column:
     if name in FACTS:
         return FACTS[name][0]
     if name in SHARES:
-        return Column(name, (WORDS[SHARES[name]], "(%)"), "right", 7)
+        return Column(name, (COSTS[SHARES[name]][1].heading, "(%)"), "right", 7)
     symbol = units[name].symbol
-    header = (WORDS[name], f"({symbol})") if symbol else (WORDS[name],)
-    return Column(name, header, "right", 0 if name in MAIN_COSTS else 6)
+    heading = COSTS[name][1].heading
+    header = (heading, f"({symbol})") if symbol else (heading,)
+    return Column(name, header, "right", 0 if name in LECTURE else 6)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from archcalc.comparison.compare import Comparison
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import FIGURES, METRICS
 from archcalc.errors import printable
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.units import COUNT_UNITS, MEMORY_UNITS, human
@@ -12,8 +12,6 @@ from archcalc.units import COUNT_UNITS, MEMORY_UNITS, human
 UNKNOWN = "?"
 MOST_BESIDE = 3
 """How many architectures stand side by side; more of them stand one below the other."""
-EXACT = ("layers", "depth", "receptive_field")
-"""Counts that nobody wants rounded."""
 
 
 def totals_grid(found: Comparison, caption: str) -> Grid:
@@ -83,9 +81,9 @@ def figure(metric: str, value: int | None) -> str:
     """
     if value is None:
         return UNKNOWN
-    if metric in EXACT:
+    if not FIGURES[metric].is_rounded:
         return f"{value:,}"
-    return human(value, MEMORY_UNITS if METRICS[metric].unit == "bytes" else COUNT_UNITS)
+    return human(value, MEMORY_UNITS if FIGURES[metric].unit == "bytes" else COUNT_UNITS)
 
 
 def times(ratio: Fraction | None) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from archcalc.comparison.diff import Delta, LayerChange, ReportDiff
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import LECTURE, METRICS
 from archcalc.errors import printable
 from archcalc.layers.core.base import fmt_shape
 from archcalc.render.compare import figure
@@ -19,7 +19,7 @@ MOST_LAYERS = 20
 MOST_CHARACTERS = 65_000
 """GitHub takes no longer comment than 65,536 characters."""
 MARKS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
-MAIN = ("params", "flops", "memory")
+MAIN = tuple(name for name in METRICS if name in LECTURE)
 
 
 def totals_grid(found: ReportDiff, caption: str) -> Grid:

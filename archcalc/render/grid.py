@@ -6,6 +6,9 @@ from typing import Literal
 import msgspec
 
 MARK = "*"
+MOST_ROWS = 10_000
+"""How many rows a table or a chart shows: nobody reads more, and a million of them are 90 MB of text."""
+HOLD_ALL = "json, jsonl, csv and tsv hold all"
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -91,6 +94,15 @@ class Grid(msgspec.Struct, frozen=True):
             rows=tuple(map(cut, self.rows)),
             closing=tuple(map(cut, self.closing)),
         )
+
+
+def beyond(what: str, holds_all: str = HOLD_ALL) -> str:
+    """What is said where there are more rows than are shown.
+
+    >>> beyond("layers")
+    'not shown: the layers beyond the first 10,000; json, jsonl, csv and tsv hold all'
+    """
+    return f"not shown: the {what} beyond the first {MOST_ROWS:,}; {holds_all}"
 
 
 def narrowed(grid: Grid, width: int, remedy: str = "") -> tuple[Grid, int]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from archcalc.engine.figures import IN_ROWS, SAVED
 from archcalc.errors import printable
 from archcalc.evidence.layer_agreement import (
-    FIGURES,
-    SAVED,
+    MEASURED,
+    OUTPUT,
     Comparison,
-    Figure,
+    Found,
     LayerVerdict,
     Verification,
     reasons,
@@ -19,14 +20,6 @@ from archcalc.units import MEMORY_UNITS, human, in_unit
 
 MOST_SHOWN = 20
 """How many differing figures of one architecture are printed: one wrong rule shows in hundreds of layers."""
-HEADERS = {
-    "output": ("output",),
-    "memory_bytes": ("memory", "(bytes)"),
-    "params": ("params",),
-    "buffers": ("buffers",),
-    "macs": ("MACs",),
-    SAVED: ("saved", "(bytes)"),
-}
 
 
 def architectures_grid(verifications: Sequence[Verification], caption: str) -> Grid:
@@ -137,15 +130,23 @@ def memory_grid(verifications: Sequence[Verification]) -> Grid:
 
 def layers_grid(verification: Verification) -> Grid:
     """Every layer of one architecture: its figures as measured, `computed ≠ measured` where they differ."""
-    figures = FIGURES if verification.memory is None else (*FIGURES, SAVED)
+    figures = MEASURED if verification.memory is None else (*MEASURED, SAVED.field)
     columns = (
         Column("layer", ("layer",), "left"),
         Column("kind", ("kind",), "left", drop_order=8),
-        *(Column(figure, HEADERS[figure]) for figure in figures),
+        *(Column(figure, _header(figure)) for figure in figures),
         Column("verdict", ("verdict",), "left"),
     )
     rows = tuple(tuple(map(Cell, _layer_line(layer))) for layer in verification.layers)
     return Grid(columns, rows, title=printable(verification.report.title))
+
+
+def _header(figure: str) -> tuple[str, ...]:
+    if figure == OUTPUT:
+        return (figure,)
+    found = IN_ROWS[figure]
+    heading = found.title if found.column is None else found.column.heading
+    return (heading, "(bytes)") if found.unit == "bytes" else (heading,)
 
 
 def _layer_line(layer: LayerVerdict) -> tuple[str, ...]:
@@ -173,7 +174,7 @@ def _percent(part: float, whole: float) -> str:
     return f"{int(1000 * part // whole) / 10:g}" if whole else "–"
 
 
-def _figure(figure: Figure) -> str:
+def _figure(figure: Found) -> str:
     if isinstance(figure, tuple):
         return fmt_shape(figure)
     return "?" if figure is None else f"{figure:,}"

@@ -4,20 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from archcalc.engine.figures import FIGURES, LECTURE
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
-from archcalc.render.columns import COSTS, MAIN_COSTS, PEAKS
+from archcalc.layers.core.base import fmt_shape
 from archcalc.units import INTEGERS, MEMORY_UNITS, human, percent
 
 WORTH_NAMING = 0.05
 Thing = TypeVar("Thing")
-_OF = {"memory": "the memory", "params": "the parameters", "flops": "the FLOPs"}
-
-
-def total(rows: Iterable[LayerReport], cost: str) -> int:
-    """The sum of a cost over rows, or the largest where they do not add up; rows where it is unknown are left out."""
-    values = [COSTS[cost](row) or 0 for row in rows]
-    return max(values, default=0) if cost in PEAKS else sum(values)
 
 
 def heaviest(rows: Sequence[LayerReport], cost: str) -> tuple[LayerReport, ...]:
@@ -27,7 +21,7 @@ def heaviest(rows: Sequence[LayerReport], cost: str) -> tuple[LayerReport, ...]:
     >>> [row.name for row in heaviest(analyze(load("alexnet")).layers, "flops")]
     ['conv2', 'conv4']
     """
-    return holding_half(rows, lambda row: COSTS[cost](row) or 0)
+    return holding_half(rows, FIGURES[cost].of_row)
 
 
 def holding_half(things: Iterable[Thing], worth: Callable[[Thing], Any]) -> tuple[Thing, ...]:
@@ -36,27 +30,37 @@ def holding_half(things: Iterable[Thing], worth: Callable[[Thing], Any]) -> tupl
     >>> holding_half([1, 5, 3, 2], float)
     (5, 3)
     """
-    ordered = sorted(things, key=worth, reverse=True)
-    target, held, last = sum(map(worth, ordered)) / 2, 0, 0  # integers stay exact
-    found = []
-    for thing in ordered:
-        value = worth(thing)
-        if (held >= target and value < last) or value == 0:
-            break
-        found.append(thing)
-        held, last = held + value, value
-    return tuple(found)
+    things = list(things)
+    least = least_of_half(map(worth, things))
+    if least is None:
+        return ()
+    return tuple(sorted([thing for thing in things if (worth(thing) or 0) >= least], key=worth, reverse=True))
+
+
+def least_of_half(values: Iterable[Any]) -> Any:
+    """The least of the largest values that together are at least half of all; None where all are 0 or unknown.
+
+    >>> least_of_half([1, 5, None, 3, 2])
+    3
+    """
+    counts = Counter(filter(None, values))
+    whole, held = sum(value * times for value, times in counts.items()), 0
+    for value in sorted(counts, reverse=True):
+        held += value * counts[value]
+        if 2 * held >= whole:
+            return value
+    return None
 
 
 def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerReport]) -> Iterable[str]:
     """The lines below the table: the heaviest rows, the kinds that hold most, what was folded, what is unknown."""
-    most = [_heaviest_words(shown, cost) for cost in MAIN_COSTS if total(shown, cost)]
+    whole = {cost: FIGURES[cost].known(shown) for cost in LECTURE}
+    most = [_heaviest_words(shown, cost, whole[cost]) for cost in LECTURE if whole[cost]]
     if most and len(shown) > 1:
         yield f"* {'; '.join(most)}"
     of_kind: dict[str, list[LayerReport]] = {}
     for row in shown:
         of_kind.setdefault(row.kind, []).append(row)
-    whole = {cost: total(shown, cost) for cost in MAIN_COSTS}
     kinds = [words for kind, rows in of_kind.items() if (words := _kind_words(kind, rows, whole))]
     if len(kinds) > 1:
         yield f"by kind: {'; '.join(kinds)}"
@@ -71,8 +75,8 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
     train_only = [row.name for row in report.layers if row.train_only]
     if train_only:
         yield f"in training alone: {_first(train_only)} (they hold parameters, but do not run in eval mode)"
-    if report.further_outputs:
-        yield f"read by no layer: {_first(report.further_outputs)} (further outputs, alive to the end)"
+    if [output.name for output in report.outputs] != [report.last]:
+        yield f"outputs: {_first([f'{output.name} {fmt_shape(output.shape)}' for output in report.outputs])}"
     for row in report.layers:
         if row.misfit is not None:
             why = printable(f"{row.name}: {row.misfit}")
@@ -103,20 +107,20 @@ def _first(names: Sequence[str]) -> str:
     return printable(", ".join(names[:5])) + more
 
 
-def _heaviest_words(rows: Sequence[LayerReport], cost: str) -> str:
+def _heaviest_words(rows: Sequence[LayerReport], cost: str, whole: int) -> str:
     heavy = heaviest(rows, cost)
     named = ", ".join(printable(row.name) for row in heavy[:3])
     if len(heavy) > 3:
         named = f"{named} and {len(heavy) - 3} more"
     verb = "holds" if len(heavy) == 1 else "hold"
-    return f"{named} {verb} {percent(total(heavy, cost), total(rows, cost))} of {_OF[cost]}"
+    return f"{named} {verb} {percent(FIGURES[cost].known(heavy), whole)} of {FIGURES[cost].words}"
 
 
 def _kind_words(kind: str, rows: Sequence[LayerReport], whole: Mapping[str, int]) -> str:
     """What the rows of one kind hold of all, where that is worth naming."""
     shares = []
-    for cost in MAIN_COSTS:
-        held = total(rows, cost)
+    for cost in LECTURE:
+        held = FIGURES[cost].known(rows)
         if held > WORTH_NAMING * whole[cost]:
-            shares.append(f"{percent(held, whole[cost])} of {_OF[cost]}")
+            shares.append(f"{percent(held, whole[cost])} of {FIGURES[cost].words}")
     return f"{kind} {', '.join(shares)}" if shares else ""

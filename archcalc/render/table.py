@@ -5,31 +5,32 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from archcalc.engine.conventions import CONVENTIONS
-from archcalc.engine.report import LayerReport, Report
+from archcalc.engine.figures import FIGURES, LECTURE
+from archcalc.engine.report import LayerReport, Report, inputs_in_words
 from archcalc.errors import printable
-from archcalc.layers.core.base import fmt_shape
 from archcalc.render.columns import (
-    BYTES,
     COSTS,
     FACTS,
     LARGE_UNITS,
     LECTURE_UNITS,
-    MAIN_COSTS,
     NOTHING,
+    OF_MAPS,
     SHARES,
     Units,
     column,
     default_columns,
+    has_channels_first,
 )
-from archcalc.render.grid import Cell, Grid, narrowed
-from archcalc.render.summary import heaviest, notes, total
+from archcalc.render.grid import MOST_ROWS, Cell, Grid, beyond, narrowed
+from archcalc.render.summary import least_of_half, notes
 from archcalc.units import in_unit, percent
 
 UNKNOWN = "?"
-MOST_ROWS = 10_000
-"""How many rows a table shows: nobody reads more, and a million of them are 90 MB of text."""
-CUT = f"not shown: the layers beyond the first {MOST_ROWS:,}; json, jsonl, csv and tsv hold all"
+CUT = beyond("layers")
 KB_WORDS = "KB is 1024 bytes, as the lecture has it: the KiB of a budget"
+SHAPES_WORDS = (
+    "C and H/W are unknown, for channels are not first in every tensor: the columns input and output hold shapes"
+)
 
 
 def report_grid(
@@ -41,22 +42,29 @@ def report_grid(
     beyond MOST_ROWS, so that every column still adds up to its total. The heaviest cells stand out.
     """
     columns = default_columns(report) if columns is None else columns
-    unfolded = [row for row in report.layers if not (fold and row.is_foldable)]
-    folded = [row for row in report.layers if fold and row.is_foldable]
-    shown, beyond = unfolded[:MOST_ROWS], unfolded[MOST_ROWS:]
-    heavy = {cost: {row.name for row in heaviest(unfolded, cost)} for cost in MAIN_COSTS}
+    unfolded, folded = list[LayerReport](), list[LayerReport]()
+    for row in report.layers:
+        (folded if fold and row.is_foldable else unfolded).append(row)
+    shown, others = unfolded[:MOST_ROWS], unfolded[MOST_ROWS:]
+    heavy = {cost: least_of_half(map(FIGURES[cost].of_row, unfolded)) for cost in LECTURE}
+    whole = {cost: FIGURES[cost].known(report.layers) for cost in LECTURE}
     decimals = {cost: _decimals(report.layers, cost, units) for cost in COSTS}
+    unlabelled = () if set(OF_MAPS).isdisjoint(columns) or has_channels_first(report) else OF_MAPS
 
     def figure(cost: str, value: int) -> str:
         return in_unit(value, units[cost].worth, decimals[cost])
 
+    def share(cost: str, value: int) -> str:
+        return percent(value, whole[cost], 1).removesuffix(" %")
+
     def cell(name: str, row: LayerReport) -> Cell:
         if name in FACTS:
-            return Cell(printable(FACTS[name][1](row)))
+            return Cell(UNKNOWN if name in unlabelled else printable(FACTS[name][1](row)))
         cost = SHARES.get(name, name)
-        value = COSTS[cost](row)
-        text = UNKNOWN if value is None else _share(report, cost, value) if name in SHARES else figure(cost, value)
-        return Cell(text, strong=row.name in heavy.get(cost, ()))
+        value = FIGURES[cost].of_row(row)
+        text = UNKNOWN if value is None else share(cost, value) if name in SHARES else figure(cost, value)
+        least = heavy.get(cost)
+        return Cell(text, strong=least is not None and value is not None and value >= least)
 
     def closing(label: str, rows: Sequence[LayerReport]) -> tuple[Cell, ...]:
         cells = [Cell(NOTHING if name in FACTS else _sum_text(name, rows)) for name in columns]
@@ -66,21 +74,22 @@ def report_grid(
 
     def _sum_text(name: str, rows: Sequence[LayerReport]) -> str:
         cost = SHARES.get(name, name)
-        value = total(rows, cost)
-        text = _share(report, cost, value) if name in SHARES else figure(cost, value)
-        return text if all(COSTS[cost](row) is not None for row in rows) else f"{text}+{UNKNOWN}"
+        value = FIGURES[cost].known(rows)
+        text = share(cost, value) if name in SHARES else figure(cost, value)
+        return f"{text}+{UNKNOWN}" if None in map(FIGURES[cost].of_row, rows) else text
 
-    kilobytes = [KB_WORDS] if any(name in BYTES and units[name].symbol == "KB" for name in columns) else []
-    sums = [closing(f"+{len(beyond)} more", beyond)] if beyond else []
+    shapes = [SHAPES_WORDS] if unlabelled else []
+    kilobytes = [KB_WORDS] if any(name in COSTS and units[name].symbol == "KB" for name in columns) else []
+    sums = [closing(f"+{len(others)} more", others)] if others else []
     sums += [closing(f"+{len(folded)} folded", folded)] if folded else []
-    cut = [CUT] if beyond else []
+    cut = [CUT] if others else []
     return Grid(
         columns=tuple(column(name, units) for name in columns),
         rows=tuple(tuple(cell(name, row) for name in columns) for row in shown),
         closing=(*sums, closing("total", report.layers)),
         title=printable(report.title),
         caption=caption(report),
-        notes=(*cut, *notes(report, unfolded, folded), *kilobytes),
+        notes=(*cut, *notes(report, unfolded, folded), *shapes, *kilobytes),
     )
 
 
@@ -102,7 +111,7 @@ def fitted_grid(
 def _large_units(report: Report) -> Units:
     """The larger unit for each cost of which there is at least one such unit: a smaller one would lose its digits."""
     return {
-        cost: LARGE_UNITS[cost] if total(report.layers, cost) >= LARGE_UNITS[cost].worth else unit
+        cost: LARGE_UNITS[cost] if FIGURES[cost].known(report.layers) >= LARGE_UNITS[cost].worth else unit
         for cost, unit in LECTURE_UNITS.items()
     }
 
@@ -117,7 +126,7 @@ def caption(report: Report) -> str:
     """What the figures were made at: input, batch, dtype and convention."""
     settings = report.settings
     parts = (
-        f"input {fmt_shape(settings.input)}",
+        inputs_in_words(settings.inputs),
         f"batch {settings.batch}",
         settings.dtype,
         f"{settings.convention} convention: {CONVENTIONS[settings.convention].statement}",
@@ -128,13 +137,9 @@ def caption(report: Report) -> str:
 def _decimals(rows: Iterable[LayerReport], cost: str, units: Units) -> int:
     """Whole numbers as the lecture prints them, unless even the largest row would come out with few figures."""
     worth = units[cost].worth
-    largest = max((COSTS[cost](row) or 0 for row in rows), default=0)
+    largest = max(filter(None, map(FIGURES[cost].of_row, rows)), default=0)
     if worth == 1 or largest == 0:
         return 0
     if largest >= 100 * worth:
         return 1 if units[cost] == LARGE_UNITS[cost] else 0
     return 1 if largest >= 10 * worth else 2 if largest >= worth else 3
-
-
-def _share(report: Report, cost: str, value: int) -> str:
-    return percent(value, total(report.layers, cost), 1).removesuffix(" %")

@@ -89,12 +89,12 @@ def networks_grid(timings: Sequence[Timing], roof: Roof, caption: str) -> Grid:
 
 
 def _layer_cells(layer: LayerTiming, timing: Timing, heavy: bool) -> tuple[Cell, ...]:
-    row, samples = layer.row, layer.run.samples
+    row, samples = layer.row, layer.samples
     texts = {
         "layer": printable(row.name),
         "macs": _count(row.macs, "M"),
-        "moved": _count(layer.run.bytes_moved, "MiB"),
-        "intensity": _rate(layer.macs_per_byte, 1, 1) if layer.run.bytes_moved else NOTHING,
+        "moved": _count(layer.bytes_moved, "MiB"),
+        "intensity": _rate(layer.macs_per_byte, 1, 1) if layer.bytes_moved else NOTHING,
         "time": NOTHING if layer.seconds is None else _milliseconds(layer.seconds),
         "share": _percent(layer.seconds, timing.layers_seconds, 1),
         "spread": NOTHING if samples is None else _spread(samples),

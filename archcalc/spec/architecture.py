@@ -8,9 +8,10 @@ import msgspec
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean, printable
 from archcalc.layers import kinds
 from archcalc.spec.budget import NO_BUDGET, Budget, read_budget
+from archcalc.spec.ends import INPUT, read_inputs, read_names
 from archcalc.spec.entry import STRUCTURES, Entry, Note, read_entries
 from archcalc.spec.evaluation import some
-from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, parse, problem_at
+from archcalc.spec.source import Document, MappingNode, Scalar, Tree, parse, problem_at
 
 TOP_LEVEL = {
     "name": "what the architecture is called",
@@ -18,8 +19,11 @@ TOP_LEVEL = {
     "source": "where the architecture was published",
     "extends": "the architecture whose layers come first: a shipped name, or a file beside this one",
     "input": "the input's shape without the batch: [channels, height, width] or [features]",
+    "inputs": "of several inputs, in place of `input`: for each name its shape without the batch",
+    "outputs": "the names of the layers whose results the network gives; all that no layer reads if left out",
+    "unused": "the names of layers that no layer reads and that are meant to be no outputs",
     "vars": "numbers, lists and expressions that the layers may use, by name; --set overrides them",
-    "variants": "architectures of one family: for each name, the vars, input and budget that it changes, and its title",
+    "variants": "architectures of one family: for each name, the vars, inputs and budget it changes, and its title",
     "reduced": "vars of a smaller copy, which `archcalc verify --memory` runs as well where the whole does not fit",
     "budget": "what it may cost: for each metric a maximum, or its limits; `archcalc check` holds them",
     "blocks": "runs of layers that can be called like a kind: for each name, its `params` and its `layers`",
@@ -32,13 +36,16 @@ class Block(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A run of layers that can be called like a kind. A parameter without a default (null) must be given.
 
     `inputs` are the names by which its layers may read what it is given, the first being what they begin with.
+    `outputs` are the names of what it gives, if that is not what its last layer gives; the next repetition gets them
+    in place of as many inputs.
     """
 
     name: str
     params: dict[str, Tree | None]
     entries: tuple[Entry, ...]
     tree: Tree
-    inputs: tuple[str, ...] = ("input",)
+    inputs: tuple[str, ...] = (INPUT,)
+    outputs: tuple[Scalar, ...] = ()
     title: str = ""
 
 
@@ -46,7 +53,7 @@ class Variant(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One architecture of a family: what it changes of the spec."""
 
     vars: dict[str, Tree]
-    input: Tree | None
+    inputs: dict[str, Tree]
     title: str
     budget: Budget = NO_BUDGET
 
@@ -71,7 +78,7 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
     name: str
     title: str
     source: str
-    input: Tree | None
+    inputs: dict[str, Tree]
     vars: dict[str, Tree]
     entries: tuple[Entry, ...]
     document: Document
@@ -82,6 +89,8 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
     replace: dict[str, Replacement] = {}
     reduced: dict[str, Scalar] = {}
     budget: Budget = NO_BUDGET
+    outputs: tuple[Scalar, ...] = ()
+    unused: tuple[Scalar, ...] = ()
 
     def variant(self, name: str) -> "Architecture":
         """The architecture of the family that has this name; raises KeyError where there is none."""
@@ -90,7 +99,7 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
             self,
             name=name,
             title=chosen.title or f"{self.title}: {name}",
-            input=chosen.input or self.input,
+            inputs=self.inputs | chosen.inputs,
             vars=self.vars | chosen.vars,
             variants={},
             budget=self.budget.overridden_by(chosen.budget),
@@ -133,7 +142,7 @@ def read(document: Document) -> Architecture:
     if base is not None and (not isinstance(base, Scalar) or not base.text):
         note(base, "extends must be a name or a file", "such as `extends: resnet50` or `extends: base.yaml:small`")
     for key in ("input", "layers"):
-        if key not in tree.items and base is None:
+        if key not in tree.items and base is None and not (key == "input" and "inputs" in tree.items):
             problems.append(document.problem(f"{key!r} is missing", f"add `{key}:`, {TOP_LEVEL[key]}"))
     words = {key: _text(tree, key, note) for key in ("name", "title", "source")}
     # A file's name may hold bytes that no text can.
@@ -142,20 +151,27 @@ def read(document: Document) -> Architecture:
     entries = () if "layers" not in tree.items else read_entries(tree.items["layers"], "layers", note)
     blocks = _blocks(tree, note)
     variants = _mapping(tree, "variants", "such as `variants: {small: {width: 32}}`", note)
+    inputs = read_inputs(tree, note)
+
+    def variant(value: Tree) -> Variant:
+        return _variant(value, variables, None if base is not None else inputs, note)
+
     return Architecture(
         name=name,
         title=words["title"] or name,
         source=words["source"],
-        input=tree.items.get("input"),
+        inputs=inputs,
         vars=variables,
         entries=entries,
         document=document,
         blocks=blocks,
-        variants={key: _variant(value, variables, note, extends=base is not None) for key, value in variants.items()},
+        variants={key: variant(value) for key, value in variants.items()},
         extends=base if isinstance(base, Scalar) else None,
         replace=_replacements(tree, note),
         reduced=_reduced(tree, None if base is not None else variables, note),
         budget=read_budget(tree.items.get("budget"), note),
+        outputs=read_names(tree, "outputs", "such as `outputs: [boxes, classes]`", note),
+        unused=read_names(tree, "unused", "such as `unused: [aux_pool]`", note),
         problems=tuple(problems),
     )
 
@@ -169,9 +185,10 @@ BLOCK_KEYS = {
     "title": "one line for people",
     "params": "its parameters with their defaults; null must be given",
     "inputs": "names for what it reads, where it is more than one thing",
+    "outputs": "the names of its layers whose results it gives, where it is more than one",
     "layers": "the layers in order",
 }
-VARIANT_KEYS = ("input", "title", "budget")
+VARIANT_KEYS = ("input", "inputs", "title", "budget")
 """The keys of a variant that are no vars."""
 _BLOCK_FORM = "such as `blocks: {double: {params: {width: 64}, layers: [{conv: {filters: width, kernel: 3}}]}}`"
 
@@ -215,6 +232,11 @@ def unknown_variable(name: str, variables: Collection[str], *others: str) -> tup
     return f"unknown variable {name!r}", did_you_mean(name, [*variables, *others], known)
 
 
+def unknown_input(name: str, inputs: Collection[str]) -> tuple[str, str | None]:
+    """The message and the hint for an input that a spec does not have."""
+    return f"the spec has no input {name!r}", did_you_mean(name, inputs, f"its inputs: {some(inputs)}")
+
+
 def read_blocks(document: Document) -> dict[str, Block]:
     """The blocks of a document that holds nothing else; raises SpecError where something is wrong with them."""
     tree, problems = parse(document)
@@ -233,33 +255,39 @@ def _blocks(tree: MappingNode, note: Note) -> dict[str, Block]:
 
 def _block(name: str, tree: Tree, note: Note) -> Block | None:
     if not isinstance(tree, MappingNode) or not tree.items.keys() <= BLOCK_KEYS.keys() or "layers" not in tree.items:
-        note(tree, f"block {name} must have `layers`, and may have `params`, `inputs` and `title`", _BLOCK_FORM)
+        note(
+            tree,
+            f"block {name} must have `layers`, and may have `params`, `inputs`, `outputs` and `title`",
+            _BLOCK_FORM,
+        )
         return None
     if name in kinds() or name in STRUCTURES:
         note(tree, f"block {name} has the name of a kind", "choose another name")
         return None
     params = _mapping(tree, "params", "such as `params: {width: null, stride: 1}`; null must be given", note)
     defaults = {key: None if isinstance(t, Scalar) and t.value is None else t for key, t in params.items()}
-    inputs = tree.items.get("inputs")
-    items = inputs.items if isinstance(inputs, SequenceNode) else []
-    names = [item.text for item in items if isinstance(item, Scalar)]
-    if inputs is not None and not (names and len(set(names)) == len(items)):
-        note(inputs, f"inputs of block {name} must be a list of different names", "such as `inputs: [below, skip]`")
-        names = []
+    inputs = read_names(tree, "inputs", f"inputs of block {name}, such as `inputs: [below, skip]`", note)
+    outputs = read_names(tree, "outputs", f"outputs of block {name}, such as `outputs: [hidden, state]`", note)
     entries = read_entries(tree.items["layers"], f"layers of block {name}", note)
-    return Block(name, defaults, entries, tree, tuple(names) or ("input",), _text(tree, "title", note))
+    names = tuple([input.text for input in inputs]) or (INPUT,)
+    return Block(name, defaults, entries, tree, names, outputs, _text(tree, "title", note))
 
 
-def _variant(tree: Tree, variables: dict[str, Tree], note: Note, *, extends: bool) -> Variant:
+def _variant(tree: Tree, variables: dict[str, Tree], inputs: dict[str, Tree] | None, note: Note) -> Variant:
+    """A variant; where the spec extends another, `inputs` is None: not all inputs and vars are known yet."""
     if not isinstance(tree, MappingNode):
         if not (isinstance(tree, Scalar) and tree.value is None):
             note(tree, "a variant must be a mapping of vars to values", "such as `small: {width: 32}`")
-        return Variant({}, None, "")
+        return Variant({}, {}, "")
     changed = {key: value for key, value in tree.items.items() if key not in VARIANT_KEYS}
-    for key in () if extends else changed.keys() - variables.keys():
+    for key in () if inputs is None else changed.keys() - variables.keys():
         note(tree.keys[key], *unknown_variable(key, variables, *VARIANT_KEYS))
     budget = read_budget(tree.items.get("budget"), note)
-    return Variant(changed, tree.items.get("input"), _text(tree, "title", note), budget)
+    own = read_inputs(tree, note)
+    for name in own:
+        if inputs is not None and name not in inputs:
+            note(own[name], *unknown_input(name, inputs))
+    return Variant(changed, own, _text(tree, "title", note), budget)
 
 
 def _text(tree: MappingNode, key: str, note: Note) -> str:

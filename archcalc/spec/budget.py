@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 from archcalc.engine.conventions import CONVENTIONS
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
 from archcalc.errors import Location, SettingError, did_you_mean
 from archcalc.spec.entry import Note
 from archcalc.spec.source import MappingNode, Scalar, SequenceNode, Tree
-from archcalc.units import BYTES_PER_ELEMENT, parse_percent, parse_quantity
+from archcalc.units import BYTES_PER_ELEMENT, MAX_BATCH, parse_percent, parse_quantity
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -26,7 +26,7 @@ LIMIT_KEYS = {
 }
 SETTING_KEYS = {
     "batch": "the batch size",
-    "input": "the input's shape without the batch, in place of the spec's",
+    "input": "the input's shape without the batch, in place of the spec's; of several, shapes by name",
     "dtype": "the type of the activations and parameters",
     "convention": "what a FLOP is",
 }
@@ -36,7 +36,6 @@ BUDGET_KEYS = {
     "allow-unknown": "whether operations that cannot be counted are allowed",
 }
 FORM = "such as `budget: {params: 60M, flops: {max: 1.5G, warn: 1.2G}, memory: 512 MiB}`"
-MAX_BATCH = 10**9
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -175,7 +174,9 @@ def _settings(tree: MappingNode, note: Note) -> dict[str, Any]:
 
 
 def _plain(tree: Tree) -> Any:
-    """The value of a scalar, or the tuple of those of a list."""
+    """The value of a scalar, the tuple of those of a list, or the mapping of either."""
+    if isinstance(tree, MappingNode):
+        return {name: _plain(value) for name, value in tree.items.items()}
     if isinstance(tree, SequenceNode):
         return tuple(item.value if isinstance(item, Scalar) else None for item in tree.items)
     return tree.value if isinstance(tree, Scalar) else None
@@ -183,11 +184,13 @@ def _plain(tree: Tree) -> Any:
 
 def _batch(value: Any) -> int:
     if type(value) is not int or not 1 <= value <= MAX_BATCH:
-        raise SettingError("batch must be a whole number ≥ 1", hint="such as 8")
+        raise SettingError(f"batch must be a whole number from 1 to {MAX_BATCH:,}", hint="such as 8")
     return value
 
 
-def _input(value: Any) -> tuple[int, ...]:
+def _input(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _input(shape) for name, shape in value.items() if not isinstance(shape, dict)}
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}(x[0-9]{1,18})*", value):
         value = tuple(map(int, value.split("x")))
     dims = value if isinstance(value, tuple) else (value,)

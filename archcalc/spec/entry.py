@@ -20,13 +20,11 @@ COMMON_FIELDS = {
     "repeat": "how many times it stands one after the other; `i` counts from 0 in its expressions",
     "when": "a condition over the vars; where it is false the entry is left out",
     "train_only": "a condition; where true, it is a branch that holds parameters but runs in training alone",
-    "tied": "of a layer: another whose weights it uses in place of its own, as a tied output layer does",
+    "tied": "another layer whose weights it uses in place of its own, or of a call of a block another call of the same",
     "first": "of a block: parameters that take another value in the first repetition",
 }
 LAYER_FIELDS = tuple(name for name in COMMON_FIELDS if name != "first")
-"""Those of the common fields that a layer has."""
-CALL_FIELDS = tuple(name for name in COMMON_FIELDS if name != "tied")
-"""Those that a call of a block has."""
+"""Those of the common fields that a layer has; a call of a block has them all."""
 STRUCTURE_FIELDS = tuple(name for name in COMMON_FIELDS if name not in ("tied", "first"))
 """Those that a structure has."""
 

@@ -1,4 +1,4 @@
-"""What the layers of a spec start from: its vars with their values, and the shape of its input."""
+"""What the layers of a spec start from: its vars with their values, and the shapes of its inputs."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -6,8 +6,9 @@ from typing import cast
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.spec.architecture import Architecture
+from archcalc.spec.ends import INPUT
 from archcalc.spec.fields import Evaluator, show
-from archcalc.spec.source import problem_at
+from archcalc.spec.source import Tree, problem_at
 from archcalc.spec.values import Value, is_size
 
 
@@ -40,19 +41,29 @@ def evaluated_vars(
     return values, problems
 
 
-def input_shape(
-    architecture: Architecture, variables: Mapping[str, Value], evaluate: Evaluator
-) -> tuple[Shape, list[Problem]]:
-    """The shape of a spec's input, and what is wrong with it; the shape is empty where there is none."""
-    tree = architecture.input
-    if tree is None:
-        return (), []  # that it is missing was noted when the spec was read
-    try:
-        value = evaluate.value(tree, variables)
-    except SpecError as error:
-        return (), list(error.problems)
+def input_shapes(
+    inputs: Mapping[str, Tree], variables: Mapping[str, Value], evaluate: Evaluator, given: Mapping[str, Shape]
+) -> tuple[dict[str, Shape], list[Problem]]:
+    """The shapes of a spec's inputs, those of `given` in place of its own, and what is wrong with the others."""
+    shapes, problems = dict[str, Shape](), list[Problem]()
+    for name, tree in inputs.items():
+        if name != INPUT and name in variables:
+            problems.append(problem_at(tree, f"{name} is an input and a variable", "give one of them another name"))
+        elif name in given:
+            shapes[name] = given[name]
+        else:
+            try:
+                shapes[name] = _shape(name, tree, variables, evaluate)
+            except SpecError as error:
+                problems += error.problems
+    return shapes, problems
+
+
+def _shape(name: str, tree: Tree, variables: Mapping[str, Value], evaluate: Evaluator) -> Shape:
+    value = evaluate.value(tree, variables)
     dims = value if isinstance(value, tuple) else (value,)
     if dims and all(map(is_size, dims)):
-        return cast("Shape", dims), []
-    message = f"input must be a list of whole numbers ≥ 1, got {show(value)}"
-    return (), [problem_at(tree, message, "such as [3, 224, 224]")]
+        return cast("Shape", dims)
+    raise evaluate.error(
+        tree, f"{name} must be a list of whole numbers ≥ 1, got {show(value)}", "such as [3, 224, 224]"
+    )

@@ -5,17 +5,20 @@ from typing import Any, TypeAlias
 
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.graph import Graph, Input, Node
+from archcalc.graph.nodes import unread
 from archcalc.layers import Layer, kinds
 from archcalc.layers.activation import Identity
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.layers.core.base import MAX_RANK
 from archcalc.layers.merge import joins
 from archcalc.spec.architecture import Architecture, Block
+from archcalc.spec.ends import INPUT, input_overrides, output_values
 from archcalc.spec.entry import MALFORMED, STRUCTURES, Entry
-from archcalc.spec.environment import evaluated_vars, input_shape
+from archcalc.spec.environment import evaluated_vars, input_shapes
+from archcalc.spec.evaluation import some
 from archcalc.spec.fields import Evaluator, block_arguments, build_layer, show
 from archcalc.spec.origin import Call, SpecOrigin, call_words
-from archcalc.spec.scope import Scope
+from archcalc.spec.scope import Scope, Tied
 from archcalc.spec.source import Scalar, SequenceNode, Tree, problem_at
 from archcalc.spec.standard import standard_blocks
 from archcalc.spec.values import Value
@@ -24,34 +27,37 @@ MAX_LAYERS = 1_000_000
 MAX_CALLS = 50_000
 MAX_NAME_CHARACTERS = 100_000_000
 MAX_DEPTH = 32
+EDGE_ITEMS = 40
+"""How much work it is to look up a name in `from`, and then to follow the edge that it makes."""
 
 Inputs: TypeAlias = tuple[int, ...]
-INPUT = 0
-"""The value that is the spec's input."""
-FIRST = 1
-"""The value that the first node makes."""
-_COUNT_WORDS = {2: "two", 3: "three"}
+_COUNT_WORDS = {2: "two", 3: "three", 4: "four"}
 
 
 def expand(
-    architecture: Architecture, *, input: Shape | None = None, vars: Mapping[str, Value] | None = None
+    architecture: Architecture, *, input: Mapping[str, Shape] | None = None, vars: Mapping[str, Value] | None = None
 ) -> tuple[Graph, list[Problem]]:
     """The graph of an architecture, and all that is wrong with it.
 
-    `input` and `vars` override the spec's own. Where there are problems, the graph holds the nodes before the first.
-    Raises SettingError for a variable that the spec does not have.
+    `input` (shapes by names of inputs, UNNAMED for the only one) and `vars` override the spec's own. Where there are
+    problems, the graph holds the nodes before the first. Raises SettingError for an input or a variable that the spec
+    does not have.
 
     >>> from archcalc import load
     >>> graph, problems = expand(load("alexnet"))
     >>> [node.name for node in graph.nodes[:3]], problems
     (['conv1', 'relu1', 'pool1'], [])
     """
-    return _Expansion(architecture, input, vars or {}).run()
+    given = input_overrides(tuple(architecture.inputs) or (INPUT,), input or {})
+    return _Expansion(architecture, given, vars or {}).run()
 
 
 class _Expansion:
-    def __init__(self, architecture: Architecture, input: Shape | None, overrides: Mapping[str, Value]) -> None:
-        self.architecture, self.input, self.overrides = architecture, input, overrides
+    def __init__(self, architecture: Architecture, given: Mapping[str, Shape], overrides: Mapping[str, Value]) -> None:
+        self.architecture, self.given, self.overrides = architecture, given, overrides
+        self.inputs = {name: value for value, name in enumerate(architecture.inputs or given or (INPUT,))}
+        self.first = len(self.inputs)
+        """The value that the first node makes."""
         self.evaluate = Evaluator()
         self.problems: list[Problem] = list(architecture.problems)
         self.nodes: list[Node] = []
@@ -65,20 +71,25 @@ class _Expansion:
 
     def run(self) -> tuple[Graph, list[Problem]]:
         variables, problems = evaluated_vars(self.architecture, self.overrides, self.evaluate)
-        shape, more = (self.input, []) if self.input else input_shape(self.architecture, variables, self.evaluate)
-        if problems or more or not shape:
+        spec = self.architecture
+        shapes, more = input_shapes(spec.inputs, variables, self.evaluate, self.given)
+        shapes = {**self.given, **shapes}
+        if problems or more or len(shapes) < len(self.inputs):
             self._broken((*problems, *more))
         # Of an input that is in error nothing is known: an index into it must not be an error as well.
-        dims: dict[str, Value] = {"input": shape or (1,) * MAX_RANK}
-        scope = Scope("", {**dims, **variables}, self.architecture.entries, inputs={"input": INPUT})
-        self._sequence(self.architecture.entries, scope, INPUT)
+        dims: dict[str, Value] = {name: shapes.get(name, (1,) * MAX_RANK) for name in self.inputs}
+        scope = Scope("", {**dims, **variables}, spec.entries, inputs=self.inputs)
+        self._sequence(spec.entries, scope, 0)
         if self.architecture.entries and not self.nodes and not self.problems:
             self.problems.append(
                 self.architecture.document.problem("no layer is left: every `when` is false with these vars")
             )
-        nodes = self.nodes if self.sound is None else self.nodes[: self.sound]
-        spec = self.architecture
-        return Graph(spec.name, spec.title, (Input("input", shape),), tuple(nodes), spec.source), self.problems
+        outputs, problems = output_values(spec.outputs, spec.unused, self.first, self.nodes, self.paths, scope.failed)
+        nodes = self.nodes[: self.sound]
+        if self.problems:  # names may lead nowhere for what is wrong before
+            outputs, problems = unread(self.first, nodes), []
+        inputs = tuple([Input(name, shapes.get(name, ())) for name in self.inputs])
+        return Graph(spec.name, spec.title, inputs, tuple(nodes), outputs, spec.source), [*self.problems, *problems]
 
     def _broken(self, problems: tuple[Problem, ...], calls: tuple[Call, ...] = ()) -> None:
         """Note problems, after which the nodes built so far are the last that can be trusted."""
@@ -99,7 +110,7 @@ class _Expansion:
                 break
             try:
                 end = self._entry(entry, scope, current)
-                if scope.train_only or end < FIRST or not self.nodes[end - FIRST].train_only:
+                if scope.train_only or end < self.first or not self.nodes[end - self.first].train_only:
                     current = end  # else it is a branch that ends here: the next entry reads what it read
             except SpecError as error:
                 self._broken(error.problems, scope.calls)
@@ -140,6 +151,7 @@ class _Expansion:
             if name:
                 scope.namer.count(stands_for)
             local = name or scope.namer.name(stands_for)
+            scope.failed.add(local)
             return self._add(local, Identity(), (current,), self._origin(entry, scope), scope)
         return self._structures(entry, block, name, inputs, times, scope, repeated=repeat is not None)
 
@@ -173,6 +185,9 @@ class _Expansion:
             raise self.evaluate.error(where, f"{entry.kind} cannot be repeated: it takes several inputs")
         if len(inputs) < least or (most is not None and len(inputs) > most):
             raise self._wrong_count(where, entry, kind, len(inputs))
+        if times > 1 and isinstance(kind, Block) and len(kind.outputs) > least:
+            message = f"{entry.kind} cannot be repeated: it gives {len(kind.outputs)} results and takes {least}"
+            raise self.evaluate.error(where, message, "let it take as many inputs")
         return inputs
 
     def _sources(self, tree: Tree, entry: Entry, scope: Scope) -> Inputs:
@@ -181,7 +196,7 @@ class _Expansion:
         problems: list[Problem] = []
         is_known = False
         items = tree.items if isinstance(tree, SequenceNode) else [tree]
-        self.evaluate.count_work(tree, 6 * len(items))  # each is looked up
+        self.evaluate.count_work(tree, EDGE_ITEMS * len(items))
         for item in items:
             found = scope.node(item, entry, self.paths)
             if isinstance(found, int):
@@ -198,14 +213,15 @@ class _Expansion:
 
     def _require_run(self, inputs: Inputs, tree: Tree) -> None:
         for i in inputs:
-            if i >= FIRST and (node := self.nodes[i - FIRST]).train_only:
+            if i >= self.first and (node := self.nodes[i - self.first]).train_only:
                 message = f"from: {node.name} runs in training alone"
                 raise self.evaluate.error(tree, message, "what reads it must be `train_only` as well")
 
     def _wrong_count(self, where: Tree, entry: Entry, kind: type[Layer] | Block | None, got: int) -> SpecError:
         least, most = _arity(kind)
         count = _COUNT_WORDS.get(least, str(least))
-        message = f"{entry.kind} needs {count}{' or more' if most is None else ''} inputs"
+        or_more = " or more" if most is None else f" or {_COUNT_WORDS.get(most, most)}" if most > least else ""
+        message = f"{entry.kind} needs {count}{or_more} inputs"
         if least == 1:
             hint = "join them first with add or concat"
             return self.evaluate.error(where, f"{entry.kind} takes one input, got {got}", hint)
@@ -213,16 +229,33 @@ class _Expansion:
         hint = f"name them: `from: [{', '.join(names)}]`"
         return self.evaluate.error(where, message if got == 1 else f"{message}, got {got}", hint)
 
-    def _tied(self, entry: Entry, scope: Scope) -> int | None:
-        """The position of the node whose weights an entry's layer uses."""
-        tree = entry.common.get("tied")
-        if tree is None:
-            return None
+    def _tied(self, tree: Tree, entry: Entry, scope: Scope) -> int:
+        """The position of the node that a name after `tied` leads to."""
         found = scope.node(tree, entry, self.paths, "tied")
-        if isinstance(found, int) and found >= FIRST:
-            return found - FIRST
+        if isinstance(found, int) and found >= self.first:
+            return found - self.first
         at_input = problem_at(tree, "tied: the input holds no weights", "name a layer")
         raise SpecError([found] if isinstance(found, Problem) else [at_input] if found is not None else [])
+
+    def _tied_block(self, entry: Entry, scope: Scope, name: str | None) -> Tied | None:
+        """Whose weights the layers of a block use that is called as `name`: what it says, or the block around it."""
+        tree = entry.common.get("tied")
+        if tree is None:
+            return scope.tied
+        self._tied(tree, entry, scope)
+        other = scope.path(tree.text if isinstance(tree, Scalar) else "", self.paths)
+        return Tied(f"{scope.prefix}{name}.", f"{other}.", tree)
+
+    def _counterpart(self, cls: type[Layer], path: str, tied: Tied | None) -> int | None:
+        """The position of the node whose weights the layer at a path uses, as its block is tied to another."""
+        if tied is None or cls.parameters is Layer.parameters:
+            return None
+        value = self.paths.get(tied.other + path.removeprefix(tied.own))
+        if value is None:
+            message = f"tied: {tied.other[:-1]!r} lacks layers that {tied.own[:-1]!r} has"
+            hint = "tie it to a call of the same block, with the same parameters"
+            raise self.evaluate.error(tied.tree, message, hint)
+        return value - self.first
 
     def _repeat(
         self,
@@ -241,7 +274,8 @@ class _Expansion:
         varies = repeated and "i" in self.evaluate.reads(entry)
         if entry.common.get("first") is not None:
             raise self.evaluate.error(entry.common["first"], "first is for blocks", "a layer may use `i` in its fields")
-        tied = self._tied(entry, scope)
+        tree = entry.common.get("tied")
+        tied = None if tree is None else self._tied(tree, entry, scope)
         train_only = self._condition("train_only", entry, scope, otherwise=scope.train_only)
         self.name_characters += times * len(f"{scope.prefix}{name or ''}")
         if self.name_characters > MAX_NAME_CHARACTERS:
@@ -259,7 +293,8 @@ class _Expansion:
             if (repeated or name is not None) and scope.prefix + local in self.paths:
                 message = f"name {local!r} is given twice"
                 raise self.evaluate.error(entry.place("name"), message, "every layer needs a name of its own")
-            inputs = (self._add(local, layer, inputs, origin, scope, tied, train_only),)
+            uses = tied if tree is not None else self._counterpart(cls, scope.prefix + local, scope.tied)
+            inputs = (self._add(local, layer, inputs, origin, scope, uses, train_only),)
         if name is not None:
             self.paths[scope.prefix + name] = inputs[0]
         return inputs[0]
@@ -287,7 +322,7 @@ class _Expansion:
         tied: int | None = None,
         train_only: bool = False,
     ) -> int:
-        path, value = scope.prefix + local, len(self.nodes) + FIRST
+        path, value = scope.prefix + local, len(self.nodes) + self.first
         self.paths[path] = value
         self.nodes.append(Node(path, layer, inputs, origin, tied, train_only or scope.train_only))
         return value
@@ -308,12 +343,14 @@ class _Expansion:
     ) -> int:
         """Expand a block or a structure, `times` in a row; inside one that has a name, names begin with it.
 
-        Of several inputs, the first goes through the repetitions; each of them reads the same others.
+        Of several inputs, as many go through the repetitions as a block gives outputs, and each of them reads the same
+        others.
         """
         current, *others = inputs
         train_only = self._condition("train_only", entry, scope, otherwise=scope.train_only)
         if block is not None and name is None:
             name = scope.namer.plain(block.name)
+        tied = self._tied_block(entry, scope, name)
         work = _work(block, entry, scope)
         for i in range(times):
             if self.evaluate.is_out:
@@ -328,12 +365,17 @@ class _Expansion:
                     prefix,
                     {**scope.globals, **arguments},
                     block.entries,
-                    inputs={"input": current, **dict(zip(block.inputs, (current, *others), strict=True))},
+                    inputs={INPUT: current, **dict(zip(block.inputs, (current, *others), strict=True))},
                     calls=(*scope.calls, Call(block.name, prefix.removesuffix("."), entry.tree)),
                     globals=scope.globals,
+                    network=scope.network,
                     train_only=train_only,
+                    tied=tied,
                 )
                 current = self._sequence(block.entries, inner, current)
+                if block.outputs:
+                    current, *results = self._results(block, inner, f"{scope.prefix}{name}.")
+                    others[: len(results)] = results
             else:
                 inner = scope
                 if name is not None or repeated or train_only:
@@ -346,6 +388,24 @@ class _Expansion:
                 self.paths[f"{scope.prefix}{local}"] = self.paths[f"{scope.prefix}{name}"] = current
         return current
 
+    def _results(self, block: Block, inner: Scope, path: str) -> list[int]:
+        """What a block gives; each result can be read as `path` with its name, of repetitions that of the last."""
+        results: list[int] = []
+        problems: list[Problem] = []
+        for name in block.outputs:
+            found = inner.inputs.get(name.text, self.paths.get(inner.prefix + name.text))
+            if found is not None:
+                self.paths[path + name.text] = found
+                results.append(found)
+            elif name.text not in inner.failed:
+                hint = did_you_mean(name.text, inner.given, f"its layers: {some(inner.given)}")
+                problems.append(
+                    problem_at(name, f"outputs of block {block.name}: no layer is called {name.text!r}", hint)
+                )
+        if problems or len(results) < len(block.outputs):
+            raise SpecError(problems)
+        return results
+
     def _arguments(
         self, entry: Entry, block: Block, scope: Scope, variables: dict[str, Value], *, first: bool
     ) -> dict[str, Value]:
@@ -356,8 +416,6 @@ class _Expansion:
             )
         if len(scope.calls) >= MAX_DEPTH:
             raise self.evaluate.error(entry.tree, f"blocks inside one another more than {MAX_DEPTH} deep")
-        if (tied := entry.common.get("tied")) is not None:
-            raise self.evaluate.error(tied, "tied is for layers", "give it to the layers inside the block")
         return block_arguments(entry, block, self.evaluate, variables, first=first)
 
     def _structure(self, entry: Entry, scope: Scope, current: int) -> int:

@@ -12,7 +12,7 @@ from archcalc.layers import Layer
 from archcalc.layers.core.arithmetic import is_plain
 from archcalc.layers.core.base import is_structural
 from archcalc.spec.architecture import Block
-from archcalc.spec.entry import CALL_FIELDS, LAYER_FIELDS, Entry
+from archcalc.spec.entry import COMMON_FIELDS, LAYER_FIELDS, Entry
 from archcalc.spec.expression import Expression
 from archcalc.spec.source import MappingNode, Scalar, SequenceNode, Tree, line_words, problem_at
 from archcalc.spec.values import (
@@ -203,7 +203,7 @@ def block_arguments(
     for name, tree in (*trees.items(), *overriding.items()):
         if name not in block.params:
             known = f"its parameters: {', '.join(block.params)}" if block.params else "it has none"
-            hint = did_you_mean(name, [*block.params, *CALL_FIELDS], known)
+            hint = did_you_mean(name, [*block.params, *COMMON_FIELDS], known)
             problems.append(
                 problem_at(entry.keys.get(name, tree), f"block {block.name} has no parameter {name!r}", hint)
             )

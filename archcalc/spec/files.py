@@ -38,8 +38,10 @@ def read_file(path: str) -> Document:
 
 def read_plain_file(path: str) -> Document:
     """The text of a file that no user named, but a spec; raises SpecError for all that is no plain file."""
+    hint = "a spec extends a plain file or a shipped architecture"
     if _is_open_or_device(path):
-        raise _unreadable(path, "is a device or an open file, not a plain file")
+        raise _unreadable(path, "is a device or an open file, not a plain file", hint)
+    _require_plain(path, hint)  # read_file's own hint is standard input, which no spec extends
     return read_file(path)
 
 
@@ -47,14 +49,15 @@ def _is_open_or_device(path: str) -> bool:
     return os.path.abspath(path).startswith(("/dev/", "/proc/"))
 
 
-def _require_plain(path: str) -> None:
+def _require_plain(path: str, hint: str | None = None) -> None:
     try:
         mode = os.stat(path).st_mode
     except OSError:
         return  # opening it says why
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         kind = "a FIFO" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
-        hint = "read it as standard input, which is named `-`" if stat.S_ISFIFO(mode) else None
+        if hint is None and stat.S_ISFIFO(mode):
+            hint = "read it as standard input, which is named `-`"
         raise _unreadable(path, f"is {kind}, not a plain file", hint)
 
 

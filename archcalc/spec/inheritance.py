@@ -3,7 +3,8 @@
 import msgspec
 
 from archcalc.errors import Problem, did_you_mean
-from archcalc.spec.architecture import Architecture, Replacement, unknown_variable
+from archcalc.spec.architecture import Architecture, Replacement, unknown_input, unknown_variable
+from archcalc.spec.ends import INPUT
 from archcalc.spec.entry import STRUCTURES, Entry
 from archcalc.spec.evaluation import some
 from archcalc.spec.source import Tree, problem_at
@@ -12,8 +13,8 @@ from archcalc.spec.source import Tree, problem_at
 def extended(own: Architecture, base: Architecture) -> Architecture:
     """The architecture that `own` makes of `base`.
 
-    Its own vars, reduced vars, blocks and input go before the base's of the same name; entries of the base that it
-    replaces give way to its own, and its layers come after the base's.
+    Its own vars, reduced vars, blocks and inputs go before the base's of the same name, and its outputs before the
+    base's outputs; entries of the base that it replaces give way to its own, and its layers come after the base's.
     """
     variables = base.vars | own.vars
     kept, replaced = _replaced(base.entries, own.replace)
@@ -25,15 +26,23 @@ def extended(own: Architecture, base: Architecture) -> Architecture:
     for name, tree in changed:
         if name not in variables:
             problems.append(problem_at(tree, *unknown_variable(name, variables)))
+    inputs = base.inputs | own.inputs
+    # A short `input:` means the base's only input; it adds none of its own to those that have names.
+    short = own.inputs if base.inputs and INPUT not in base.inputs else {}
+    for name, tree in [*short.items(), *[pair for one in own.variants.values() for pair in one.inputs.items()]]:
+        if name not in inputs or (name == INPUT and INPUT in short):
+            problems.append(problem_at(tree, *unknown_input(name, base.inputs)))
     return msgspec.structs.replace(
         own,
-        input=own.input or base.input,
+        inputs=inputs,
         source=own.source or base.source,
         vars=variables,
         blocks=base.blocks | own.blocks,
         entries=(*kept, *own.entries),
         reduced=base.reduced | own.reduced,
         problems=(*base.problems, *own.problems, *problems),
+        outputs=own.outputs or base.outputs,
+        unused=(*base.unused, *own.unused),
         extends=None,
         replace={},
     )

@@ -6,16 +6,20 @@ and archcalc's own reports have layers, `tsconfig.json` and `.gitlab-ci.yml` ext
 
 import os
 import re
+from collections.abc import Iterable
 
 from archcalc.errors import SpecError
 from archcalc.layers import kinds
-from archcalc.spec.architecture import TOP_LEVEL, is_report
+from archcalc.layers.core.base import MAX_RANK
+from archcalc.spec.architecture import TOP_LEVEL, is_report, read
 from archcalc.spec.catalogue import FILE, MAX_EXTENDS, Reader, base_of, names
+from archcalc.spec.ends import UNNAMED
 from archcalc.spec.entry import STRUCTURES
+from archcalc.spec.expand import expand
 from archcalc.spec.files import read_plain_file
 from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, parse
 
-_CONTENT = {"input", "vars", "variants", "budget", "blocks", "replace", "layers"}
+_CONTENT = {"input", "inputs", "vars", "variants", "budget", "blocks", "replace", "layers"}
 """The keys of a spec that say more than how it is called."""
 _KEY = re.compile(r"^(?P<before>[{ ]*[\"']?)(?P<key>\w+)[\"']?[ \t]*:", flags=re.MULTILINE)
 
@@ -25,7 +29,7 @@ def is_spec(document: Document, reader: Reader = read_plain_file) -> bool:
 
     It is where its `layers` are those of a network, or where it extends an architecture; `reader` gives what it
     extends. Mistakes take nothing away as long as the rest speaks for a spec: an unknown key beside an input and
-    layers, an unknown kind beside known ones, a text that is no YAML.
+    layers, an unknown kind beside known ones, a text that is no YAML, an input that is missing where nothing else is.
 
     >>> is_spec(Document("net.json", '{"input": [3], "layers": ["relu", {"linaer": 4}]}'))
     True
@@ -58,28 +62,45 @@ def _is_spec(document: Document, reader: Reader, most: int) -> bool:
     is_plain = keys <= TOP_LEVEL.keys()
     base = tree.items.get("extends")
     extends = isinstance(base, Scalar) and bool(base.text)
-    if _has_layers(tree, is_plain=is_plain, has_beginning="input" in keys or extends):
-        return True
+    if keys & {"input", "inputs"} or extends:
+        if _has_layers(tree, is_plain=is_plain):
+            return True
+    elif is_plain and _has_some_kind(tree):
+        return _lacks_nothing_but_input(document)
     if not extends:
         return False
     assert isinstance(base, Scalar)
     return (is_plain and bool(keys & _CONTENT)) or _is_architecture(base_of(document, base.text), reader, most - 1)
 
 
-def _has_layers(tree: MappingNode, *, is_plain: bool, has_beginning: bool) -> bool:
-    """Whether the `layers` of a mapping are those of a network. Without an input, words alone are none: a list of them
-    may be anything.
-    """
+def _has_layers(tree: MappingNode, *, is_plain: bool) -> bool:
+    """Whether the `layers` of a mapping that has a beginning are those of a network."""
     if "layers" not in tree.items:
         return False
-    layers = tree.items["layers"]
-    entries = layers.items if isinstance(layers, SequenceNode) else []
+    entries = _entries(tree)
+    return _has_known(tree, entries) or (is_plain and (not entries or any(_kind(entry) for entry in entries)))
+
+
+def _has_some_kind(tree: MappingNode) -> bool:
+    """Whether some layer is more than a word: a list of those may be anything."""
+    return _has_known(tree, [entry for entry in _entries(tree) if isinstance(entry, MappingNode)])
+
+
+def _has_known(tree: MappingNode, entries: Iterable[Tree]) -> bool:
     blocks = tree.items.get("blocks")
     known = {*kinds(), *STRUCTURES, *(blocks.items if isinstance(blocks, MappingNode) else ())}
-    if has_beginning:
-        has_known = any(_kind(entry) in known for entry in entries)
-        return has_known or (is_plain and (not entries or any(_kind(entry) for entry in entries)))
-    return is_plain and any(isinstance(entry, MappingNode) and _kind(entry) in known for entry in entries)
+    return any(_kind(entry) in known for entry in entries)
+
+
+def _entries(tree: MappingNode) -> list[Tree]:
+    layers = tree.items.get("layers")
+    return layers.items if isinstance(layers, SequenceNode) else []
+
+
+def _lacks_nothing_but_input(document: Document) -> bool:
+    """Whether the reader misses an input alone: layers of others may have the names of kinds, but not their fields."""
+    _, problems = expand(read(document), input={UNNAMED: (1,) * MAX_RANK})
+    return len(problems) == 1
 
 
 def _kind(entry: Tree) -> str | None:
@@ -110,4 +131,4 @@ def _looks_like_one(text: str) -> bool:
     found = list(_KEY.finditer(text))
     keys = {match["key"] for match in found if len(match["before"]) == len(found[0]["before"])}
     known = keys & TOP_LEVEL.keys()
-    return "layers" in keys and bool(keys & {"input", "extends"}) and len(known) > len(keys - known)
+    return "layers" in keys and bool(keys & {"input", "inputs", "extends"}) and len(known) > len(keys - known)

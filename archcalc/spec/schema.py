@@ -6,11 +6,11 @@ import msgspec
 
 from archcalc.docstrings import docstring
 from archcalc.engine.conventions import CONVENTIONS
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
 from archcalc.layers import Layer, kinds, merge
 from archcalc.spec.architecture import BLOCK_KEYS, TOP_LEVEL
 from archcalc.spec.budget import BUDGET_KEYS, LIMIT_KEYS, SETTING_KEYS
-from archcalc.spec.entry import CALL_FIELDS, COMMON_FIELDS, LAYER_FIELDS, STRUCTURE_FIELDS, STRUCTURES
+from archcalc.spec.entry import COMMON_FIELDS, LAYER_FIELDS, STRUCTURE_FIELDS, STRUCTURES
 from archcalc.spec.fields import required_fields
 from archcalc.units import BYTES_PER_ELEMENT
 
@@ -29,7 +29,10 @@ def spec_schema() -> dict[str, Any]:
         "title": {"type": "string"},
         "source": {"type": "string"},
         "extends": {"type": "string", "minLength": 1},
-        "input": {"anyOf": [{"type": "array", "items": _ref("dimension"), "minItems": 1}, _ref("dimension")]},
+        "input": _ref("shape"),
+        "inputs": {"type": "object", "additionalProperties": _ref("shape"), "minProperties": 1},
+        "outputs": _ref("names"),
+        "unused": _ref("names"),
         "vars": {"type": "object", "additionalProperties": {"anyOf": [_ref("value"), {"type": "null"}]}},
         "replace": {"type": "object", "additionalProperties": _ref("part")},
         "layers": _ref("layers"),
@@ -41,7 +44,8 @@ def spec_schema() -> dict[str, Any]:
     block: dict[str, dict[str, Any]] = {
         "title": {"type": "string"},
         "params": {"type": "object", "additionalProperties": {"anyOf": [_ref("value"), {"type": "null"}]}},
-        "inputs": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+        "inputs": _ref("names"),
+        "outputs": _ref("names"),
         "layers": _ref("layers"),
     }
     return {
@@ -50,11 +54,22 @@ def spec_schema() -> dict[str, Any]:
         "description": "A neural network as a list of layers, for archcalc.",
         "type": "object",
         "properties": {name: {"description": TOP_LEVEL[name], **schema} for name, schema in top.items()},
-        "anyOf": [{"required": ["input", "layers"], "not": {"required": ["replace"]}}, {"required": ["extends"]}],
+        "anyOf": [
+            {"required": ["input", "layers"], "not": {"anyOf": [{"required": ["replace"]}, {"required": ["inputs"]}]}},
+            {"required": ["inputs", "layers"], "not": {"anyOf": [{"required": ["replace"]}, {"required": ["input"]}]}},
+            {"required": ["extends"]},
+        ],
         "additionalProperties": False,
         "$defs": {
             "expression": {"type": "string", "description": "arithmetic over the vars, such as 4 * width"},
             "dimension": {"anyOf": [{"type": "integer", "minimum": 1}, _ref("expression")]},
+            "shape": {"anyOf": [{"type": "array", "items": _ref("dimension"), "minItems": 1}, _ref("dimension")]},
+            "names": {
+                "anyOf": [
+                    {"type": "string", "minLength": 1},
+                    {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+                ]
+            },
             "value": value,
             **_common(),
             "layers": {"type": "array", "items": _ref("entry"), "minItems": 1},
@@ -69,7 +84,12 @@ def spec_schema() -> dict[str, Any]:
             "limit": {"type": ["string", "integer", "number"], "description": "such as 60M, 1.5G or 512 MiB"},
             "variant": {
                 "type": "object",
-                "properties": {"title": {"type": "string"}, "input": top["input"], "budget": _ref("budget")},
+                "properties": {
+                    "title": {"type": "string"},
+                    "input": top["input"],
+                    "inputs": top["inputs"],
+                    "budget": _ref("budget"),
+                },
                 "additionalProperties": _ref("value"),
             },
             "entry": {
@@ -149,7 +169,7 @@ def _structures() -> list[dict[str, Any]]:
 def _calls() -> list[dict[str, Any]]:
     """Calls of the spec's own blocks, whose names and parameters a schema cannot know: any name that is no kind."""
     taken = [*kinds(), *STRUCTURES]
-    arguments = {"type": "object", "properties": {name: _ref(name) for name in CALL_FIELDS}}
+    arguments = {"type": "object", "properties": {name: _ref(name) for name in COMMON_FIELDS}}
     call = {"anyOf": [{**arguments, "additionalProperties": _ref("value")}, _ref("value"), {"type": "null"}]}
     return [
         {"type": "string", "not": {"enum": taken}},
@@ -166,11 +186,10 @@ def _calls() -> list[dict[str, Any]]:
 def _budget() -> dict[str, Any]:
     limits = {name: {"description": words, "$ref": "#/$defs/limit"} for name, words in LIMIT_KEYS.items()}
     mapping = {"type": "object", "properties": limits, "minProperties": 1, "additionalProperties": False}
+    given = [{"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}, _ref("limit")]
     settings: dict[str, dict[str, Any]] = {
         "batch": {"type": "integer", "minimum": 1},
-        "input": {
-            "anyOf": [{"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}, _ref("limit")]
-        },
+        "input": {"anyOf": [*given, {"type": "object", "additionalProperties": {"anyOf": given}, "minProperties": 1}]},
         "dtype": {"enum": list(BYTES_PER_ELEMENT)},
         "convention": {"enum": list(CONVENTIONS)},
     }

@@ -1,9 +1,12 @@
 """Where a name means something: the spec itself, a block that is called, or a structure that has a name."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import NamedTuple
 
 from archcalc.errors import Problem, SpecError, did_you_mean
 from archcalc.graph.naming import Namer
+from archcalc.spec.ends import INPUT
 from archcalc.spec.entry import Entry
 from archcalc.spec.evaluation import some
 from archcalc.spec.origin import Call
@@ -11,12 +14,21 @@ from archcalc.spec.source import Scalar, Tree, problem_at
 from archcalc.spec.values import Value
 
 
+class Tied(NamedTuple):
+    """Two paths of blocks of which the first uses the weights of the second, and where that is said."""
+
+    own: str
+    other: str
+    tree: Tree
+
+
 class Scope:
     """The variables and names of a run of entries.
 
-    `inputs` are the values that it begins from, by the name that `from` knows them by; `input` is always there. `calls`
-    are the blocks that it is inside of, the innermost last; `globals` are the vars of the spec, which a block sees
-    besides its own parameters. Inside `train_only` everything runs in training alone.
+    `inputs` are the values that it begins from, by the name that `from` knows them by; in a block, `input` is always
+    there. `network` are those that the network begins from, which are known everywhere. `calls` are the blocks that it
+    is inside of, the innermost last; `globals` are the vars of the spec, which a block sees besides its own parameters.
+    Inside `train_only` everything runs in training alone, and inside what is `tied` layers use weights of others.
     """
 
     def __init__(
@@ -29,13 +41,17 @@ class Scope:
         parent: "Scope | None" = None,
         calls: tuple[Call, ...] | None = None,
         globals: dict[str, Value] | None = None,
+        network: Mapping[str, int] | None = None,
         train_only: bool = False,
+        tied: Tied | None = None,
     ) -> None:
         self.prefix, self.variables, self.parent = prefix, variables, parent
         self.inputs: Mapping[str, int] = inputs or (parent.inputs if parent else {})
         self.calls: tuple[Call, ...] = calls if calls is not None else parent.calls if parent else ()
         self.globals: dict[str, Value] = globals if globals is not None else parent.globals if parent else variables
+        self.network: Mapping[str, int] = network or (parent.network if parent else self.inputs)
         self.train_only: bool = train_only or (parent is not None and parent.train_only)
+        self.tied: Tied | None = tied or (parent.tied if parent else None)
         self.given = dict(_given(entries))
         self.lines: dict[str, int] = {}
         self.failed: set[str] = set()
@@ -49,8 +65,8 @@ class Scope:
             return None
         if not isinstance(tree, Scalar) or tree.value is None or not tree.text:
             raise SpecError([problem_at(tree, "name must be text")])
-        if tree.text == "input":
-            message = "the name 'input' stands for the spec's input"
+        if tree.text == INPUT or (tree.text in self.network and not self.prefix):
+            message = f"the name {tree.text!r} stands for an input"
             raise SpecError([problem_at(tree, message, "choose another name")])
         if tree.text in self.lines:
             message = f"name {tree.text!r} is given twice (first in line {self.lines[tree.text]})"
@@ -63,28 +79,29 @@ class Scope:
         name = tree.text if isinstance(tree, Scalar) else ""
         if name in self.inputs:
             return self.inputs[name]
-        found = self._find(name, paths)
+        path = self.path(name, paths)
+        found = self.network.get(name) if path is None else paths[path]
         if found is not None:
             return found
         if not name:
             lists = " or a list of names" if field == "from" else ""
             return problem_at(tree, f"{field} must be a name{lists}", f"such as `{field}: conv1`")
-        if name in self.failed:
-            return None
+        if not self.failed.isdisjoint(accumulate(name.split("."), "{}.{}".format)):
+            return None  # it, or what it is inside of
         if name in self.given:
             return self._not_there(name, tree, entry, field)
-        known = [*self.inputs, *paths]
+        known = [*dict.fromkeys((*self.inputs, *self.network)), *paths]
         hint = did_you_mean(name, known, f"known: {some(known)}")
         return problem_at(tree, f"{field}: no layer is called {name!r}", hint)
 
-    def _find(self, name: str, paths: Mapping[str, int]) -> int | None:
-        """From here, from the scopes around, or as a path from the outside."""
+    def path(self, name: str, paths: Mapping[str, int]) -> str | None:
+        """The path that a name stands for: from here, from the scopes around, or as a path from the outside."""
         scope: Scope | None = self
         while scope is not None:
             if scope.prefix + name in paths:
-                return paths[scope.prefix + name]
+                return scope.prefix + name
             scope = scope.parent
-        return paths.get(name)
+        return name if name in paths else None
 
     def _not_there(self, name: str, tree: Tree, entry: Entry, field: str) -> Problem:
         line = self.given[name]

@@ -16,8 +16,11 @@ MAX_NODES = 100_000
 MAX_DEPTH = 64
 MAX_NUMBER = 10**18
 
-_BREAK = "\r\n|[\n\r\x85\u2028\u2029]"
-"""What ends a line for YAML; `str.splitlines` takes more characters for that."""
+_BREAK = "\r\n|[\n\r]"
+"""What ends a line for YAML 1.2; `str.splitlines` takes more characters for that."""
+_ONCE_BREAKS = "\x85\u2028\u2029"
+"""What ended a line for YAML 1.1, and does so for the parser."""
+_PRIVATE_USE = range(0xE000, 0xF900)
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
@@ -99,7 +102,7 @@ def lines_of(text: str) -> list[str]:
     r"""The lines of a text as YAML counts them, each with what ends it.
 
     >>> lines_of("a: 1\r\nb: 2\u2028c: \x1c")
-    ['a: 1\r\n', 'b: 2\u2028', 'c: \x1c']
+    ['a: 1\r\n', 'b: 2\u2028c: \x1c']
     """
     ends = [found.end() for found in re.finditer(_BREAK, text)]
     starts = [0, *ends]
@@ -131,8 +134,9 @@ def parse(document: Document) -> tuple[Tree, list[Problem]]:
         text, pairs = _SURROGATES.subn(_one_escape, text)
         document.has_pairs = pairs > 0
     loader = getattr(yaml, "CLoader", yaml.Loader)
+    stand_ins = _stand_ins(text)
     try:
-        composer = _Composer(document, loader(text))
+        composer = _Composer(document, loader(text.translate(stand_ins)), stand_ins)
         return composer.compose(), composer.problems
     except yaml.MarkedYAMLError as error:
         raise _yaml_error(document, error) from None
@@ -172,8 +176,9 @@ def _whole(text: str) -> int | float:
 class _Composer:
     """Makes a tree of the parser's events, with the limits held on the way."""
 
-    def __init__(self, document: Document, parser: Any) -> None:
+    def __init__(self, document: Document, parser: Any, stand_ins: dict[int, int]) -> None:
         self.document = document
+        self.stood_for = {stand_in: character for character, stand_in in stand_ins.items()}
         self.next: Callable[[], Any] = parser.get_event
         self.anchors: dict[str, Tree | None] = {}
         self.size = 0
@@ -209,11 +214,11 @@ class _Composer:
     def _collection(self, event: Any, depth: int) -> Tree:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         if isinstance(event, yaml.ScalarEvent):
-            plain = event.implicit[0]
-            value = resolve(event.value) if plain else event.value
+            text = event.value.translate(self.stood_for) if self.stood_for else event.value
+            value = resolve(text) if event.implicit[0] else text
             if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
-                raise self._error(event, f"number {event.value[:40]} is out of range", "numbers go up to 10^18")
-            return Scalar(value, event.value, self.document, line, column)
+                raise self._error(event, f"number {text[:40]} is out of range", "numbers go up to 10^18")
+            return Scalar(value, text, self.document, line, column)
         if isinstance(event, yaml.SequenceStartEvent):
             sequence = SequenceNode(self.document, line, column)
             for item in self._until(yaml.SequenceEndEvent):
@@ -284,6 +289,13 @@ def _bad_character(document: Document, code: int) -> SpecError:
     before = lines_of(document.text[:position] + "#")
     location = document.locate(len(before), len(before[-1]))
     return SpecError([Problem(f"not valid YAML: character #x{code:04x} is not allowed", location)])
+
+
+def _stand_ins(text: str) -> dict[int, int]:
+    """For each character of a text that ends lines in YAML 1.1 alone, another one of which the text has none."""
+    found = [character for character in _ONCE_BREAKS if character in text]
+    free = (code for code in _PRIVATE_USE if chr(code) not in text) if found else iter(())
+    return {ord(character): stand_in for character, stand_in in zip(found, free, strict=False)}
 
 
 def _one_escape(pair: re.Match[str]) -> str:

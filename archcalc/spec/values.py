@@ -1,6 +1,6 @@
 """What expressions compute with: their values, and how much of them one spec may ask for."""
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from archcalc.layers.core.arithmetic import Dim
@@ -29,6 +29,19 @@ def is_size(value: object) -> bool:
     from archcalc.spec.open_numbers import stand_ins
 
     return all(type(plain) is int and plain >= 1 for plain in stand_ins(value))
+
+
+def is_at_most(size: Any, most: int) -> bool:
+    """Whether the size of an axis is at most so much: of an array all of its numbers, and of a symbol what is known.
+
+    >>> is_at_most(3, 10), is_at_most(11, 10)
+    (True, False)
+    """
+    if not is_open(size):
+        return bool(size <= most)
+    from archcalc.spec.open_numbers import stand_ins
+
+    return all(plain <= most for plain in stand_ins(size))
 
 
 MAX_ITEMS = 10_000

@@ -2,20 +2,27 @@
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from archcalc.errors import SpecError
+from archcalc.errors import Problem, SpecError
 from archcalc.graph import Graph, Node
+from archcalc.graph.nodes import unread
 from archcalc.layers import Layer
+from archcalc.spec.architecture import read
+from archcalc.spec.ends import INPUT
+from archcalc.spec.expand import expand
 from archcalc.spec.fields import field_types, required_fields
 from archcalc.spec.files import text_of
-from archcalc.spec.source import parse, resolve
+from archcalc.spec.source import resolve
 
 _PLAIN = re.compile(r"[A-Za-z_][\w.-]*", flags=re.ASCII)
 
 
 def flat_spec(graph: Graph) -> str:
     """A spec of the same layers under the same names; `from` stands only where it is not the layer before.
+
+    Raises SpecError where it would be larger than what is read.
 
     >>> from archcalc import load
     >>> from archcalc.spec.expand import expand
@@ -25,34 +32,49 @@ def flat_spec(graph: Graph) -> str:
     """
     lines = [f"name: {_text(graph.name)}", f"title: {_text(graph.title)}"]
     lines += [f"source: {_text(graph.source)}"] if graph.source else []
-    (input,) = graph.inputs
-    lines += [f"input: {_value(input.shape)}", "layers:"]
+    first = len(graph.inputs)
+    if [input.name for input in graph.inputs] == [INPUT]:
+        lines.append(f"input: {_value(graph.inputs[0].shape)}")
+    else:
+        inputs = [f"{_text(input.name)}: {_value(input.shape)}" for input in graph.inputs]
+        lines.append(f"inputs: {{{', '.join(inputs)}}}")
+    ends = unread(first, graph.nodes)
+    if graph.outputs != ends:
+        lines.append(f"outputs: {_names(graph, graph.outputs)}")
+        unused = [value for value in ends if value not in graph.outputs]
+        lines += [f"unused: {_names(graph, unused)}"] if unused else []
+    lines.append("layers:")
     current = 0
-    for value, node in enumerate(graph.nodes, 1):
+    for value, node in enumerate(graph.nodes, first):
         lines.append(f"  - {node.layer.kind}: {{{', '.join(_fields(graph, node, current))}}}")
         if not node.train_only:
             current = value
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    _require_readable(text)
+    return text
 
 
-def too_large(text: str) -> str | None:
-    """Why a written spec is larger than what is read; None where it is not.
+def _names(graph: Graph, values: Iterable[int]) -> str:
+    return f"[{', '.join([_text(graph.name_of(value)) for value in values])}]"
 
-    >>> too_large("a: 1"), too_large("a" * 2**23)
-    (None, 'it is larger than 4 MiB')
-    """
+
+def _require_readable(text: str) -> None:
+    """Raise SpecError where a written spec is beyond what is read."""
     try:
-        parse(text_of(text.encode(errors="replace"), "it"))
+        problems = expand(read(text_of(text.encode(errors="replace"), "it")))[1]
     except SpecError as error:
-        return error.problems[0].message
-    return None
+        problems = list(error.problems)
+    if problems:
+        message = f"a spec of every layer would be beyond what archcalc reads: {problems[0].message}"
+        raise SpecError([Problem(message, hint="a network of fewer layers can be written")])
 
 
 def _fields(graph: Graph, node: Node, current: int) -> list[str]:
     fields = [f"name: {_text(node.name)}"]
     if node.inputs != (current,):
-        names = ", ".join([_text(graph.name_of(value)) for value in node.inputs])
-        fields.append(f"from: {names}" if len(node.inputs) == 1 else f"from: [{names}]")
+        fields.append(
+            f"from: {_text(graph.name_of(*node.inputs)) if len(node.inputs) == 1 else _names(graph, node.inputs)}"
+        )
     if node.tied is not None:
         fields.append(f"tied: {_text(graph.nodes[node.tied].name)}")
     if node.train_only:

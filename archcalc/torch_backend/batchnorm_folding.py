@@ -1,5 +1,6 @@
 """Weights with and without batch norms: statistics that are worth folding, and what folding makes of weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,8 +12,8 @@ from archcalc.graph.batchnorm_folding import BatchNormFolding
 from archcalc.torch_backend.build import Network
 
 
-def randomise_batchnorms(model: Network, x: Tensor) -> None:
-    """Give every batch norm that runs on `x` random statistics, gamma and beta, so that no part of folding is idle.
+def randomise_batchnorms(model: Network, inputs: Sequence[Tensor]) -> None:
+    """Give every batch norm that runs on these inputs random constants, so that no part of folding is idle.
 
     With PyTorch's own (mean 0, variance 1, gamma 1, beta 0) a wrong fold would hardly show, and with arbitrary ones the
     activations of a deep network would grow or vanish. So they lie around the mean and variance of all that a norm
@@ -25,7 +26,7 @@ def randomise_batchnorms(model: Network, x: Tensor) -> None:
     hooks = [norm.register_forward_pre_hook(lambda norm, inputs: _randomise(norm, inputs[0])) for norm in norms]
     try:
         with torch.no_grad():
-            model(x)
+            model(*inputs)
     finally:
         for hook in hooks:
             hook.remove()

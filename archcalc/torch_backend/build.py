@@ -5,15 +5,15 @@ tensors of a dry run on the meta device, never taken from archcalc's own shapes.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from archcalc.errors import ArchcalcError, LayerError, printable
 from archcalc.graph import Graph, Node
-from archcalc.graph.nodes import holding_indices, outputs
+from archcalc.graph.nodes import index_bounds, of_the_batch
 from archcalc.layers.core.arithmetic import whole
 from archcalc.torch_backend.layer import call, module_of
 from archcalc.units import MEMORY_UNITS, human
@@ -39,7 +39,8 @@ class PyTorchError(ArchcalcError):
 class Step(NamedTuple):
     """One layer of a Network: the path of its module, the values that it reads and makes, and which result counts.
 
-    `frees` are the values that no later step reads.
+    `spreads` are the places among them of values that are the same for every sample, where the result is not. `frees`
+    are the values that no later step reads.
     """
 
     path: str
@@ -48,6 +49,12 @@ class Step(NamedTuple):
     result: int | None
     train_only: bool
     frees: tuple[int, ...]
+    spreads: tuple[int, ...] = ()
+
+    def run(self, network: nn.Module, values: Mapping[int, Tensor], samples: int) -> Tensor:
+        """What the step makes of the values so far, of a batch of so many samples."""
+        inputs = _spread([values[i] for i in self.inputs], self.spreads, samples)
+        return call(network.get_submodule(self.path), inputs, self.result)
 
 
 class Group(nn.Module):
@@ -57,34 +64,42 @@ class Group(nn.Module):
 class Network(nn.Module):
     """An architecture as a module: its layers are submodules by their names in the spec, `layer1.0.conv1`.
 
-    It gives what its last layer gives. Where other layers are read by none as well, such as those that run in training
-    alone, it gives a tuple of all their outputs, the last layer's first.
+    It takes one tensor for each input of the graph, the batch first, and gives the graph's output; of several outputs,
+    a tuple. Those of layers that run in training alone are left out in eval mode.
     """
 
     def __init__(self, graph: Graph, modules: Sequence[nn.Module]) -> None:
         super().__init__()
         frees = freed_after(graph)
         paths = module_paths([node.name for node in graph.nodes])
+        once = of_the_batch(graph)
+        self.input_names = tuple([input.name for input in graph.inputs])
         self.steps = tuple(
-            Step(path, node.inputs, value, node.layer.torch.result, node.train_only, done)
+            Step(path, node.inputs, value, node.layer.torch.result, node.train_only, done, _spreads(node, value, once))
             for value, (path, node, done) in enumerate(zip(paths, graph.nodes, frees, strict=True), len(graph.inputs))
         )
-        self.outputs = outputs(graph)
+        self.outputs = graph.outputs
         for path, module in zip(paths, modules, strict=True):
             _place(self, path, module)
 
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """What the last layer makes of `x`, the batch first; of several outputs, all of them."""
-        values = {0: x}
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """What the network makes of its inputs, the batch first; of several outputs, all of them."""
+        values = self.begin(inputs)
+        samples = len(inputs[0])
         for step in self.steps:
             if self.training or not step.train_only:
-                inputs = [values[i] for i in step.inputs]
-                values[step.makes] = call(self.get_submodule(step.path), inputs, step.result)
-                del inputs
+                values[step.makes] = step.run(self, values, samples)
             for i in step.frees:
                 values.pop(i, None)
         main, *others = (values[i] for i in self.outputs if i in values)
         return (main, *others) if others else main
+
+    def begin(self, inputs: Sequence[Tensor]) -> dict[int, Tensor]:
+        """The values that the inputs are; raises TypeError where they are too many or too few."""
+        if len(inputs) != len(self.input_names):
+            names = ", ".join(self.input_names)
+            raise TypeError(f"the network takes {len(self.input_names)} inputs ({names}), got {len(inputs)}")
+        return dict(enumerate(inputs))
 
 
 def build(graph: Graph, device: str = "cpu") -> Network:
@@ -93,10 +108,11 @@ def build(graph: Graph, device: str = "cpu") -> Network:
     Raises RefusalError for a layer that PyTorch does not take, PyTorchError for one that cannot run without data.
     """
     with torch.device("meta"):
-        values = [random_input(graph, DRY_BATCH)]
+        values = random_inputs(graph, DRY_BATCH)
+    once = of_the_batch(graph)
     modules: list[nn.Module] = []
-    for node in graph.nodes:
-        inputs = [values[i] for i in node.inputs]
+    for value, node in enumerate(graph.nodes, len(graph.inputs)):
+        inputs = _spread([values[i] for i in node.inputs], _spreads(node, value, once), DRY_BATCH)
         try:
             values.append(_dry_run(node, inputs))
         except NotImplementedError as error:
@@ -136,21 +152,25 @@ def _fits(node: Node, inputs: Sequence[Tensor]) -> bool:
     return True
 
 
-def random_input(graph: Graph, batch: int) -> Tensor:
-    """A random input on the default device: normal numbers, or indices that every table of the graph has."""
-    shape = whole((batch, *graph.inputs[0].shape))
-    below = input_below(graph)
-    return torch.randn(shape) if below is None else torch.randint(below, shape)
-
-
-def input_below(graph: Graph) -> int | None:
-    """What the input's values must be less than where they are indices into some layer's table, else None."""
-    if 0 not in holding_indices(graph):
-        return None
-    sizes: list[int] = [
-        getattr(node.layer, field) for node in graph.nodes if (field := node.layer.indices_below) is not None
+def random_inputs(graph: Graph, batch: int) -> list[Tensor]:
+    """Random inputs on the default device: normal numbers, or indices that every table has which they lead to."""
+    bounds = index_bounds(graph)
+    shapes = [whole((batch, *input.shape)) for input in graph.inputs]
+    return [
+        torch.randint(cast("int", bounds[value]), shape) if value in bounds else torch.randn(shape)
+        for value, shape in enumerate(shapes)
     ]
-    return min(sizes)
+
+
+def _spreads(node: Node, value: int, once: Set[int]) -> tuple[int, ...]:
+    return () if value in once else tuple([k for k, i in enumerate(node.inputs) if i in once])
+
+
+def _spread(inputs: list[Tensor], places: Sequence[int], samples: int) -> list[Tensor]:
+    """The inputs of a step, those at some places for each sample of a batch."""
+    for k in places:
+        inputs[k] = inputs[k].expand(samples, *inputs[k].shape[1:])
+    return inputs
 
 
 def words(error: Exception) -> str:
@@ -182,7 +202,7 @@ def freed_after(graph: Graph) -> list[tuple[int, ...]]:
     for position, node in enumerate(graph.nodes):
         last.update(dict.fromkeys(node.inputs, position))
     freed: list[list[int]] = [[] for _ in graph.nodes]
-    kept = outputs(graph)
+    kept = graph.outputs
     for i, position in last.items():
         if i not in kept:
             freed[position].append(i)
@@ -209,7 +229,7 @@ def module_paths(names: Iterable[str]) -> list[str]:
     return paths
 
 
-_USED = frozenset(dir(nn.Module())) | {"steps", "outputs"}
+_USED = frozenset(dir(nn.Module())) | {"begin", "input_names", "outputs", "steps"}
 
 
 def _usable(part: str) -> str:

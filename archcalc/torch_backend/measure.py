@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archcalc.evidence.layer_agreement import Measurement
 from archcalc.graph import Graph
-from archcalc.torch_backend.build import REFUSALS, Network, build, failure, random_input
+from archcalc.torch_backend.build import REFUSALS, Network, build, failure, random_inputs
 
 FUSED_ON_MPS = "PyTorch runs the recurrence as one operation on mps, into which its counter does not see"
 
@@ -27,11 +27,11 @@ def measure(
     >>> measure(graph_of("lenet5"), device="meta")[0]
     Measurement(output=(1, 6, 28, 28), memory_bytes=18816, dtype='float32', params=156, buffers=0, macs=117600, why='')
     """
-    with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, x):
+    with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, inputs):
         watch = _Watch(model)
         try:
             with torch.no_grad(), watch:
-                model.train(train)(x)
+                model.train(train)(*inputs)
             if device == "cuda":
                 torch.cuda.synchronize()  # what fails on it is raised here at the latest
         except (*REFUSALS, MemoryError) as error:
@@ -40,8 +40,10 @@ def measure(
 
 
 @contextlib.contextmanager
-def made(graph: Graph, *, device: str, batch: int, dtype: str, seed: int) -> Iterator[tuple[Network, torch.Tensor]]:
-    """The model of a graph and a random input; PyTorch's random state is afterwards what it was.
+def made(
+    graph: Graph, *, device: str, batch: int, dtype: str, seed: int
+) -> Iterator[tuple[Network, list[torch.Tensor]]]:
+    """The model of a graph and random inputs; PyTorch's random state is afterwards what it was.
 
     Raises RefusalError where PyTorch does not take a layer, and PyTorchError where it cannot make the model.
     """
@@ -51,10 +53,15 @@ def made(graph: Graph, *, device: str, batch: int, dtype: str, seed: int) -> Ite
         try:
             model = build(graph, device).to(number)
             with torch.device(device):
-                x = random_input(graph, batch)
+                inputs = random_inputs(graph, batch)
         except (*REFUSALS, MemoryError) as error:
             raise failure("the model", error, device) from error
-        yield model, x.to(number) if x.is_floating_point() else x
+        yield model, [as_dtype(x, number) for x in inputs]
+
+
+def as_dtype(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """An input in the dtype of the activations; indices stay what they are."""
+    return x.to(dtype) if x.is_floating_point() else x
 
 
 class _Watch:

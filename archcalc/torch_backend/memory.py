@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from archcalc.evidence.layer_agreement import MemoryMeasurement
 from archcalc.graph import Graph
-from archcalc.torch_backend.build import REFUSALS, Network, failure
+from archcalc.torch_backend.build import REFUSALS, Network, PyTorchError, failure
 from archcalc.torch_backend.measure import made
 
 
@@ -22,26 +22,32 @@ def measure_memory(
 ) -> MemoryMeasurement:
     """What training keeps of every layer, and the most that is alive in eval mode, parameters and buffers apart.
 
-    Raises RefusalError where PyTorch does not take a layer, and PyTorchError where it cannot run the model.
+    Where training mode fails, as of a branch that runs in it alone and is too large for the input, that is said in
+    place of what it keeps. Raises RefusalError where PyTorch does not take a layer, and PyTorchError where it cannot
+    run the model in eval mode.
 
     >>> from archcalc.analysis import graph_of
     >>> found = measure_memory(graph_of("lenet5"), device="meta")
     >>> found.saved_for_backward_bytes[:3], found.peak_memory_bytes
     ((4096, 18816, 0), 41728)
     """
-    with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, x):
-        kept = _kept(model.train(), x)
-        peak, allocated = _peak(model.eval(), x, device)
-    return MemoryMeasurement(kept, peak, allocated)
+    with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, inputs):
+        kept, training_failure = None, ""
+        try:
+            kept = _kept(model.train(), inputs)
+        except PyTorchError as error:
+            training_failure = error.problems[0].message
+        peak, allocated = _peak(model.eval(), inputs, device)
+    return MemoryMeasurement(kept, peak, allocated, training_failure)
 
 
-def _kept(model: Network, x: Tensor) -> tuple[int, ...]:
+def _kept(model: Network, inputs: Sequence[Tensor]) -> tuple[int, ...]:
     """For each layer the bytes that autograd keeps beyond what it keeps for earlier ones, storage by storage."""
     found = [0] * len(model.steps)
     seen = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}
     kept: list[Tensor] = []  # alive, so that no later storage is taken for an earlier one
 
-    with _following(model, x.device.type) as running:
+    with _following(model, inputs[0].device.type) as running:
 
         def pack(tensor: Tensor) -> None:
             # Nothing goes back to autograd: an output that it kept in a hook would hold itself, and never be freed.
@@ -51,21 +57,21 @@ def _kept(model: Network, x: Tensor) -> tuple[int, ...]:
                 found[running()] += tensor.untyped_storage().nbytes()
 
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda nothing: nothing):
-            model(x)
+            model(*inputs)
     return tuple(found)
 
 
-def _peak(model: Network, x: Tensor, device: str) -> tuple[int, int | None]:
+def _peak(model: Network, inputs: Sequence[Tensor], device: str) -> tuple[int, int | None]:
     """The most bytes alive at once, of the tensors that operations give, and on CUDA as its allocator has it."""
     before = 0
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated() - x.untyped_storage().nbytes()
+        before = torch.cuda.memory_allocated() - sum(x.untyped_storage().nbytes() for x in inputs)
     alive = Alive((*model.parameters(), *model.buffers()))
-    alive.note([x])
+    alive.note(inputs)
     with torch.no_grad(), _following(model, device), alive.watching():
-        model(x)
+        model(*inputs)
     return alive.most, torch.cuda.max_memory_allocated() - before if device == "cuda" else None
 
 

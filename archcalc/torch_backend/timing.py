@@ -1,21 +1,21 @@
 """Forward passes of PyTorch against a clock: the whole network, and every layer of it between hooks."""
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from archcalc.engine.report import Report
 from archcalc.errors import printable
-from archcalc.evidence.timing import LayerRun, LayerTiming, Roof, Samples, Timing
-from archcalc.graph import Graph, Node
-from archcalc.torch_backend.build import REFUSALS, SMALLER, Network, PyTorchError, build, failure, random_input
+from archcalc.evidence.timing import LayerTiming, Roof, Samples, Timing
+from archcalc.graph import Graph
+from archcalc.torch_backend.build import REFUSALS, SMALLER, Network, PyTorchError, build, failure, random_inputs
 from archcalc.torch_backend.clocks import Clock, clock_of
 from archcalc.torch_backend.devices import free_memory
+from archcalc.torch_backend.measure import as_dtype
 from archcalc.torch_backend.roof import measured_roof, timed
 from archcalc.torch_backend.verify import memory_needed
 from archcalc.units import MEMORY_UNITS, human
@@ -70,24 +70,24 @@ def time_network(
     settings = report.settings
     _check_memory(report, device)
     with _named(report.architecture), torch.inference_mode():
-        model, x = _model_and_input(graph, device, settings.batch, settings.dtype, seed)
-        bytes_moved = _bytes_moved(graph, model, x, device, clock)  # it runs first: what fails, fails in a known layer
-        compiled = _compiled(model, x) if compile else None
+        model, inputs = _model_and_inputs(graph, device, settings.batch, settings.dtype, seed)
+        _run_by_layers(graph, model, inputs, device, clock)
+        compiled = _compiled(model, inputs) if compile else None
         wholes, compileds, layers = list[float](), list[float](), list[list[float | None]]()
         with _failing_on(device, "a forward pass"):
             for _ in range(repetitions.warm_up):
-                model(x)
+                model(*inputs)
                 if compiled is not None:
-                    compiled(x)
+                    compiled(*inputs)
             started, before = time.monotonic(), preemptions()
             for _ in repetitions.rounds():
-                wholes.append(timed(clock, lambda: model(x)))
+                wholes.append(timed(clock, lambda: model(*inputs)))
                 if compiled is not None:
-                    compileds.append(timed(clock, lambda: compiled(x)))
-                layers.append(_layer_seconds(model, x, clock))
+                    compileds.append(timed(clock, lambda: compiled(*inputs)))
+                layers.append(_layer_seconds(model, inputs, clock))
             disturbed = _a_second(before, preemptions(), time.monotonic() - started)
-    runs = map(_run, zip(*layers, strict=True), bytes_moved)
-    rows = tuple(LayerTiming(row, run, roof) for row, run in zip(report.layers, runs, strict=True))
+    samples = map(_samples, zip(*layers, strict=True))
+    rows = tuple(LayerTiming(row, times, roof) for row, times in zip(report.layers, samples, strict=True))
     compiled_samples = Samples(tuple(compileds)) if compileds else None
     return Timing(report, rows, roof, Samples(tuple(wholes)), compiled_samples, disturbed)
 
@@ -134,22 +134,21 @@ def _check_memory(report: Report, device: str) -> None:
     raise PyTorchError(f"{report.architecture}: {short}", hint=SMALLER)
 
 
-def _model_and_input(graph: Graph, device: str, batch: int, dtype: str, seed: int) -> tuple[Network, Tensor]:
+def _model_and_inputs(graph: Graph, device: str, batch: int, dtype: str, seed: int) -> tuple[Network, list[Tensor]]:
     number = getattr(torch, dtype)
     with _failing_on(device, "making the model"), torch.random.fork_rng(devices=[]):
         # Made on the CPU and moved, so that no other generator is touched.
         torch.default_generator.manual_seed(seed)
         model = build(graph).eval().to(device=device, dtype=number)
-        x = random_input(graph, batch)
-        return model, x.to(device=device, dtype=number if x.is_floating_point() else None)
+        return model, [as_dtype(x, number).to(device) for x in random_inputs(graph, batch)]
 
 
-def _run(seconds: Sequence[float | None], bytes_moved: int | None) -> LayerRun:
+def _samples(seconds: Sequence[float | None]) -> Samples | None:
     ran = tuple(second for second in seconds if second is not None)
-    return LayerRun(Samples(ran), bytes_moved) if ran else LayerRun()
+    return Samples(ran) if ran else None
 
 
-def _layer_seconds(model: Network, x: Tensor, clock: Clock) -> list[float | None]:
+def _layer_seconds(model: Network, inputs: Sequence[Tensor], clock: Clock) -> list[float | None]:
     """The seconds of every layer in one pass; None of one that does not run."""
     starts, ends = dict[int, Any](), dict[int, Any]()
 
@@ -161,56 +160,25 @@ def _layer_seconds(model: Network, x: Tensor, clock: Clock) -> list[float | None
 
     with _hooks(model, before, after):
         clock.wait()
-        model(x)
+        model(*inputs)
         clock.wait()
     return [clock.seconds(starts[i], ends[i]) if i in ends else None for i in range(len(model.steps))]
 
 
-def _bytes_moved(graph: Graph, model: Network, x: Tensor, device: str, clock: Clock) -> list[int | None]:
-    """The bytes that every layer must at least move, off the tensors of one pass; None of one that does not run."""
-    found: list[int | None] = [None] * len(graph.nodes)
+def _run_by_layers(graph: Graph, model: Network, inputs: Sequence[Tensor], device: str, clock: Clock) -> None:
+    """Run the network once; what fails is told with its layer."""
     running = 0
 
     def before(position: int) -> None:
         nonlocal running
         running = position
 
-    def after(position: int, module: nn.Module, inputs: Sequence[Tensor], outputs: Any) -> None:
-        result = graph.nodes[position].layer.torch.result
-        found[position] = bytes_of(
-            graph.nodes[position], module, inputs, outputs if result is None else outputs[result]
-        )
-
     try:
-        with _hooks(model, before, after):
-            model(x)
+        with _hooks(model, before, lambda *_: None):
+            model(*inputs)
         clock.wait()  # what fails on the device is raised here at the latest
     except FAILURES as error:
         raise failure(graph.nodes[running].name, error, device) from error
-    return found
-
-
-def bytes_of(node: Node, module: nn.Module, inputs: Sequence[Tensor], output: Tensor) -> int:
-    """The bytes that a layer must at least move: its inputs, its output, and the parameters and buffers that it reads.
-
-    Of a table no more is read than goes into the output, and a view of an input moves nothing.
-    """
-    different = {id(tensor): tensor for tensor in inputs}.values()
-    if any(tensor.untyped_storage().data_ptr() == output.untyped_storage().data_ptr() for tensor in different):
-        return 0
-    written = output.nbytes
-    # A scalar buffer counts batches in training.
-    held = [*module.parameters(), *(buffer for buffer in module.buffers() if buffer.dim())]
-    read = sum(tensor.nbytes for tensor in held)
-    if node.layer.indices_below is not None:
-        read = min(read, written)
-    return sum(map(_nbytes, different)) + read + written
-
-
-def _nbytes(tensor: Tensor) -> int:
-    """The bytes of a tensor; what is only repeated along an axis is there once."""
-    distinct = math.prod(size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride)
-    return distinct * tensor.element_size()
 
 
 @contextlib.contextmanager
@@ -226,11 +194,11 @@ def _hooks(model: Network, before: Callable[[int], None], after: Callable[..., N
         yield
 
 
-def _compiled(model: Network, x: Tensor) -> Callable[[Tensor], Any]:
+def _compiled(model: Network, inputs: Sequence[Tensor]) -> Callable[..., Any]:
     """The network as torch.compile makes it; it is compiled when it first runs."""
     try:
         compiled = torch.compile(model)
-        compiled(x)
+        compiled(*inputs)
     except Exception as error:  # a compiler and what it calls raise what they like
         first = str(error).strip().partition("\n")[0] or type(error).__name__
         message = f"torch.compile failed: {printable(first)}"

@@ -87,8 +87,9 @@ def memory_needed(report: Report, *, training: bool = False, spare: int = SPARE)
     251075300
     """
     # PyTorch makes parameters as float32, whatever they become.
-    params = report.totals.params * max(4, BYTES_PER_ELEMENT[report.settings.dtype])
-    peak, kept = report.totals.peak_memory_bytes, report.totals.saved_for_backward_bytes
+    params: int = report.totals.params * max(4, BYTES_PER_ELEMENT[report.settings.dtype])
+    peak: int | None = report.totals.peak_memory_bytes
+    kept: int | None = report.totals.saved_for_backward_bytes
     if peak is None:  # of some layer it is unknown: then as if nothing were freed
         peak = report.totals.memory_bytes
     if kept is None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -18,11 +18,11 @@ from archcalc.torch_backend.build import (
     PyTorchError,
     RefusalError,
     build,
-    random_input,
+    random_inputs,
     words,
 )
 from archcalc.torch_backend.devices import chosen_device, free_memory
-from archcalc.torch_backend.layer import call
+from archcalc.torch_backend.measure import as_dtype
 from archcalc.units import BYTES_PER_ELEMENT, MEMORY_UNITS, human
 
 
@@ -67,19 +67,21 @@ def compare(folding: BatchNormFolding, report: Report, device: str, seed: int) -
         try:
             original, folded = (build(graph, device).to(number).eval() for graph in (folding.original, folding.graph))
             with torch.device(device):
-                x = random_input(folding.original, report.settings.batch)
-            x = x.to(number) if x.is_floating_point() else x
-            randomise_batchnorms(original, x)
+                drawn = random_inputs(folding.original, report.settings.batch)
+            inputs = [as_dtype(x, number) for x in drawn]
+            randomise_batchnorms(original, inputs)
             move_weights(folding, original, folded)
-            return tuple(_differences(folding, original, folded, x))
+            return tuple(_differences(folding, original, folded, inputs))
         except (*REFUSALS, MemoryError) as error:
             raise PyTorchError(f"PyTorch failed to run the model: {words(error)}") from error
 
 
-def _differences(folding: BatchNormFolding, original: Network, folded: Network, x: Tensor) -> Iterator[Difference]:
+def _differences(
+    folding: BatchNormFolding, original: Network, folded: Network, inputs: Sequence[Tensor]
+) -> Iterator[Difference]:
     """Both networks in step, so that neither's outputs must be kept."""
-    theirs = _outputs(original, x)
-    for position, own in _outputs(folded, x):
+    theirs = _outputs(original, inputs)
+    for position, own in _outputs(folded, inputs):
         place = folding.places[position]
         other = next(output for i, output in theirs if i == place)
         name, counterpart = folding.graph.nodes[position].name, folding.original.nodes[place].name
@@ -89,13 +91,12 @@ def _differences(folding: BatchNormFolding, original: Network, folded: Network, 
         yield Difference(name, counterpart, apart, other.abs().max().item())
 
 
-def _outputs(model: Network, x: Tensor) -> Iterator[tuple[int, Tensor]]:
+def _outputs(model: Network, inputs: Sequence[Tensor]) -> Iterator[tuple[int, Tensor]]:
     """The position of every layer that runs in eval mode, and its output, one after the other."""
-    values = {0: x}
+    values = model.begin(inputs)
     for position, step in enumerate(model.steps):
         if not step.train_only:
-            inputs = [values[i] for i in step.inputs]
-            values[step.makes] = call(model.get_submodule(step.path), inputs, step.result)
+            values[step.makes] = step.run(model, values, len(inputs[0]))
             yield position, values[step.makes]
         for i in step.frees:
             values.pop(i, None)

@@ -7,6 +7,7 @@ import pytest
 
 from archcalc import Report, SettingError, analyze, load
 from archcalc.analysis import analyze_graph
+from archcalc.spec.ends import UNNAMED
 from archcalc.spec.expand import expand
 from tests.running import piped
 from tests.specs_helper import graph, layers, messages, report
@@ -39,7 +40,7 @@ def test_pytorch_agrees_where_windows_are_padded(name: str) -> None:
     pytest.importorskip("torch")
     from archcalc.torch_backend.verify import verify
 
-    graph, problems = expand(load(name), input=(3, 70, 33))
+    graph, problems = expand(load(name), input={UNNAMED: (3, 70, 33)})
     assert not problems
     assert {"pad", "slice", "roll"} < {node.layer.kind for node in graph.nodes}
     found = verify(graph, analyze(name, input=(3, 70, 33), batch=2), device="meta", memory=True)

@@ -32,11 +32,19 @@ def test_written_flat_it_gives_the_same_report(name: str) -> None:
     assert (flat.totals, flat.title, flat.settings) == (report.totals, report.title, report.settings)
 
 
+def test_what_depends_on_no_input_is_computed_once_a_batch() -> None:
+    once = {row.kind for name in archcalc.names() for row in archcalc.analyze(name, batch=2).layers if row.samples == 1}
+    assert once == {"exp", "parameter", "relative_position_bias"}
+
+
 @every_architecture
 def test_totals_are_the_sums_of_rows_and_a_batch_costs_its_samples(name: str) -> None:
     architecture = archcalc.load(name)
     one, many = archcalc.analyze(architecture), archcalc.analyze(architecture, batch=7)
     assert one.totals.complete
-    for cost in SUMS:
-        assert getattr(one.totals, cost) == sum(getattr(row, cost) for row in one.layers)
-    costs_n_times(one.totals, many.totals, 7)
+    for report in (one, many):
+        for cost in SUMS:
+            assert getattr(report.totals, cost) == sum(getattr(row, cost) for row in report.layers)
+    for a, b in zip(one.layers, many.layers, strict=True):
+        assert b.samples in (1, 7)
+        costs_n_times(a, b, b.samples)

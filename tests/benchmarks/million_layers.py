@@ -10,8 +10,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from archcalc.engine.conventions import LECTURE
+from archcalc.engine.figures import MACS
 from archcalc.engine.propagation import propagate
-from archcalc.engine.report import Totals
 from archcalc.spec.architecture import read
 from archcalc.spec.expand import expand
 from archcalc.spec.source import Document
@@ -32,11 +32,11 @@ def microseconds_per_layer(layers: int, runs: int) -> tuple[float, float]:
         graph, problems = expand(architecture)
         expanded = time.perf_counter()
         rows, shape_problems = propagate(graph, 1, "float32", LECTURE)
-        totals = Totals.of(rows)
+        macs = MACS.known(rows)
         end = time.perf_counter()
         assert not problems
         assert not shape_problems
-        assert totals.macs == layers * 8 * 16 * 16 * 8 * 9
+        assert macs == layers * 8 * 16 * 16 * 8 * 9
         expansion.append(expanded - begin)
         engine.append(end - expanded)
         del graph, rows

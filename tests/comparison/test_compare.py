@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archcalc
-from archcalc.comparison.compare import BROKEN_DOWN, compare
-from archcalc.comparison.grouping import BY, aligned, kinds_of, stages
-from archcalc.engine.metrics import METRICS
+from archcalc.comparison.compare import compare
+from archcalc.comparison.grouping import BY, aligned, kinds_of
+from archcalc.engine.figures import LECTURE, METRICS
+from archcalc.engine.stages import stages
 from archcalc.render.charts.bars import bars, blocks
 from tests.running import on_terminal, piped, python
 from tests.specs_helper import layers, report
@@ -52,19 +53,19 @@ def test_the_groups_hold_every_row_once_and_add_up(several: list[str], by: Any) 
     for i, one in enumerate(reports):
         rows = [row.name for line in found.lines for row in line.groups[i]]
         assert sorted(rows) == sorted(row.name for row in one.layers)
-    for metric in BROKEN_DOWN:
+    for metric in LECTURE:
         sums = [sum(found.figures(line, metric)[i] or 0 for line in found.lines) for i in range(len(reports))]
         assert sums == found.totals(metric)
 
 
 def test_the_groups_of_one_architecture() -> None:
-    assert [(group.name, [row.name for row in group.rows]) for group in stages(report(NAMED))] == [
+    assert [(group.name, [row.name for row in group.rows]) for group in stages(report(NAMED).layers)] == [
         ("a", ["a.b.c", "a.r"]),
         ("mid", ["mid"]),
         ("z", ["z.r"]),
     ]
     assert [group.name for group in kinds_of(report(SMALL))] == ["conv", "relu", "maxpool", "flatten", "linear"]
-    assert [group.name for group in stages(archcalc.analyze(archcalc.load("vgg16")))][-2:] == ["stage5", "head"]
+    assert [group.name for group in stages(archcalc.analyze("vgg16").layers)][-2:] == ["stage5", "head"]
 
 
 def test_layers_that_belong_together_stand_in_one_line() -> None:

@@ -25,10 +25,19 @@ LEFT_OUT = ("embedding",)  # it takes indices, which no layer makes
 
 @st.composite
 def networks(draw: DrawFn) -> str:
-    """A network as the text of a spec in JSON."""
-    shape = draw(st.sampled_from(INPUTS))
-    names, shapes = ["input"], [shape]
+    """A network of one to three inputs and any number of outputs, as the text of a spec in JSON."""
+    inputs = {"input": draw(st.sampled_from(INPUTS))}
+    if draw(st.integers(0, 2)) == 0:
+        inputs["other"] = draw(st.sampled_from(INPUTS))
+    names, shapes = list(inputs), list(inputs.values())
     entries: list[dict[str, Any]] = []
+    read_by_none: dict[str, None] = {}
+    if draw(st.integers(0, 3)) == 0:
+        inputs["ids"] = (5,)
+        entries.append({"embedding": {"vocabulary": 11, "features": 4, "name": "words", "from": "ids"}})
+        names.append("words")
+        shapes.append((5, 4))
+        read_by_none["words"] = None
     for i in range(draw(st.integers(3, 12))):
         kind = draw(st.one_of(st.sampled_from(LAYOUTS), st.sampled_from(PLAIN), st.sampled_from(sorted(kinds()))))
         if kind in LEFT_OUT:
@@ -42,9 +51,18 @@ def networks(draw: DrawFn) -> str:
         entries.append({kind: {**fields, "name": name, "from": [names[k] for k in read]}})
         names.append(name)
         shapes.append(output)
+        read_by_none[name] = None
+        for k in read:
+            read_by_none.pop(names[k], None)
     if not entries:
         entries.append({"relu": {"name": "n"}})
-    return json.dumps({"name": "drawn", "input": list(shape), "layers": entries})
+    spec: dict[str, Any] = {"name": "drawn", "inputs": inputs, "layers": entries}
+    if read_by_none and draw(st.integers(0, 2)) == 0:
+        ends = draw(st.permutations(list(read_by_none)))
+        some = draw(st.integers(1, len(ends)))
+        spec["outputs"] = ends[:some]
+        spec |= {"unused": ends[some:]} if some < len(ends) else {}
+    return json.dumps(spec)
 
 
 def _layer(draw: DrawFn, cls: type[Layer], shapes: list[Sizes]) -> tuple[Layer, list[int], Sizes] | None:

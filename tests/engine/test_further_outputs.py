@@ -21,23 +21,25 @@ TEXT = layers(
 def test_they_are_told(tmp_path: Path) -> None:
     path = tmp_path / "ends.yaml"
     path.write_text(TEXT, encoding="utf-8")
-    assert "read by no layer: boxes, classes (further outputs, alive to the end)" in piped("table", path).stdout
+    assert "outputs: boxes 4×8×8, classes 4×8×8, last 4×1×1" in piped("table", path).stdout
     plain = json.loads(piped("table", path, "--json").stdout)
     assert plain["further_outputs"] == ["boxes", "classes"]
-    assert Report.from_dict(plain).further_outputs == ("boxes", "classes")
+    assert [output.name for output in Report.from_dict(plain).outputs] == ["boxes", "classes", "last"]
+    del plain["outputs"]  # as an earlier version wrote it
+    assert [output.name for output in Report.from_dict(plain).outputs] == ["boxes", "classes", "last"]
     drawn = piped("graph", path, "--format", "dot").stdout
     assert all(name in drawn for name in ("boxes", "classes", "last"))
 
 
 def test_a_chain_has_none() -> None:
-    assert report(layers("relu", "relu")).further_outputs == ()
+    assert [output.name for output in report(layers("relu", "relu")).outputs] == ["relu_2"]
 
 
 def test_to_torch_gives_them_all() -> None:
     torch = pytest.importorskip("torch")
     model = archcalc.to_torch(spec(TEXT)).eval()
     outputs = model(torch.zeros(2, 3, 8, 8))
-    assert [tuple(y.shape) for y in outputs] == [(2, 4, 1, 1), (2, 4, 8, 8), (2, 4, 8, 8)]
+    assert [tuple(y.shape) for y in outputs] == [(2, 4, 8, 8), (2, 4, 8, 8), (2, 4, 1, 1)]
 
 
 def test_what_compare_prints_is_a_limit_that_holds(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from archcalc import analyze
-from archcalc.render.table import MOST_ROWS, report_grid
+from archcalc.render.grid import MOST_ROWS
+from archcalc.render.table import report_grid
 from tests.running import measured, piped
 from tests.spec.test_hostile import PEAK_MIB
 from tests.specs_helper import layers, report
@@ -74,12 +75,17 @@ def test_a_page_stays_small(name: str, tmp_path: Path) -> None:
         assert "2,400 lighter stages: " in shown.stdout
 
 
-@pytest.mark.parametrize("command", ["table", "report"])
-def test_a_hundred_thousand_layers_take_no_more_than_input_that_means_harm(command: str, tmp_path: Path) -> None:
+SHARES = ("table", "--columns", "share")
+
+
+@pytest.mark.parametrize("command", [("table",), SHARES, (*SHARES, "--format", "csv"), ("report",)])
+def test_a_hundred_thousand_layers_take_no_more_than_input_that_means_harm(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
     pytest.importorskip("resource")
     file = tmp_path / "net.yaml"
     file.write_text(layers("linear: {features: 8, repeat: 100000}", head="input: [8]"))
-    usage = measured(tmp_path, command, file)
+    usage = measured(tmp_path, *command, file)
     assert (usage.code, usage.stderr) == (0, b"")
     assert usage.peak_mib < PEAK_MIB
     assert len(usage.stdout) < 2_500_000

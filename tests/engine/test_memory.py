@@ -224,6 +224,16 @@ NETWORKS = {
         "linear: 3",
         head="input: [9]",
     ),
+    "biases of scores that two layers share": layers(
+        "relative_position_bias: {name: bias, heads: 2, bidirectional: false, from: input}",
+        "embedding: {name: words, vocabulary: 11, features: 8, from: input}",
+        "linear: {name: q, features: 8}",
+        "attention: {name: a, heads: 2, causal: true, scale: 1, from: [q, q, q, bias]}",
+        "linear: {name: r, features: 8}",
+        "attention: {heads: 2, from: [r, r, a, bias]}",
+        "linear: 3",
+        head="input: [9]",
+    ),
     "a sliding window": layers(
         "linear: {name: q, features: 8}",
         "attention: {heads: 2, causal: true, sliding_window: 3, from: [q, q, q]}",

@@ -5,7 +5,7 @@ import pytest
 from tests.specs_helper import layers, report
 
 PEAKS = {
-    "heads of keys and values that are shared are copied": (
+    "heads of queries share keys and values without a copy": (
         layers(
             "linear: {name: q, features: 256}",
             "linear: {name: k, features: 64, from: input}",
@@ -13,7 +13,17 @@ PEAKS = {
             "attention: {heads: 8, kv_heads: 2, from: [q, k, v]}",
             head="input: [64, 256]",
         ),
-        362_496,
+        231_424,
+    ),
+    "values narrower than queries have no fused attention, and shared heads are repeated": (
+        layers(
+            "linear: {name: q, features: 256}",
+            "linear: {name: k, features: 64, from: input}",
+            "linear: {name: v, features: 32, from: input}",
+            "attention: {heads: 8, kv_heads: 2, from: [q, k, v]}",
+            head="input: [64, 256]",
+        ),
+        581_632,
     ),
     "an even kernel pads by a copy": (
         layers("conv: {filters: 16, kernel: 2, pad: same}", head="input: [16, 64, 64]"),

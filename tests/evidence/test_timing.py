@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from archcalc.engine.report import LayerReport
-from archcalc.evidence.timing import Bound, LayerRun, LayerTiming, Roof, Samples, Timing
+from archcalc.evidence.timing import Bound, LayerTiming, Roof, Samples, Timing
 from archcalc.render.timing import layers_grid, networks_grid
 from tests.specs_helper import layers, report
 
@@ -20,7 +20,7 @@ def row(name: str = "head", **changes: object) -> LayerReport:
 
 def timing_of(seconds: float, bytes_moved: int | None, **changes: object) -> LayerTiming:
     name = "c" if changes.pop("conv", False) else "head"
-    return LayerTiming(row(name, **changes), LayerRun(Samples((seconds,)), bytes_moved), ROOF)
+    return LayerTiming(row(name, bytes_moved=bytes_moved, **changes), Samples((seconds,)), ROOF)
 
 
 def test_the_median_is_not_moved_by_one_slow_run() -> None:
@@ -96,7 +96,7 @@ def test_what_is_too_short_or_unknown_has_no_figure() -> None:
     unknown = timing_of(5.0, 10, macs=None)
     assert (unknown.macs_per_second, unknown.macs_per_byte, unknown.share_of_roof) == (None, None, None)
     assert unknown.bytes_per_second == 2.0
-    idle = LayerTiming(row(), LayerRun(), ROOF)
+    idle = LayerTiming(row(), None, ROOF)
     assert (idle.seconds, idle.bound, idle.to_dict()["time"], idle.bytes_per_second) == (None, None, None, None)
 
 
@@ -106,7 +106,9 @@ def timing(*runs: tuple[float | None, int | None], macs_known: bool = True, comp
     if not macs_known:
         rows[0] = msgspec.structs.replace(rows[0], macs=None)
     timings = tuple(
-        LayerTiming(row, LayerRun(None if seconds is None else Samples((seconds,) * 5), moved), ROOF)
+        LayerTiming(
+            msgspec.structs.replace(row, bytes_moved=moved), None if seconds is None else Samples((seconds,) * 5), ROOF
+        )
         for row, (seconds, moved) in zip(rows, runs, strict=True)
     )
     whole = Samples((9.0, 10.0, 10.0, 10.0, 30.0))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archcalc import SettingError, load
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
 from archcalc.gate.initial import in_config, in_spec, maxima, updated_spec
 from archcalc.spec.source import Document
 from archcalc.units import parse_quantity

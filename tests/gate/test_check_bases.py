@@ -90,7 +90,11 @@ def test_a_base_of_saved_reports(folder: Path) -> None:
         result = piped("check", "net.yaml", "--compare-to", "base.json", cwd=folder)
         assert result.returncode == 1
         assert "AC301 params-increased: params: 3,012, 1,450 (92.8 %) more than the 1,562 of the base" in result.stdout
-    for wrong, said in (("{", "is not JSON"), ("[]", "holds no report"), ("{}", "no report of archcalc")):
+    for wrong, said in (
+        ("{", "base.json:1:2: not JSON"),
+        ("[]", "holds no report"),
+        ("{}", "the report has no 'schema_version'"),
+    ):
         (folder / "base.json").write_text(wrong, encoding="utf-8")
         result = piped("check", "net.yaml", "--compare-to", "base.json", cwd=folder)
         assert (result.returncode, result.stdout) == (2, "")

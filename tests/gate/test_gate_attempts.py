@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import tests.gate.gate_attempts_by_links
-import tests.gate.gate_attempts_by_names  # noqa: F401  # they register their attempts
 from tests.gate.gate_attempts import ATTEMPTS, HEAVY, LIGHT, Attempt, family, link, net
 from tests.git_repository import Repo
 from tests.running import piped
@@ -120,11 +118,9 @@ def test_what_is_new_passes_with_a_note(made: Callable[[Repo], None], tmp_path: 
     repo = Repo(tmp_path / "repository")
     repo.write("models/net.yaml", net(LIGHT))
     repo.write("models/family.yaml", family(small=LIGHT))
-    repo.write("models/gone.yaml", "input: [3, 8, 8]\nlayers: [{conv: {filters: 4, kernel: 3}}, relu, flatten]\n")
     repo.write("sub/notes.txt", "a folder to stand in")
     repo.commit()
     repo.git("checkout", "-q", "-b", "branch")
-    (repo.folder / "models/gone.yaml").unlink()
     repo.write("models/copy.yaml", net(HEAVY))
     repo.write("new/folder/net.yaml", net(HEAVY))
     link(repo, "link.yaml", "new/folder/net.yaml")

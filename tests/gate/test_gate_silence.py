@@ -159,10 +159,10 @@ def test_a_budget_may_be_required(folder: Path, where: str) -> None:
     assert "require-budget must be true or false" in piped("check", cwd=folder).stderr
 
 
-# Budgets that are gone
+# Budgets that were removed
 
 
-def test_limits_that_are_gone_since_the_base_are_told(tmp_path: Path) -> None:
+def test_limits_that_were_removed_since_the_base_are_warned_of(tmp_path: Path) -> None:
     repo = Repo(tmp_path / "repo")
     repo.write("net.yaml", f"budget: {{params: {{max: 30, warn: 29}}, flops: 1M}}\n{NET}")
     repo.write("family.yaml", FAMILY.replace("{width: 9}", "{width: 9, budget: {depth: 1}}"))
@@ -179,7 +179,7 @@ def test_limits_that_are_gone_since_the_base_are_told(tmp_path: Path) -> None:
         "new.yaml": [],
     }
     text = piped("check", "net.yaml", "--base", "main", cwd=repo.folder).stdout
-    assert "warning: AC908 limits-removed: limits that the spec had at the base are gone: FLOPs max 1M" in text
+    assert "warning: AC908 limits-removed: limits were removed since the base: FLOPs max 1M" in text
     assert checked(repo.folder, ".")["net.yaml"] == ["AC201"]  # no base is asked for, and git not asked
     # A limit that moved to the configuration still holds; what fails a required budget is that none is left.
     repo.write("archcalc.toml", '[budgets."net.yaml"]\nflops = "1M"\n')
@@ -201,4 +201,28 @@ def test_a_base_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     for base in ("main", "nowhere"):
         result = piped("check", "net.yaml", "--base", base, cwd=repo.folder)
         assert result.returncode == 0
-        assert "warning: AC908 limits-removed: whether limits are gone since the base cannot be told" in result.stdout
+        assert "warning: AC908 limits-removed: the limits at the base are unknown, and some" in result.stdout
+
+
+FOREIGN, OURS = b"[tool.black]\n", b'[tool.archcalc.budgets."models/*.yaml"]\nparams = 10\n'
+LONG = b"#" + b"a" * (4 * 2**20) + b"\n"
+HINT = "  hint: a configuration is UTF-8 text of at most 4 MiB\n"
+
+
+@pytest.mark.parametrize(("extra", "said"), [(LONG, "is larger than 4 MiB"), (b"\xff\n", "is not UTF-8 text")])
+def test_a_pyproject_that_cannot_be_read_matters_only_where_it_speaks_of_archcalc(
+    extra: bytes, said: str, folder: Path
+) -> None:
+    (folder / "pyproject.toml").write_bytes(FOREIGN + extra)
+    result = piped("check", "models/net.yaml", cwd=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    (folder / "pyproject.toml").write_bytes(OURS + extra)
+    result = piped("check", "models/net.yaml", cwd=folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: pyproject.toml {said}")
+    assert result.stderr.endswith(HINT)
+
+
+def test_lines_of_a_configuration_end_as_toml_ends_them(folder: Path) -> None:
+    (folder / "archcalc.toml").write_text("# \u2028\x85\nbudgest = 1\n", encoding="utf-8")
+    assert "archcalc.toml:2:1: error: unknown key 'budgest'\n  2 | budgest = 1\n" in piped("check", cwd=folder).stderr

@@ -171,21 +171,36 @@ def test_settings_reach_the_folded_spec() -> None:
     assert again["macs"] == totals("resnet18", "--input", "3x64x64", "--set", "classes=7")["macs"]
 
 
-def test_a_network_of_more_layers_than_a_flat_spec_may_have(tmp_path: Path) -> None:
-    file = tmp_path / "deep.yaml"
-    repeated = "sequence: {repeat: 12000, layers: [{conv: {filters: 3, kernel: 1}}, batchnorm]}"
+TOO_LONG = """\
+error: a spec of every layer would be beyond what archcalc reads: more than 100,000 values, aliases counted in full
+  hint: a network of fewer layers can be written
+"""
+
+
+def deep(folder: Path, times: int) -> Path:
+    file = folder / "deep.yaml"
+    repeated = f"sequence: {{repeat: {times}, layers: [{{conv: {{filters: 3, kernel: 1}}}}, batchnorm]}}"
     file.write_text(layers(repeated, head="input: [3, 2, 2]"))
-    result = piped("fold", file, "-o", tmp_path / "folded.yaml")
-    warning, *shown = result.stderr.splitlines()
-    assert result.returncode == 0
-    assert warning == (
-        "warning: archcalc reads no spec as large as this one: more than 100,000 values, aliases counted in full"
-    )
-    assert shown[5].split() == ["layers", "24,000", "12,000", "-12,000"]
-    written = (tmp_path / "folded.yaml").read_text().splitlines()
-    assert len(written) == 4 + 12_000
-    assert written[-1] == "  - conv: {name: conv12000, filters: 3, kernel: 1}"
-    assert "warning" not in piped("fold", "resnet18").stderr
+    return file
+
+
+@pytest.mark.parametrize("command", [("fold",), ("show", "--flat")])
+def test_a_spec_that_is_too_long_to_be_read_again_is_not_written(command: tuple[str, ...], tmp_path: Path) -> None:
+    result = piped(*command, deep(tmp_path, 12_000), "-o", tmp_path / "folded.yaml")
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", TOO_LONG)
+    assert not (tmp_path / "folded.yaml").exists()
+
+
+def test_the_longest_spec_that_is_written_is_read_again(tmp_path: Path) -> None:
+    result = piped("fold", deep(tmp_path, 11_109), "-o", tmp_path / "folded.yaml")
+    assert (result.returncode, result.stderr.splitlines()[5].split()) == (0, ["layers", "22,218", "11,109", "-11,109"])
+    assert totals(str(tmp_path / "folded.yaml"))["macs"] == 11_109 * 3 * 3 * 2 * 2
+    assert piped("fold", deep(tmp_path, 11_110)).stderr == TOO_LONG
+
+
+def test_a_network_of_any_length_says_what_folds(tmp_path: Path) -> None:
+    result = piped("fold", deep(tmp_path, 12_000), "--format", "json")
+    assert json.loads(result.stdout)["after"]["layers"] == 12_000
 
 
 def test_a_spec_without_batch_norms_stays_as_it_is() -> None:

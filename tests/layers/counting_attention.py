@@ -19,7 +19,7 @@ def softmax_row(tally: Tally, count: int) -> None:
         tally.do("divisions")
 
 
-def attend(layer: Attention, q: Sizes, k: Sizes, v: Sizes) -> Tally:
+def attend(layer: Attention, q: Sizes, k: Sizes, v: Sizes, bias: Sizes | None = None) -> Tally:
     tally = Tally()
     kv_heads = layer.heads if layer.kv_heads is None else layer.kv_heads
     for group in every(q[:-2]):
@@ -36,6 +36,8 @@ def attend(layer: Attention, q: Sizes, k: Sizes, v: Sizes) -> Tally:
                         tally.do("special", "multiplications")  # cap · tanh(…)
                     if layer.causal:
                         tally.do("additions")  # the mask
+                    if bias is not None:
+                        tally.do("additions")
                 softmax_row(tally, k[-2])
                 for place, _ in enumerate(values):
                     tally.reached.add((*group, token, head * len(values) + place))

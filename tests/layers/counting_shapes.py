@@ -243,7 +243,12 @@ def window_reverse(layer: WindowReverse, x: Sizes) -> Moves:
     return moves
 
 
+def stay(layer: Any, x: Sizes) -> Moves:
+    return {place: place for place in every(x)}
+
+
 MOVES: dict[str, Callable[[Any, Sizes], Moves]] = {
+    "dropout2d": stay,
     "flatten": flatten,
     "reshape": reshape,
     "permute": permute,

@@ -9,11 +9,12 @@ from typing import Any
 
 from archcalc.layers import activation as smooth
 from archcalc.layers import piecewise as pieces
-from archcalc.layers.axiswise import GLU, LogSoftmax, Softmax, Softmin
+from archcalc.layers.axiswise import GLU, L2Norm, LogSoftmax, Softmax, Softmin
 from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.embedding import Embedding
 from archcalc.layers.learned import ClassToken, LayerScale, Parameter, PositionEmbedding
 from archcalc.layers.linear import Linear
+from archcalc.layers.relative_position import RelativePositionBias
 from archcalc.layers.rotary import RotaryEmbedding
 from tests.layers.counting import every
 from tests.layers.counting_numbers import (
@@ -26,12 +27,17 @@ from tests.layers.counting_numbers import (
     exp,
     larger,
     log,
+    plain,
     sin,
+    special,
+    sqrt,
     tanh,
     where,
 )
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+log_of_any = special(lambda x: math.log(max(x, 1e-9)))
+"""Of a distance of 0, which has a row of its own, any number will do."""
 TANH_OF_GELU = math.sqrt(2 / math.pi)
 
 
@@ -54,6 +60,7 @@ ELEMENTWISE: dict[type, Callable[[Any, Number], Any]] = {
     smooth.Tanhshrink: lambda _, x: x - tanh(x),
     smooth.Softplus: lambda _, x: log(1 + exp(x)),
     smooth.Softsign: lambda _, x: x / (1 + where(x < 0, -x, x)),
+    smooth.Exp: lambda _, x: exp(x),
     smooth.Scale: lambda layer, x: x * layer.factor,
     smooth.Identity: lambda _, x: x,
     pieces.ReLU: lambda _, x: larger(x, 0),
@@ -117,6 +124,17 @@ def softmax(layer: Softmax | Softmin | LogSoftmax, shape: Sizes, x: Values, held
             y |= {place: score - logarithm for place, score in zip(line, shifted, strict=True)}
         else:
             y |= {place: power / total for place, power in zip(line, powers, strict=True)}
+    return y
+
+
+def l2norm(layer: L2Norm, shape: Sizes, x: Values, held: Held) -> Values:
+    y: Values = {}
+    for line in lines(shape, layer.axis):
+        total: Any = 0.0
+        for place in line:
+            total = x[place] * x[place] + total
+        length = larger(sqrt(total), layer.eps)
+        y |= {place: x[place] / length for place in line}
     return y
 
 
@@ -202,3 +220,28 @@ def speed(layer: RotaryEmbedding, pair: int, turned: int) -> float:
     first, last = max(0, math.floor(turning(32))), min(turned - 1, math.ceil(turning(1)))
     share = 0.0 if pair <= first else 1.0 if pair >= last else (pair - first) / (last - first)
     return whole * (1 - share) + whole / layer.stretch * share
+
+
+def relative_position_bias(layer: RelativePositionBias, shape: Sizes, x: Values, held: Held) -> Values:
+    table = held.table("weight", layer.buckets, layer.heads)
+    y: Values = {}
+    for query, key in every((shape[0], shape[0])):
+        row = bucket(layer, Number(float(key), held.tally) - float(query))
+        y |= {(head, query, key): table[row, head] for head in range(layer.heads)}
+    return y
+
+
+def bucket(layer: RelativePositionBias, apart: Number) -> int:
+    """The row of the table for a key that is so many places behind its query."""
+    rows = layer.buckets // 2 if layer.bidirectional else layer.buckets
+    exact, first = rows // 2, 0
+    if layer.bidirectional:
+        is_behind = apart > 0
+        distance, first = (apart, rows) if is_behind else (-apart, 0)
+    else:
+        distance = larger(-apart, 0.0)
+        distance = Number(plain(distance), apart.tally)
+    share = log_of_any(distance / exact) / math.log(layer.max_distance / exact) * (rows - exact)
+    far = Number(float(int(share.value)), apart.tally) + exact
+    row = where(distance < exact, distance, where(far < rows - 1, far, Number(rows - 1.0, apart.tally)))
+    return int(plain(row + first if layer.bidirectional else row))

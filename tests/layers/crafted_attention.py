@@ -29,7 +29,8 @@ def attentions(draw: DrawFn) -> Case:
         softcap=draw(st.none() | st.just(50.0)),
     )
     queries, keys = (*groups, tokens, heads * width), (*groups, others, kv_heads * width)
-    return Case(layer, (queries, keys, (*groups, others, kv_heads * value_width)))
+    biases = [(*groups, heads, tokens, others)] if draw(st.booleans()) else []
+    return Case(layer, (queries, keys, (*groups, others, kv_heads * value_width), *biases))
 
 
 @st.composite

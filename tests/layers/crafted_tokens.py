@@ -3,12 +3,13 @@
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from archcalc.layers.axiswise import GLU
+from archcalc.layers.axiswise import GLU, L2Norm
 from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.dropout import Dropout2d
 from archcalc.layers.layernorm import LayerNorm, RMSNorm
 from archcalc.layers.learned import ClassToken, PositionEmbedding
 from archcalc.layers.norm import GroupNorm, InstanceNorm
+from archcalc.layers.relative_position import RelativePositionBias
 from archcalc.layers.rotary import RotaryEmbedding
 from tests.layers.strategies import CRAFTED, Case
 
@@ -52,6 +53,13 @@ def instancenorms(draw: DrawFn) -> Case:
 
 
 @st.composite
+def l2norms(draw: DrawFn) -> Case:
+    x = draw(shapes(1, 4))
+    axis = draw(st.integers(-len(x), len(x) - 1))
+    return Case(L2Norm(axis, draw(st.sampled_from((1e-12, 1e-5, 3.0)))), (x,))
+
+
+@st.composite
 def glus(draw: DrawFn) -> Case:
     x = list(draw(shapes(1, 4)))
     axis = draw(st.integers(-len(x), len(x) - 1))
@@ -82,12 +90,25 @@ def ropes(draw: DrawFn) -> Case:
     return Case(layer, ((*draw(shapes(1, 3, most=4)), heads * (skip + turned)),))
 
 
+@st.composite
+def relative_position_biases(draw: DrawFn) -> Case:
+    layer = RelativePositionBias(
+        heads=draw(st.integers(1, 3)),
+        buckets=draw(st.sampled_from((2, 3, 4, 8, 9))),  # too few for both directions now and then
+        max_distance=draw(st.sampled_from((1, 4, 8, 16))),
+        bidirectional=draw(FLAGS),
+    )
+    return Case(layer, (draw(shapes(1, 2, most=9)),))
+
+
 CRAFTED |= {
+    "relative_position_bias": relative_position_biases(),
     "rope": ropes(),
     "layernorm": layernorms(),
     "rmsnorm": rmsnorms(),
     "groupnorm": groupnorms(),
     "instancenorm": instancenorms(),
+    "l2norm": l2norms(),
     "glu": glus(),
     "position_embedding": position_embeddings(),
     "class_token": st.builds(Case, st.just(ClassToken()), st.tuples(shapes(2, 2))),

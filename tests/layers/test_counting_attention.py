@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from archcalc.errors import LayerError
 from archcalc.layers.attention import Attention
 from archcalc.layers.recurrent import GRU, LSTM, RNN
 from tests.layers.counting import agree
@@ -65,16 +66,22 @@ def test_heads_of_keys_are_shared_in_order() -> None:
         assert torch.allclose(found[..., 3 * head : 3 * head + 3], one, atol=1e-6)
 
 
+@pytest.mark.parametrize("is_biased", [False, True])
 @pytest.mark.parametrize(("window", "softcap"), [(None, None), (3, None), (None, 0.7), (3, 0.7)])
-def test_scores_are_scaled_bounded_and_hidden_one_by_one(window: int | None, softcap: float | None) -> None:
+def test_scores_are_scaled_bounded_biased_and_hidden_one_by_one(
+    window: int | None, softcap: float | None, is_biased: bool
+) -> None:
     q, k, v = torch.randn(2, 6, 12), torch.randn(2, 6, 6), torch.randn(2, 6, 4)
-    found = twins.Attention(4, 2, causal=True, sliding_window=window, scale=0.9, softcap=softcap)(q, k, v)
+    bias = torch.randn(2, 4, 6, 6) if is_biased else None
+    found = twins.Attention(4, 2, causal=True, sliding_window=window, scale=0.9, softcap=softcap)(q, k, v, bias)
     for sample, token, head in itertools.product(range(2), range(6), range(4)):
         seen = range(token + 1) if window is None else range(max(0, token - window + 1), token + 1)
         keys, values = slice(3 * (head // 2), 3 * (head // 2) + 3), slice(2 * (head // 2), 2 * (head // 2) + 2)
         scores = [0.9 * float(q[sample, token, 3 * head : 3 * head + 3] @ k[sample, t, keys]) for t in seen]
         if softcap is not None:
             scores = [softcap * math.tanh(score / softcap) for score in scores]
+        if bias is not None:
+            scores = [score + float(bias[sample, head, token, t]) for score, t in zip(scores, seen, strict=True)]
         weights = [math.exp(score) for score in scores]
         expected = sum(w * v[sample, t, values] for w, t in zip(weights, seen, strict=True)) / sum(weights)
         assert torch.allclose(found[sample, token, 2 * head : 2 * head + 2], expected, atol=1e-5)
@@ -135,9 +142,13 @@ def test_messages() -> None:
     text = layers("attention: {heads: 4, from: [input, input, input]}", head="input: [5, 6]")
     assert "4 heads do not divide the width 6" in messages(text)
     text = layers("attention: {heads: 2, from: [input, input]}", head="input: [5, 6]")
-    assert "attention needs three inputs, got 2" in messages(text)
+    assert "attention needs three or four inputs, got 2" in messages(text)
     assert "name them: `from: [a, b, c]`" in messages(text)
     text = layers("lstm: 5", head="input: [5]")
     assert "lstm needs an input of steps × features, got 5" in messages(text)
+    with pytest.raises(LayerError, match="adds its fourth input to scores of 2×5×6, got 2×6×5"):
+        Attention(heads=2).output((5, 4), (6, 4), (6, 4), (2, 6, 5))
+    with pytest.raises(LayerError, match="adds its fourth input to scores of 2×5×6, got 5×6"):
+        Attention(heads=2).output((5, 4), (6, 4), (6, 4), (5, 6))
     with pytest.raises(Exception, match="as many keys as values"):
         Attention(heads=1).output((5, 4), (6, 4), (7, 4))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from archcalc.errors import LayerError
 from archcalc.layers import activation, kinds, piecewise
-from archcalc.layers.axiswise import GLU, LogSoftmax, Softmax, Softmin
+from archcalc.layers.axiswise import GLU, L2Norm, LogSoftmax, Softmax, Softmin
 from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.core.base import Ops, elements
 from archcalc.layers.embedding import Embedding
@@ -20,6 +20,7 @@ from archcalc.layers.layernorm import LayerNorm, RMSNorm
 from archcalc.layers.learned import ClassToken, LayerScale, Parameter, PositionEmbedding
 from archcalc.layers.linear import Linear
 from archcalc.layers.norm import GroupNorm, InstanceNorm
+from archcalc.layers.relative_position import RelativePositionBias
 from archcalc.layers.rotary import RotaryEmbedding
 from tests.layers import counting_norms as norms
 from tests.layers import counting_tokens as tokens
@@ -40,6 +41,7 @@ LOOPS: dict[type, Callable[[Any, Sizes, Values, Held], Values]] = {
     Softmax: tokens.softmax,
     Softmin: tokens.softmax,
     LogSoftmax: tokens.softmax,
+    L2Norm: tokens.l2norm,
     GLU: tokens.glu,
     LayerNorm: norms.layernorm,
     RMSNorm: norms.rmsnorm,
@@ -52,6 +54,7 @@ LOOPS: dict[type, Callable[[Any, Sizes, Values, Held], Values]] = {
     PositionEmbedding: tokens.position_embedding,
     LayerScale: tokens.layer_scale,
     RotaryEmbedding: tokens.rope,
+    RelativePositionBias: tokens.relative_position_bias,
 }
 
 
@@ -127,3 +130,22 @@ def fits(case: Case) -> bool:
 def test_every_activation_has_a_loop() -> None:
     written = {cls for cls in kinds().values() if cls.__module__ in (activation.__name__, piecewise.__name__)}
     assert written == {cls for cls in LOOPS if cls.__module__ in (activation.__name__, piecewise.__name__)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "x", "message"),
+    [
+        ({"heads": 2}, (5, 6, 7), "relative_position_bias needs a sequence (tokens × features, or tokens), got 5×6×7"),
+        ({"heads": 2, "buckets": 3}, (5,), "buckets 3 are too few"),
+        ({"heads": 2, "buckets": 1, "bidirectional": False}, (5,), "buckets 1 are too few"),
+        (
+            {"heads": 2, "max_distance": 8},
+            (5,),
+            "max_distance 8 leaves no distances to share buckets: the first 8 have one each",
+        ),
+    ],
+)
+def test_what_a_relative_position_bias_refuses(fields: dict[str, Any], x: Sizes, message: str) -> None:
+    with pytest.raises(LayerError) as raised:
+        RelativePositionBias(**fields).output(x)
+    assert raised.value.message == message

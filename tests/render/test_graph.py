@@ -270,15 +270,6 @@ def test_what_cannot_be_drawn_is_an_error(arguments: list[str], message: str) ->
     assert process.stderr.startswith(message)
 
 
-def test_an_ending_that_stands_for_no_format_is_an_error(tmp_path: Path) -> None:
-    process = piped("graph", "lenet5", "-o", tmp_path / "net.pdf")
-    assert (process.returncode, process.stdout) == (2, "")
-    assert process.stderr == (
-        "error: no format goes with the ending .pdf\n  hint: use .mmd .mermaid .dot .gv .svg .png, or --format\n"
-    )
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize("text", [layers("cnov: 3"), layers("relu", "maxpool: 9"), "layers: ["])
 def test_a_broken_spec_has_the_errors_that_it_has_everywhere(text: str, tmp_path: Path) -> None:
     process = piped("graph", "-", "-o", tmp_path / "net.svg", stdin=text)

@@ -9,7 +9,7 @@ from archcalc import Report, load
 from archcalc.analysis import analyze_graph
 from archcalc.graph import Graph
 from archcalc.layers.core.arithmetic import Shape
-from archcalc.render.charts.outline import ENOUGH_BOXES, INPUT, OUTPUT, End, Outline, Part, outline_of
+from archcalc.render.charts.outline import ENOUGH_BOXES, OUTPUT, End, Outline, Part, outline_of
 from tests.specs_helper import layers, spec
 
 
@@ -164,7 +164,7 @@ def test_without_folding_the_picture_is_the_graph(name: str) -> None:
     found = list(picture.boxes())
     assert [(box.row, times) for box, times in found] == [(row, 1) for row in report.layers]
     wires = {
-        (INPUT if source is None else source, target)
+        ("input" if source is None else source, target)
         for target, node in enumerate(graph.nodes)
         for source in map(graph.position, node.inputs)
     }
@@ -186,7 +186,7 @@ def assert_sound(picture: Outline, graph: Graph, report: Report) -> None:
             here, there = ([], trails[target]) if source is None else (trails[source], trails[target])
             if any(a[0] is b[0] and a[1] != b[1] for a, b in zip(here, there, strict=False)):
                 continue  # from one repetition to the next
-            start = INPUT if source is None else here[-1][0].key
+            start = "input" if source is None else here[-1][0].key
             if start != there[-1][0].key:
                 shape = report.settings.input if source is None else report.layers[source].output
                 expected.add((start, there[-1][0].key, shape))
@@ -225,11 +225,11 @@ def test_a_group_may_have_several_inputs_and_shapes() -> None:
     assert [box.path for box, _ in picture.boxes()] == ["a", "b", "c", "flatten"]
     shapes = {(edge.source, edge.target): edge.shapes for edge in picture.edges}
     assert shapes == {
-        (INPUT, 0): ((3, 8, 8),),
-        (INPUT, 1): ((3, 8, 8),),
+        ("input", 0): ((3, 8, 8),),
+        ("input", 1): ((3, 8, 8),),
         (0, 1): ((4, 8, 8),),
         (1, 2): ((12, 8, 8),),
-        (INPUT, 2): ((3, 8, 8),),
+        ("input", 2): ((3, 8, 8),),
         (0, 3): ((4, 8, 8),),
         (2, OUTPUT): ((15, 8, 8),),
         (3, OUTPUT): ((256,),),

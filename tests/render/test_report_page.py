@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archcalc.comparison.grouping import stages
+from archcalc.engine.stages import stages
 from archcalc.render.page.treemap import Box, squarified, treemap
 from tests.running import piped
 from tests.specs_helper import report
@@ -127,7 +127,7 @@ def test_areas_are_in_proportion_and_inside(values: list[int]) -> None:
 
 
 def test_a_treemap_of_nothing() -> None:
-    assert "<rect" not in treemap(stages(report("input: [4]\nlayers: [relu]\n")), "params", "nothing")
+    assert "<rect" not in treemap(stages(report("input: [4]\nlayers: [relu]\n").layers), "params", "nothing")
 
 
 # In a browser.

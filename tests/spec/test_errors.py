@@ -4,7 +4,7 @@ from textwrap import dedent
 
 import pytest
 
-from tests.specs_helper import layers, messages, spec
+from tests.specs_helper import layers, messages, report, spec
 
 SPACES = "check indentation, brackets and colons around here"
 
@@ -98,7 +98,7 @@ GROUPS = "groups must divide both the input channels and filters"
         ("relu: {from: stme}", "stme", "from: no layer is called 'stme'", "did you mean stem?"),
         ("relu: {from: xyzzy}", "xyzzy", "from: no layer is called 'xyzzy'", "known: input, stem"),
         ("relu: {name: stem}", "stem", "name 'stem' is given twice (first in line 3)", OWN_NAME),
-        ("relu: {name: input}", "input", "the name 'input' stands for the spec's input", "choose another name"),
+        ("relu: {name: input}", "input", "the name 'input' stands for an input", "choose another name"),
         ("relu: {name: [a]}", "[a]", "name must be text", None),
         ("relu: {name: ''}", "''", "name must be text", None),
         ("relu: {name: null}", "null", "name must be text", None),
@@ -252,7 +252,7 @@ def test_a_long_line_is_cut_around_the_caret() -> None:
     assert excerpt[caret.index("^") :].startswith("zz: 1")
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_lines_are_those_that_yaml_counts(end: str) -> None:
     text = f"# one{end}input: [3, 8, 8]{end}layers:{end}  - cnov: 3{end}  - relu{end}"
     assert messages(text).startswith("net.yaml:4:5: error: unknown kind 'cnov'\n  4 |   - cnov: 3\n    |     ^\n")
@@ -264,6 +264,16 @@ def test_lines_are_those_that_yaml_counts(end: str) -> None:
     assert bad.startswith(
         "net.yaml:3:4: error: not valid YAML: character #x0001 is not allowed\n  3 | b:  \n    |    ^"
     )
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"])
+def test_what_ended_a_line_in_yaml_1_1_is_a_character(character: str) -> None:
+    text = f"# one{character}# of the same line\ntitle: a{character}b # {character}\ninput: [{character}, {{5]\n"
+    assert messages(text).startswith("net.yaml:3:14: error: not valid YAML: did not find expected ',' or '}'")
+    whole = f'title: a{character}b\ue000\ninput: [3]\nlayers: [relu: {{name: "{character}"}}, cnov]\n'
+    assert messages(whole).startswith("net.yaml:3:29: error: unknown kind 'cnov'")
+    loaded = report(whole.replace(", cnov", ""))
+    assert (loaded.title, loaded.layers[0].name) == (f"a{character}b\ue000", character)
 
 
 @pytest.mark.parametrize("separator", ["\x1c", "\x1d", "\x1e", "\x0b", "\x0c"])

@@ -196,7 +196,7 @@ def test_steps_are_parts_of_an_expression_and_items_of_lists(text: str, steps: i
 
 def test_shipped_architectures_take_few_steps() -> None:
     for name in ("swin_b", "efficientnet_v2_l", "resnet152"):
-        expansion = _Expansion(load(name), None, {})
+        expansion = _Expansion(load(name), {}, {})
         expansion.run()
         assert 0 < MAX_STEPS - expansion.evaluate._steps.left < 5_000
 

@@ -83,6 +83,9 @@ def test_a_spec_extends_plain_files_alone(tmp_path: Path, fifo: Path, base: str,
     code, messages = run(tmp_path, "table", "net.yaml", stdin=SPEC)
     assert code == 2
     assert messages.startswith(f"net.yaml:1:10: error: {told}\n  1 | extends: {base}\n")
+    assert "standard input, which is named" not in messages  # which `extends` does not take
+    if base != "'-'":
+        assert messages.endswith("\n  hint: a spec extends a plain file or a shipped architecture\n")
 
 
 SECRETS = {

@@ -57,6 +57,13 @@ def left_out(how: str, entries: int, calls: int) -> str:
     return layers(f"b: {{repeat: {calls}}}", head=f"input: [8]\nblocks: {{b: {block}}}")
 
 
+def block_of_inputs(entry: str) -> str:
+    """A block of 15,000 inputs that a layer joins, called by an entry that may name the spec's input as often."""
+    names = ", ".join(f"x{n}" for n in range(15_000))
+    head = f"input: [8]\nblocks: {{b: {{inputs: [{names}], layers: [{{add: {{from: [{names}]}}}}]}}}}"
+    return layers(entry.replace("INPUTS", f"[{'input, ' * 15_000}]"), head=head)
+
+
 BOMBS: dict[str, Callable[[], str]] = {
     "aliases": lambda: aliases(9, 9),
     "aliases as layers": lambda: aliases(9, 9).replace("a9:", "input: [3]\nlayers:"),
@@ -130,6 +137,9 @@ BOMBS: dict[str, Callable[[], str]] = {
     "a long expression in a million layers": lambda: linear(f"{{features: 8{'+i' * 400}, repeat: 1e6}}"),
     "10,000 entries that are left out in 49,000 calls": lambda: left_out("when: false", 10_000, 49_000),
     "10,000 entries repeated 0 times in 49,000 calls": lambda: left_out("repeat: 0", 10_000, 49_000),
+    "15,000 inputs of a block in 40,000 calls": lambda: block_of_inputs("b: {repeat: 40000, from: INPUTS}"),
+    "15,000 inputs of a block that is given one": lambda: block_of_inputs("b"),
+    "15,000 inputs of a block that are not there": lambda: block_of_inputs("b: {from: INPUTS}").replace("input,", "q,"),
     "doubling blocks": lambda: doubling_blocks(40),
     "calls 10,000 deep": lambda: "".join(
         [

@@ -38,10 +38,70 @@ def test_what_cannot_be_tied(change: tuple[str, str], message: str) -> None:
     assert message in messages(TIED.replace(*change))
 
 
-def test_tied_is_for_layers() -> None:
-    text = "input: [4]\nblocks: {a: {layers: [relu]}}\nlayers: [relu, {a: {tied: relu}}]"
-    assert "tied is for layers" in messages(text)
+def test_structures_cannot_be_tied() -> None:
     assert "sequence has no field 'tied'" in messages("input: [4]\nlayers: [{sequence: {tied: a, layers: [relu]}}]")
+
+
+BLOCKS = """
+input: [6]
+blocks:
+  inner: {layers: [{linear: {name: fc, features: 6}}, {batchnorm: {name: bn}}]}
+  outer:
+    params: {deep: true}
+    layers:
+      - linear: {name: first, features: 6}
+      - relu
+      - inner: {name: inner, repeat: 2, when: deep}
+      - linear: {name: last, features: 6, bias: false, tied: first}
+layers:
+  - outer: {name: a}
+  - outer: {name: b, tied: a}
+  - outer: {name: c, tied: b}
+  - inner: {name: d, tied: a.inner.1}
+"""
+
+
+def test_a_block_uses_the_weights_of_another_call_of_it() -> None:
+    found = report(BLOCKS)
+    assert {row.name: row.tied for row in found.layers if row.tied is not None} == {
+        "a.last": "a.first",
+        "b.first": "a.first",
+        "b.inner.0.fc": "a.inner.0.fc",
+        "b.inner.0.bn": "a.inner.0.bn",
+        "b.inner.1.fc": "a.inner.1.fc",
+        "b.inner.1.bn": "a.inner.1.bn",
+        "b.last": "b.first",
+        "c.first": "b.first",
+        "c.inner.0.fc": "b.inner.0.fc",
+        "c.inner.0.bn": "b.inner.0.bn",
+        "c.inner.1.fc": "b.inner.1.fc",
+        "c.inner.1.bn": "b.inner.1.bn",
+        "c.last": "c.first",
+        "d.fc": "a.inner.1.fc",
+        "d.bn": "a.inner.1.bn",
+    }
+    assert found.totals.params == 3 * 42 + 2 * 12
+    assert found.totals.buffers == 7 * 13
+
+
+def test_a_layer_that_holds_no_weights_is_not_tied_with_its_block() -> None:
+    assert [row.tied for row in report(BLOCKS).layers if row.kind == "relu"] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("name: b, tied: a", "name: b, tied: e"), "net.yaml:14:28: error: tied: no layer is called 'e'"),
+        (("name: b, tied: a", "name: b, tied: input"), "net.yaml:14:28: error: tied: the input holds no weights"),
+        (("name: b, tied: a", "name: b, tied: b"), "net.yaml:14:28: error: tied: 'b' is this layer itself"),
+        (("name: a}", "name: a, deep: false}"), "net.yaml:14:28: error: tied: 'a' lacks layers that 'b' has"),
+        (("a.inner.1", "a.first"), "net.yaml:16:28: error: tied: 'a.first' lacks layers that 'd' has"),
+    ],
+)
+def test_what_a_block_cannot_be_tied_to(change: tuple[str, str], message: str) -> None:
+    said = messages(BLOCKS.replace(*change))
+    assert said.startswith(message)
+    assert said.count("lacks layers") <= 1
 
 
 @pytest.mark.parametrize(

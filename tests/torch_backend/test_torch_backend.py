@@ -146,11 +146,9 @@ def test_a_spec_that_does_not_fit_says_so() -> None:
 
 def test_what_leads_to_a_table_is_made_of_indices(monkeypatch: pytest.MonkeyPatch) -> None:
     net = graph(layers("relu", "linear: 3", "linear: 7", "linear: 5", head="input: [4]"))
-    assert build.input_below(net) is None
-    assert build.random_input(net, 2).dtype == torch.float32
+    assert build.random_inputs(net, 2)[0].dtype == torch.float32
     monkeypatch.setattr(Linear, "indices_below", "features")
-    assert build.input_below(net) == 3
-    x = build.random_input(net, 100)
+    (x,) = build.random_inputs(net, 100)
     assert (x.dtype, x.shape, x.min().item(), x.max().item()) == (torch.int64, (100, 4), 0, 2)
 
 
@@ -224,6 +222,16 @@ def test_attention_is_counted() -> None:
     with torch.no_grad(), measure.unfused(torch.nn.Identity()), counter:
         torch.nn.functional.scaled_dot_product_attention(q, q, q)
     assert counter.get_total_flops() == 2 * 2 * (2 * 5 * 5 * 4)
+
+
+def test_what_is_the_same_for_all_samples_meets_each_of_them() -> None:
+    net = graph(layers("parameter: {name: p, shape: [2, 4]}", "concat: {from: [input, p]}", head="input: [3, 4]"))
+    model = build.build(net)
+    with torch.no_grad():
+        model.p.weight.fill_(7)
+    x = torch.randn(5, 3, 4)
+    assert torch.equal(model(x), torch.cat([x, torch.full((5, 2, 4), 7.0)], 1))
+    assert [found.output for found in measure.measure(net, device="cpu", batch=5)] == [(1, 2, 4), (5, 5, 4)]
 
 
 def test_nothing_is_left_behind() -> None:

@@ -218,7 +218,7 @@ def test_pytorchs_own_fusion_gives_the_same_weights(kind: str) -> None:
     layer, head = KINDS[kind]
     graph, _ = analyze_graph(spec(layers(layer, "batchnorm", head=head)))
     model = build.build(graph).double().eval()
-    weights.randomise_batchnorms(model, build.random_input(graph, 3).double())
+    weights.randomise_batchnorms(model, [x.double() for x in build.random_inputs(graph, 3)])
     original, norm = model.children()
     fuse = fusion.fuse_linear_bn_eval if isinstance(original, torch.nn.Linear) else fusion.fuse_conv_bn_eval
     transposed = {"transpose": True} if kind == "transposed" else {}
@@ -234,7 +234,7 @@ def test_statistics_are_far_from_the_defaults_and_activations_stay_sane() -> Non
     torch.manual_seed(0)
     graph, _ = analyze_graph(archcalc.load("resnet20-cifar"))
     model = build.build(graph).double().eval()
-    weights.randomise_batchnorms(model, build.random_input(graph, 1).double())
+    weights.randomise_batchnorms(model, [x.double() for x in build.random_inputs(graph, 1)])
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     every = {
         name: torch.cat([getattr(norm, name).detach() for norm in norms])

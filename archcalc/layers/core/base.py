@@ -227,6 +227,8 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """How many inputs the layer takes, at the least and at the most (None: any number)."""
     indices_below: ClassVar[str | None] = None
     """The field that bounds the input's values where they are indices, as an embedding's are; None for numbers."""
+    reads_values: ClassVar[bool] = True
+    """Whether the output depends on what the inputs hold; that of a learned tensor does not."""
     sees_whole_input: ClassVar[bool] = False
     """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
     torch: ClassVar[TorchTwin]
@@ -245,6 +247,11 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     def buffers(self, *inputs: Shape) -> Dim:
         """How many numbers it holds that are not learned, such as running statistics."""
         return 0
+
+    @rule
+    def buffer_bytes_read(self, *inputs: Shape, width: Dim) -> Dim:
+        """The bytes of its buffers that a forward pass in eval mode reads, at `width` bytes for each number of them."""
+        return width * self.buffers(*inputs)
 
     @rule
     def ops(self, *inputs_and_output: Shape) -> Ops | None:

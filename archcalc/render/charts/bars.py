@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from archcalc.comparison.compare import Comparison
 from archcalc.comparison.grouping import Aligned
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
 from archcalc.errors import printable
 from archcalc.render.compare import UNKNOWN, figure
+from archcalc.render.grid import MOST_ROWS, beyond
 from archcalc.render.output import terminal_width, write
 
 PIPE_WIDTH = 80
@@ -30,8 +31,9 @@ def draw(found: Comparison, metrics: Sequence[str], output: str | None = None) -
     """Print the bars of a comparison: in colour on a terminal, else plain."""
     width = terminal_width()
     parts = [(heading(found, metric), bars(found, metric, width or PIPE_WIDTH)) for metric in metrics]
+    _, note = shown(found)
     if output or width is None:
-        write("\n".join(_plain(title, lines) for title, lines in parts), output)
+        write("\n".join([*(_plain(title, lines) for title, lines in parts), *([f"{note}\n"] if note else [])]), output)
         return
     from rich.text import Text
 
@@ -43,6 +45,8 @@ def draw(found: Comparison, metrics: Sequence[str], output: str | None = None) -
         for bar in lines:
             text = Text(f"{bar.label}  ").append(bar.length, style=COLOURS[bar.architecture % len(COLOURS)])
             console.print(text.append(f" {bar.figure}"), soft_wrap=True)
+    if note:
+        console.print(Text(f"\n{note}"), soft_wrap=True)
 
 
 def heading(found: Comparison, metric: str) -> str:
@@ -54,16 +58,21 @@ def heading(found: Comparison, metric: str) -> str:
     return f"{METRICS[metric].title} by {found.by}: {', '.join(totals)}"
 
 
-def shown(found: Comparison) -> list[Aligned]:
-    """The groups that are drawn: of single layers, not those that compute nothing and change no shape."""
-    if found.by != "layer":
-        return list(found.lines)
-    return [line for line in found.lines if not all(row.is_foldable for rows in line.groups for row in rows)]
+def shown(found: Comparison) -> tuple[list[Aligned], str]:
+    """The groups that are drawn, and what is said where that is not all of them.
+
+    Of single layers, those that compute nothing and change no shape do not count.
+    """
+    lines = list(found.lines)
+    if found.by == "layer":
+        lines = [line for line in lines if not all(row.is_foldable for rows in line.groups for row in rows)]
+    note = beyond(f"{found.by}s", "the data formats of table and compare hold all") if len(lines) > MOST_ROWS else ""
+    return lines[:MOST_ROWS], note
 
 
 def bars(found: Comparison, metric: str, width: int) -> list[Bar]:
     """A bar for each group of each architecture, from 0 and of one scale; groups that cost nothing are left out."""
-    lines = [(line, found.figures(line, metric)) for line in shown(found)]
+    lines = [(line, found.figures(line, metric)) for line in shown(found)[0]]
     lines = [(line, values) for line, values in lines if any(value is None or value for value in values)]
     several = len(found.reports) > 1
     names = [f" {printable(report.architecture)}" if several else "" for report in found.reports]

@@ -14,7 +14,7 @@ from archcalc.errors import printable
 from archcalc.layers import Layer
 from archcalc.layers.core.base import fmt_shape
 from archcalc.layers.core.window import spread
-from archcalc.render.charts.outline import End, Outline, Part
+from archcalc.render.charts.outline import OUTPUT, End, Outline, Part
 from archcalc.units import COUNT_UNITS, human
 
 LONGEST_TEXT = 60
@@ -102,13 +102,17 @@ def _defaults(cls: type[Layer]) -> dict[str, object]:
 
 def _written(outline: Outline, language: _Language) -> str:
     lines = [line.format(title=language.title(_shortened(outline.title))) for line in language.head]
-    lines.append(INDENT + language.terminal.format(name="input"))
+    lines += [INDENT + _terminal(language, id, name) for id, name in outline.inputs.items()]
     lines += _lines(outline.parts, language, "", INDENT, itertools.count())
-    lines.append(INDENT + language.terminal.format(name="output"))
+    lines.append(INDENT + _terminal(language, OUTPUT, OUTPUT))
     for edge in outline.edges:
         text = language.line_break.join(map(fmt_shape, edge.shapes))
         lines.append(INDENT + language.edge.format(source=_end(edge.source), target=_end(edge.target), text=text))
     return "\n".join([*lines, *language.foot]) + "\n"
+
+
+def _terminal(language: _Language, id: str, name: str) -> str:
+    return language.terminal.format(id=id, name=language.text(_shortened(name)))
 
 
 def _lines(
@@ -168,7 +172,7 @@ def _dot_text(text: str) -> str:
 _MERMAID = _Language(
     head=("---", 'title: "{title}"', "---", "flowchart TD"),
     foot=(),
-    terminal='{name}(["{name}"])',
+    terminal='{id}(["{name}"])',
     layer='{id}["{text}"]',
     group='{id}[["{text}"]]',
     frame='subgraph g{id}["{text}"]',
@@ -186,7 +190,7 @@ _DOT = _Language(
         '    edge [fontname="Helvetica", fontsize=9, arrowsize=0.6]',
     ),
     foot=("}",),
-    terminal="{name} [shape=oval]",
+    terminal='{id} [label="{name}", shape=oval]',
     layer='{id} [label="{text}"]',
     group='{id} [label="{text}", peripheries=2]',
     frame='subgraph cluster_{id} {{ graph [label="{text}", labeljust=l, fontsize=11, color="#8c959f"]',

@@ -10,9 +10,9 @@ from archcalc.graph import Graph
 from archcalc.layers.core.arithmetic import Shape
 
 End: TypeAlias = int | str
-"""What an edge leads from or to: the key of a box, or INPUT or OUTPUT."""
-INPUT, OUTPUT = "input", "output"
-"""The ends that stand for the network's input, and for its output: what no layer reads."""
+"""What an edge leads from or to: the key of a box, the id of an input, or OUTPUT."""
+OUTPUT = "output"
+"""The end that stands for what the network gives."""
 ENOUGH_BOXES = 60
 """How many boxes a picture has at most where no depth is given."""
 MAX_LEVELS = 64
@@ -53,6 +53,8 @@ class Outline(msgspec.Struct, frozen=True):
     """A network as a picture shows it: the parts in the order in which they run, and the edges between their boxes."""
 
     title: str
+    inputs: dict[str, str]
+    """The names of the inputs by the ids that edges lead from."""
     parts: tuple[Part, ...]
     edges: tuple[Edge, ...]
 
@@ -86,7 +88,8 @@ def outline_of(graph: Graph, report: Report, depth: int | None = None, *, repeti
             if candidate.boxes > ENOUGH_BOXES:
                 break
             drawing = candidate
-    return Outline(report.title, drawing.parts, drawing.edges())
+    inputs = {tree.input_id(value): input.name for value, input in enumerate(graph.inputs)}
+    return Outline(report.title, inputs, drawing.parts, drawing.edges())
 
 
 def _boxes(parts: Iterable[Part], times: int) -> Iterator[tuple[Part, int]]:
@@ -125,6 +128,7 @@ class _Tree:
         self.nodes, self.rows, self.repetitions = graph.nodes, rows, repetitions
         self.first = len(graph.inputs)
         """The value that the first layer makes."""
+        self.outputs = graph.outputs
         self.shapes = [*[input.shape for input in graph.inputs], *[row.output for row in rows]]
         self.reads = [0] * len(self.shapes)
         """How often each value is read."""
@@ -142,6 +146,10 @@ class _Tree:
                 branch.positions.append(position)
                 branch = branch.parent
         self.levels += 1
+
+    def input_id(self, value: int) -> str:
+        """What an input is called in edges: `input`, or with its number where there are several."""
+        return "input" if self.first == 1 else f"input{value}"
 
     def _group(self, path: str) -> _Branch:
         found = self._groups.get(path)
@@ -241,10 +249,10 @@ class _Drawing:
             if self.repeated[position]:
                 continue
             for value in node.inputs:
-                start = INPUT if value < first else home[value - first]
+                start = self.tree.input_id(value) if value < first else home[value - first]
                 if start != home[position]:
                     flows.setdefault((start, home[position]), {})[shapes[value]] = None
-        for value in range(first, len(shapes)):
-            if not self.tree.reads[value]:
+        for value in sorted(self.tree.outputs):
+            if value >= first:
                 flows.setdefault((home[value - first], OUTPUT), {})[shapes[value]] = None
         return tuple([Edge(*ends, tuple(flowing)) for ends, flowing in flows.items()])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from archcalc.comparison.compare import Comparison
-from archcalc.engine.metrics import METRICS, Metric
+from archcalc.engine.figures import METRICS, Figure
 from archcalc.engine.report import Report
 from archcalc.errors import SettingError, printable
 from archcalc.render.charts.bars import COLOURS, shown
@@ -36,7 +36,8 @@ class Point(NamedTuple):
 def bar_picture(found: Comparison, metrics: Sequence[str], caption: str, form: str) -> bytes:
     """Bars for each group of each architecture, a panel for each metric, as svg, png or pdf."""
     plt = _matplotlib()
-    lines = [line for line in shown(found) if any(found.figures(line, m) != [0] * len(found.reports) for m in metrics)]
+    groups, note = shown(found)
+    lines = [line for line in groups if any(found.figures(line, m) != [0] * len(found.reports) for m in metrics)]
     n = len(found.reports)
     height = min(TALLEST_INCHES, EDGE_INCHES + ROW_INCHES * max(1, len(lines)) * max(1.2, 0.85 * n))
     longest = max((len(line.name) for line in lines), default=0)
@@ -63,11 +64,11 @@ def bar_picture(found: Comparison, metrics: Sequence[str], caption: str, form: s
     axes[0][0].set_yticks(range(len(lines)), [_text(line.name) for line in lines])
     axes[0][0].set_ylim(len(lines) - 0.4, -0.6)
     fig.suptitle(" and ".join(_text(report.title) for report in found.reports), fontsize=11)
-    _caption(fig, caption, size[0])
+    _caption(fig, f"{caption} · {note}" if note else caption, size[0])
     return _saved(fig, form)
 
 
-def scatter_picture(reports: Sequence[Report], x: Metric, y: Metric, caption: str, form: str) -> bytes:
+def scatter_picture(reports: Sequence[Report], x: Figure, y: Figure, caption: str, form: str) -> bytes:
     """Architectures as points, labelled; an axis is logarithmic where the figures span a decade or more."""
     plt = _matplotlib()
     points: list[Point] = []
@@ -147,13 +148,13 @@ def page(svg: bytes, title: str) -> str:
     return f"{head}{style}{body}</html>\n"
 
 
-def _unit(metric: Metric, values: Sequence[int]) -> Unit:
+def _unit(metric: Figure, values: Sequence[int]) -> Unit:
     """The unit in which the largest figure is at least 1."""
     units = MEMORY_UNITS if metric.unit == "bytes" else COUNT_UNITS
     return max((u for u in units if u.worth <= max(values, default=0)), key=lambda u: u.worth, default=units[0])
 
 
-def _with_unit(metric: Metric, unit: Unit) -> str:
+def _with_unit(metric: Figure, unit: Unit) -> str:
     return f"{metric.title} ({unit.symbol})" if unit.symbol else metric.title
 
 

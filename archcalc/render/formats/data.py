@@ -2,15 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
 from archcalc._version import __version__
+from archcalc.engine.figures import FIGURES
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import printable
-from archcalc.render.columns import BYTES, COSTS, FACTS, SHARES
-from archcalc.render.summary import total
+from archcalc.render.columns import COSTS, FACTS, OF_MAPS, SHARES, has_channels_first
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -76,25 +76,30 @@ def records(rows: Sequence[dict[str, Any]], form: str) -> str:
 
 
 def report_data(report: Report, form: str, columns: tuple[str, ...]) -> str:
-    """A report as json, jsonl (settings and totals, then a line for each layer), csv or tsv (these columns)."""
+    """A report as json, jsonl (settings and totals, then a line for each layer), csv or tsv (these columns).
+
+    What is unknown is an empty cell.
+    """
     if form == "json":
         return as_json(report.to_dict())
     if form == "jsonl":
         head = report.to_dict()
         layers = head.pop("layers")
         return as_json_lines([head, *layers])
-    header = [BYTES.get(name, name) for name in columns]
-    rows = ([_value(report, name, row) for name in columns] for row in report.layers)
+    header = [FIGURES[name].field if name in COSTS else name for name in columns]
+    whole = {name: FIGURES[cost].known(report.layers) for name, cost in SHARES.items()}
+    unlabelled = () if has_channels_first(report) else OF_MAPS
+    rows = ([None if name in unlabelled else _value(name, row, whole) for name in columns] for row in report.layers)
     return as_separated(header, rows, DELIMITERS[form])
 
 
-def _value(report: Report, name: str, row: LayerReport) -> object:
+def _value(name: str, row: LayerReport, whole: Mapping[str, int]) -> object:
     if name in FACTS:
         return FACTS[name][1](row)
     if name in COSTS:
-        return COSTS[name](row)
-    value, whole = COSTS[SHARES[name]](row), total(report.layers, SHARES[name])
-    return None if value is None or not whole else round(100 * value / whole, 4)
+        return FIGURES[name].of_row(row)
+    value = FIGURES[SHARES[name]].of_row(row)
+    return None if value is None or not whole[name] else round(100 * value / whole[name], 4)
 
 
 def _harmless(value: object) -> object:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from archcalc._version import __version__
-from archcalc.engine.metrics import METRICS
+from archcalc.engine.figures import METRICS
 from archcalc.errors import Location, printable
 from archcalc.gate.judge import Checked, Finding, Judgement, fingerprint
 from archcalc.gate.rules import RULES, Level

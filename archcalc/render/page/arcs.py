@@ -5,7 +5,7 @@ from html import escape
 from archcalc.errors import printable
 from archcalc.layers.core.base import fmt_shape
 from archcalc.render.charts.diagram import describe
-from archcalc.render.charts.outline import INPUT, OUTPUT, End, Outline, Part
+from archcalc.render.charts.outline import OUTPUT, End, Outline, Part
 from archcalc.units import COUNT_UNITS, human
 
 WIDTH, BOX, ROW, LEFT, LETTER = 760, 420, 40, 24, 6.4
@@ -15,11 +15,14 @@ MOST_REACH = 260
 def arcs(outline: Outline) -> str:
     """The graph as an SVG; each edge's title tells the shapes that flow along it."""
     boxes = list(outline.boxes())
-    rows: dict[End | None, int] = {INPUT: 0, OUTPUT: len(boxes) + 1}
-    rows |= {box.key: i for i, (box, _) in enumerate(boxes, 1)}
-    height = ROW * (len(boxes) + 2)
-    nodes = [_node("input", "", 0, end=True), _node("output", "", len(boxes) + 1, end=True)]
-    nodes += [_node(_name(box), _what(box, times), i, end=False) for i, (box, times) in enumerate(boxes, 1)]
+    first = len(outline.inputs)
+    last = first + len(boxes)
+    rows: dict[End | None, int] = {**{id: i for i, id in enumerate(outline.inputs)}, OUTPUT: last}
+    rows |= {box.key: i for i, (box, _) in enumerate(boxes, first)}
+    height = ROW * (last + 1)
+    nodes = [_node(printable(name), "", i, end=True) for i, name in enumerate(outline.inputs.values())]
+    nodes.append(_node("output", "", last, end=True))
+    nodes += [_node(_name(box), _what(box, times), i, end=False) for i, (box, times) in enumerate(boxes, first)]
     edges = []
     for edge in outline.edges:
         shapes = ", ".join(map(fmt_shape, edge.shapes))

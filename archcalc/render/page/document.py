@@ -14,9 +14,9 @@ import msgspec
 
 from archcalc._version import __version__
 from archcalc.comparison.compare import compare
-from archcalc.comparison.grouping import stages
-from archcalc.engine.metrics import METRICS, OF_ROW
+from archcalc.engine.figures import FIGURES, LECTURE, METRICS
 from archcalc.engine.report import LayerReport, Report
+from archcalc.engine.stages import stages
 from archcalc.errors import printable
 from archcalc.graph import Graph
 from archcalc.layers.core.base import fmt_shape
@@ -28,7 +28,6 @@ from archcalc.render.page.arcs import arcs
 from archcalc.render.page.treemap import treemap
 from archcalc.render.table import caption
 
-COSTS = ("memory", "params", "flops")
 SHOWN_FIRST = "flops"
 MOST_ROWS = 2_000
 """How many layers the table has: a page of a hundred thousand would be 50 MB, and no browser sorts them."""
@@ -80,7 +79,7 @@ def page(networks: Sequence[tuple[Graph, Report]], caption_of_all: str) -> str:
 
 def _side_by_side(reports: Sequence[Report], words: str) -> str:
     found = compare(reports)
-    grids = (totals_grid(found, words), _cut(breakdown_grid(found, COSTS)))
+    grids = (totals_grid(found, words), _cut(breakdown_grid(found, LECTURE)))
     # The page's policy allows no style in an element; quotes of a text are escaped, so that this meets nothing else.
     tables = "".join(re.sub(r' style="[^"]*"', "", f'<div class="wide">{html(grid)}</div>') for grid in grids)
     return f"<section><h2>Side by side</h2>{tables}</section>"
@@ -125,9 +124,9 @@ def _graph(graph: Graph, report: Report) -> str:
 
 
 def _treemaps(number: int, report: Report) -> str:
-    groups = stages(report)
+    groups = stages(report.layers)
     choices, pictures = [], []
-    for cost in COSTS:
+    for cost in LECTURE:
         chosen = " checked" if cost == SHOWN_FIRST else ""
         title = METRICS[cost].title
         choices.append(f'<label><input type="radio" name="cost{number}" value="{cost}"{chosen}> {title}</label>')
@@ -138,12 +137,12 @@ def _treemaps(number: int, report: Report) -> str:
 
 
 def _layers(report: Report, name: str) -> str:
-    largest = {cost: max((OF_ROW[cost](row) or 0 for row in report.layers), default=0) for cost in COSTS}
+    largest = {cost: max((FIGURES[cost].of_row(row) or 0 for row in report.layers), default=0) for cost in LECTURE}
     heads = [("layer", "text"), ("kind", "text"), ("output", "text")]
-    heads += [(METRICS[cost].title, "number") for cost in COSTS]
+    heads += [(METRICS[cost].title, "number") for cost in LECTURE]
     head = "".join(f'<th scope="col" data-kind="{kind}">{title}</th>' for title, kind in heads)
     body = "".join(_row(row, largest) for row in report.layers[:MOST_ROWS])
-    totals = "".join(f"<td>{figure(cost, METRICS[cost].of(report))}</td>" for cost in COSTS)
+    totals = "".join(f"<td>{figure(cost, METRICS[cost].of(report))}</td>" for cost in LECTURE)
     foot = f"<tfoot><tr><td>total</td><td></td><td></td>{totals}</tr></tfoot>"
     thead = f"<thead><tr>{head}</tr></thead>"
     table = f'<table class="layers" data-name="{name}">{thead}<tbody>{body}</tbody>{foot}</table>'
@@ -157,8 +156,8 @@ def _layers(report: Report, name: str) -> str:
 def _row(row: LayerReport, largest: dict[str, int]) -> str:
     words = (printable(row.name), row.kind, fmt_shape(row.output))
     cells = [f'<td class="words" data-value="{escape(word)}">{escape(word)}</td>' for word in words]
-    for cost in COSTS:
-        value = OF_ROW[cost](row)
+    for cost in LECTURE:
+        value = FIGURES[cost].of_row(row)
         if value is None:
             cells.append(f'<td data-value="">{UNKNOWN}</td>')
             continue

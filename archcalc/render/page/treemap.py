@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from archcalc.comparison.grouping import Group
-from archcalc.engine.metrics import OF_ROW
+from archcalc.engine.figures import FIGURES
 from archcalc.engine.report import LayerReport
+from archcalc.engine.stages import Group
 from archcalc.errors import printable
 from archcalc.render.charts.bars import COLOURS
 from archcalc.render.compare import figure
@@ -81,7 +81,7 @@ def _laid(row: Sequence[float], box: Box) -> tuple[list[Box], Box]:
 def treemap(groups: Sequence[Group], metric: str, label: str) -> str:
     """An SVG of the rows of each group, as large as what they cost; groups that cost nothing are left out."""
     colours = {group.name: COLOURS[i % len(COLOURS)] for i, group in enumerate(groups)}
-    costs = [(group, [(row, OF_ROW[metric](row) or 0) for row in group.rows]) for group in groups]
+    costs = [(group, [(row, FIGURES[metric].of_row(row) or 0) for row in group.rows]) for group in groups]
     sums = sorted(((sum(c for _, c in rows), group, rows) for group, rows in costs), key=lambda found: -found[0])
     there = [found for found in sums if found[0]]
     if rest := there[MOST_GROUPS:]:

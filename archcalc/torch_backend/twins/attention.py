@@ -40,28 +40,38 @@ class Attention(nn.Module):
         if (sliding_window and not causal) or softcap == 0:
             raise ValueError("a sliding window is of causal attention, and a bound of scores is no 0")
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """What each query makes of the values: (…, T, C), (…, S, Ck), (…, S, Cv) → (…, T, ·)."""
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+        """What each query makes of the values: (…, T, C), (…, S, Ck), (…, S, Cv), (…, heads, T, S) → (…, T, ·)."""
         if not q.dim() == k.dim() == v.dim() or not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
             raise ValueError("queries, keys and values of different groups")
         if q.dim() < 3:
             raise ValueError("no tokens")
-        if self.softcap is not None:
-            return self._in_steps(q, k, v, self.softcap)
-        q = split_heads(q, self.heads)
-        k, v = self._shared(k), self._shared(v)
+        if bias is not None and bias.shape != (*q.shape[:-2], self.heads, q.shape[-2], k.shape[-2]):
+            raise ValueError("a bias of another shape than the scores")
+        if self.softcap is not None or bias is not None:
+            return self._in_steps(q, k, v, bias)
+        q, k, v = split_heads(q, self.heads), split_heads(k, self.kv_heads), split_heads(v, self.kv_heads)
         mask = self._mask(q, k.shape[-2]) if self.sliding_window else None
-        causal = self.causal and mask is None
-        return join_heads(F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=self.scale))
+        causal, shared = self.causal and mask is None, self.kv_heads != self.heads
+        y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=self.scale, enable_gqa=shared)
+        return join_heads(y)
 
-    def _in_steps(self, q: Tensor, k: Tensor, v: Tensor, softcap: float) -> Tensor:
-        """The same with scores that are bounded, for which PyTorch has no operation."""
+    def _in_steps(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+        """The same with scores that are bounded, for which PyTorch has no operation, or with a bias.
+
+        PyTorch's takes a bias for a mask: none beside a causal one, and in training not in one step.
+        """
         mask = self._mask(q, k.shape[-2]) if self.causal else None
         scale = 1 / math.sqrt(q.shape[-1] // self.heads) if self.scale is None else self.scale
         scores = split_heads(q, self.heads).contiguous() @ self._shared(k).contiguous().transpose(-2, -1)
-        scores = scores * (scale / softcap)
-        scores = scores.tanh()
-        scores = scores * softcap
+        if self.softcap is None:
+            scores = scores * scale
+        else:
+            scores = scores * (scale / self.softcap)
+            scores = scores.tanh()
+            scores = scores * self.softcap
+        if bias is not None:
+            scores = scores + bias
         if mask is not None:
             scores = scores + mask
         scores = scores.softmax(-1)

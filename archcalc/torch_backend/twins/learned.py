@@ -12,10 +12,10 @@ class Learned(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.zeros(shape))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The tensor, for as many samples as `x` has, all of which share its memory."""
+        """The tensor, as the only sample of a batch: all that read it share it."""
         # Where no gradients are computed, a view of what needs one is none that PyTorch's counter can follow.
         weight = self.weight if torch.is_grad_enabled() else self.weight.detach()
-        return weight.expand(x.shape[0], *weight.shape)
+        return weight.unsqueeze(0)
 
 
 class ClassToken(torch.nn.Module):
