@@ -23,6 +23,8 @@ VARIANTS = 6
 LEAST_ACCEPTED = 20
 OF_THE_OUTPUT = {"ops"}
 """The rules that are given the output besides the inputs."""
+TAKES_ALSO = {"buffer_bytes_read": {"width": 4}}
+"""What rules are given besides shapes."""
 OF_WHOLE_NUMBERS = {"execute"}
 """The rules that `Layer` declares to need whole numbers."""
 
@@ -36,7 +38,7 @@ def outcome(case: Case) -> Outcome:
     for rule in RULES:
         if rule not in (*said, *OF_WHOLE_NUMBERS):
             given = (*case.inputs, said["output"]) if rule in OF_THE_OUTPUT else case.inputs
-            said[rule] = getattr(layer, rule)(*given)
+            said[rule] = getattr(layer, rule)(*given, **TAKES_ALSO.get(rule, {}))
     said["params"] = layer.params(*case.inputs)
     return {rule: tuple(parts(value)) for rule, value in said.items()}
 

@@ -207,11 +207,11 @@ def rule(default: Callable[..., T]) -> Callable[..., T]:
 class Layer(msgspec.Struct, metaclass=LayerType):
     """One layer kind: its fields with their bounds, its rules, and its PyTorch twin.
 
-    Every rule is given all inputs of its layer, in their order, then the output where it needs that. Shapes are of one
-    sample, without the batch: `(channels, height, width)`, `(features,)` or `(tokens, features)`. Rules are plain
-    arithmetic that runs on integers, SymPy symbols and NumPy arrays alike (see `archcalc.layers.core.arithmetic`):
-    all but `execute`, for which PyTorch's layouts are decided by comparing whole numbers, and fields that are marked as
-    STRUCTURAL.
+    Every rule is given all inputs of its layer, in their order, then the output where it needs that; anything else it
+    is given by name. Shapes are of one sample, without the batch: `(channels, height, width)`, `(features,)` or
+    `(tokens, features)`. Rules are plain arithmetic that runs on integers, SymPy symbols and NumPy arrays alike (see
+    `archcalc.layers.core.arithmetic`): all but `execute`, for which PyTorch's layouts are decided by comparing whole
+    numbers, and fields that are marked as STRUCTURAL.
     """
 
     kind: ClassVar[str]
