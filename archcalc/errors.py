@@ -101,7 +101,7 @@ class LayerError(ArchcalcError):
         *,
         field: str | None = None,
         hint: str | None = None,
-        assume: tuple[int, ...] | None = None,
+        assume: "tuple[Any, ...] | None" = None,
         size_matters: bool = False,
     ) -> None:
         self.message, self.field, self.hint = message, field, hint

@@ -23,7 +23,7 @@ class Work(msgspec.Struct, frozen=True, gc=False):
     inputs: tuple[Shape, ...]
     output: Shape
     ops: Ops | None
-    samples: int
+    samples: Dim
 
 
 class Convention(msgspec.Struct, frozen=True):

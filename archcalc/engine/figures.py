@@ -97,7 +97,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         if self.whole is not None:
             return self.whole(rows, settings)
         values = [*map(self._per_row, rows)]
-        return None if None in values else self.total(filter(None, values))
+        known = [value for value in values if value is not None]
+        return self.total(known) if len(known) == len(values) else None
 
     def of(self, report: "Report") -> int | None:
         """The figure of a whole report; None where it is unknown.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from archcalc.errors import LayerError, Problem
 from archcalc.graph import Graph, Node
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Shape, is_plain
 
 MAX_SEARCH = 10_000
 """How far back the layer that shrank a map is looked for."""
@@ -43,7 +43,7 @@ def _shrunk_by(node: Node, graph: Graph, shapes: Sequence[Shape | None]) -> Node
         source = earlier.inputs[0]
         before, after = shapes[source], shapes[value]
         # Most layers change no shape, and a comparison is all that they cost.
-        if before != after and before and after and before[1:] > after[1:]:
+        if before is not after and before and after and is_plain(before, after) and before[1:] > after[1:]:
             return earlier
         value = source
     return None

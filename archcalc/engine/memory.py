@@ -11,7 +11,7 @@ import msgspec
 from archcalc.graph import Graph
 from archcalc.graph.nodes import of_the_batch
 from archcalc.layers import Layer
-from archcalc.layers.core.arithmetic import Shape, is_known, product
+from archcalc.layers.core.arithmetic import Sizes, is_known, product, whole
 from archcalc.layers.core.execution import INDEX_BYTES, Execution, MemoryUnknownError
 from archcalc.layers.core.storage import Strides, in_order
 
@@ -27,11 +27,17 @@ class Memory(msgspec.Struct, frozen=True):
     moved: list[int | None]
     kept: list[int | None]
 
+    @classmethod
+    def unknown(cls, layers: int) -> "Memory":
+        """That of layers whose sizes are no whole numbers: which layouts they have is not decided."""
+        unknown: list[int | None] = [None] * layers
+        return cls(unknown, unknown, unknown)
+
 
 class _Value(msgspec.Struct, frozen=True, gc=False):
     """What of a tensor matters to the layers that read it, its batch included; the layout None where unknown."""
 
-    shape: Shape
+    shape: Sizes
     layout: Strides | None
     width: int
     needs_grad: bool
@@ -54,10 +60,11 @@ class _Effect(msgspec.Struct, frozen=True, gc=False):
     moved_bytes: int | None = None
 
 
-def memory(graph: Graph, shapes: Sequence[Shape], indices: Set[int], batch: int, width: int) -> Memory:
+def memory(graph: Graph, shapes: Sequence[Sizes], indices: Set[int], batch: int, width: int) -> Memory:
     """What each layer of a graph has alive and keeps, at `width` bytes for each number of the activations.
 
     `shapes` are those of the outputs of the first nodes, as many as are known, and `indices` the values that are int64.
+    All sizes and fields must be whole numbers.
     """
     forward = _Pass(graph, shapes, indices, batch, width, training=False)
     return Memory(forward.alive(), forward.moved(), _Pass(graph, shapes, indices, batch, width, training=True).kept())
@@ -67,14 +74,14 @@ class _Pass:
     """One forward pass over the first nodes of a graph: what each layer does, and in whose memory each value is."""
 
     def __init__(
-        self, graph: Graph, shapes: Sequence[Shape], indices: Set[int], batch: int, width: int, *, training: bool
+        self, graph: Graph, shapes: Sequence[Sizes], indices: Set[int], batch: int, width: int, *, training: bool
     ) -> None:
         self.graph, self.nodes = graph, graph.nodes[: len(shapes)]
         values = list[_Value]()
         for value, input in enumerate(graph.inputs):
-            whole = (batch, *input.shape)
+            sizes = whole((batch, *input.shape))
             bytes_each = INDEX_BYTES if value in indices else width
-            values.append(_Value(whole, in_order(whole), bytes_each, needs_grad=False))
+            values.append(_Value(sizes, in_order(sizes), bytes_each, needs_grad=False))
         self.input_bytes = [product(value.shape) * value.width for value in values]
         self.owner = [*range(len(values) + len(self.nodes))]
         self.values, self.effects = values, list[_Effect]()
@@ -177,10 +184,10 @@ def _bytes_read(value: _Value) -> int:
     return value.width * product([size for size, stride in zip(value.shape, layout, strict=True) if stride])
 
 
-def _bytes_held(layer: Layer, x: _Value, written: int, width: int) -> int:
+def _bytes_held(layer: Layer, read: Sequence[_Value], written: int, width: int) -> int:
     """The bytes of the parameters and buffers that a layer reads: of a table, no more than goes into the output."""
-    shape = x.shape[1:]
-    held = width * layer.params(shape).total + layer.buffer_bytes_read(shape, width)
+    shapes = [value.shape[1:] for value in read]
+    (held,) = whole([width * layer.params(*shapes).total + layer.buffer_bytes_read(*shapes, width=width)])
     return held if layer.indices_below is None else min(held, written)
 
 
@@ -190,13 +197,13 @@ def _spread(value: _Value, batch: int) -> _Value:
     return _Value((batch, *value.shape[1:]), layout, value.width, value.needs_grad)
 
 
-def _unknown(read: _Value, shape: Shape, output_bytes: int) -> _Effect:
+def _unknown(read: _Value, shape: Sizes, output_bytes: int) -> _Effect:
     """What is known of a layer of which it is not known what it does in memory."""
     value = _Value(shape, None, read.width, needs_grad=True)
     return _Effect(value, output_bytes, None, None, None, (), keeps_output=False)
 
 
-def _effect(layer: Layer, read: Sequence[_Value], shape: Shape, width: int, training: bool) -> _Effect:
+def _effect(layer: Layer, read: Sequence[_Value], shape: Sizes, width: int, training: bool) -> _Effect:
     run = Execution(width=width, training=training)
     inputs = [run.input(x.shape, x.layout, width=x.width, needs_grad=x.needs_grad) for x in read]
     try:
@@ -206,7 +213,7 @@ def _effect(layer: Layer, read: Sequence[_Value], shape: Shape, width: int, trai
     own = [x.storage for x in inputs]
     is_view = y.storage in own
     written = y.width * product(y.shape)
-    moved = 0 if is_view else sum(map(_bytes_read, read)) + _bytes_held(layer, read[0], written, width) + written
+    moved = 0 if is_view else sum(map(_bytes_read, read)) + _bytes_held(layer, read, written, width) + written
     kept = [storage for storage in run.kept if storage not in own and storage is not y.storage]
     return _Effect(
         output=_Value(y.shape, y.layout, y.width, y.needs_grad),

@@ -2,18 +2,29 @@
 
 import functools
 from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import msgspec
 
 from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.engine.layer_problems import layer_problem
-from archcalc.engine.memory import memory
-from archcalc.engine.receptive_field import FieldTransform, field_transform, receptive_fields
+from archcalc.engine.memory import Memory, memory
+from archcalc.engine.receptive_field import FieldTransform, field_transform, plain_parts, receptive_fields
 from archcalc.engine.report import LayerReport, Output, Report, Settings
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
 from archcalc.graph import Graph, Node
 from archcalc.graph.nodes import index_bounds, of_the_batch
-from archcalc.layers.core.arithmetic import UNKNOWN, Shape, is_known
+from archcalc.layers.core.arithmetic import (
+    UNKNOWN,
+    Condition,
+    Dim,
+    Shape,
+    Sizes,
+    equal,
+    is_known,
+    is_plain,
+    may_hold,
+)
 from archcalc.layers.core.base import NO_OPS, Ops, Params, Visibility, elements, fmt_shape, is_bias
 from archcalc.layers.core.execution import INDEX_BYTES
 from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
@@ -30,14 +41,14 @@ class _Cost(msgspec.Struct, frozen=True, gc=False):
 
     inputs: tuple[Shape, ...]
     output: Shape
-    params: int
-    weights: int
-    buffers: int
-    samples: int
-    memory_bytes: int
+    params: Dim
+    weights: Dim
+    buffers: Dim
+    samples: Dim
+    memory_bytes: Dim
     ops: Ops | None
-    macs: int | None
-    flops: int | None
+    macs: Dim | None
+    flops: Dim | None
     transform: FieldTransform | None
     misfit: str | None = None
 
@@ -50,13 +61,15 @@ class Propagation:
     takes more passes, such as what is alive at once, is found when `layers` are asked for.
     """
 
-    def __init__(self, graph: Graph, batch: int, dtype: str, convention: Convention) -> None:
+    def __init__(self, graph: Graph, batch: Dim, dtype: str, convention: Convention) -> None:
         self.graph, self.convention = graph, convention
         self.batch, self.bytes_per_element = batch, BYTES_PER_ELEMENT[dtype]
         self.trains = dtype not in INTEGERS
         self.once = of_the_batch(graph)
         unknown = [None] * len(graph.nodes)
         self.shapes: list[Shape | None] = [*[input.shape for input in graph.inputs], *unknown]
+        self.is_plain = is_plain(batch, *[input.shape for input in graph.inputs])
+        """Whether no symbols and no arrays are involved."""
         self.problems: list[Problem] = []
         self.misfits: list[Problem] = []
         """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
@@ -75,9 +88,13 @@ class Propagation:
             layer, inputs = node.layer, node.inputs
             xs = (shapes[inputs[0]],) if len(inputs) == 1 else tuple([shapes[i] for i in inputs])
             # The graph keeps its layers alive, so that an id stays one layer's.
-            key = (id(layer), xs, node.tied, node.train_only, value in once)
-            if key != last_key:
-                last_key, cost = key, costs.get(key)
+            key: tuple[object, ...] = (id(layer), xs, node.tied, node.train_only, value in once)
+            try:
+                if key != last_key:
+                    last_key, cost = key, costs.get(key)
+            except (TypeError, ValueError):  # arrays have no hash, and are equal number by number
+                last_key = key = (value,)
+                cost = None
             if cost is None:
                 if None in xs:
                     continue
@@ -107,14 +124,18 @@ class Propagation:
         nodes, costs = self.graph.nodes, self.costs
         made = [value - len(self.graph.inputs) for value in self.graph.outputs]
         there = [k for k in made if k < len(costs) and not nodes[k].train_only]
-        return tuple([Output(nodes[k].name, costs[k].output) for k in there])
+        return tuple([Output(nodes[k].name, cast("Sizes", costs[k].output)) for k in there])
 
     @functools.cached_property
     def layers(self) -> tuple[LayerReport, ...]:
         """The rows."""
         nodes, costs = self.graph.nodes, self.costs
-        shapes = [cost.output for cost in costs]
-        held = memory(self.graph, shapes, self.indices, self.batch, self.bytes_per_element)
+        shapes = cast("list[Sizes]", [cost.output for cost in costs])
+        held = (
+            memory(self.graph, shapes, self.indices, cast("int", self.batch), self.bytes_per_element)
+            if self.is_plain
+            else Memory.unknown(len(costs))
+        )
         kept = held.kept if self.trains else [None] * len(costs)
         return tuple(
             [
@@ -145,8 +166,8 @@ class Propagation:
                 for node, line, cost, field, depth, alive, saved, moved in zip(
                     nodes,
                     self._lines(),
-                    costs,
-                    receptive_fields(self.graph, [cost.transform for cost in costs], shapes),
+                    cast("list[Any]", costs),  # a report's figures are typed as the whole numbers that most have
+                    receptive_fields(self.graph, [cost.transform for cost in costs], shapes, in_part=not self.is_plain),
                     self._depths(),
                     held.alive,
                     kept,
@@ -172,11 +193,11 @@ class Propagation:
             depths.append(max([depths[i] for i in node.inputs]) + node.layer.is_depth_layer)
         return depths[len(self.graph.inputs) :]
 
-    def samples(self, value: int) -> int:
+    def samples(self, value: int) -> Dim:
         """For how many samples a value is computed: once for all of them where it depends on no input."""
         return 1 if value in self.once else self.batch
 
-    def _cost_or_misfit(self, node: Node, inputs: tuple[Shape, ...], samples: int) -> _Cost:
+    def _cost_or_misfit(self, node: Node, inputs: tuple[Shape, ...], samples: Dim) -> _Cost:
         """What a layer costs; where it is too large for its input but runs in training alone, all that is known."""
         try:
             return self._cost(node, inputs, samples)
@@ -188,14 +209,17 @@ class Propagation:
             self.misfits.append(problem)
             return msgspec.structs.replace(cost, inputs=inputs, misfit=error.message)
 
-    def _cost(self, node: Node, inputs: tuple[Shape, ...], samples: int) -> _Cost:
+    def _cost(self, node: Node, inputs: tuple[Shape, ...], samples: Dim) -> _Cost:
         if not all(map(is_known, inputs)):
             return self._cost_where_unknown(node, inputs, samples)
-        layer, (x, *others) = node.layer, inputs
+        layer = node.layer
         y = layer.output(*inputs)
-        params = self._params(node, x)
-        sample = NO_OPS if node.train_only else layer.ops(x, y, *others)
+        params = self._params(node, inputs)
+        sample = NO_OPS if node.train_only else layer.ops(*inputs, y)
         ops = None if sample is None else sample.times(samples)
+        plain = is_plain(*inputs, y, *msgspec.structs.astuple(layer))
+        self.is_plain = self.is_plain and plain
+        window = layer.window(*inputs)
         return _Cost(
             inputs=inputs,
             output=y,
@@ -207,14 +231,13 @@ class Propagation:
             ops=ops,
             macs=None if ops is None else ops.macs,
             flops=0 if node.train_only else self.convention.flops(Work(layer, inputs, y, ops, samples)),
-            transform=field_transform(layer.window(x), layer.sees_whole_input),
+            transform=field_transform(window if plain else plain_parts(window), layer.sees_whole_input),
         )
 
-    def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...], samples: int) -> _Cost:
+    def _cost_where_unknown(self, node: Node, inputs: tuple[Shape, ...], samples: Dim) -> _Cost:
         """What is known of a layer that runs in training alone, behind one that does not fit its input."""
-        layer, (x, *_) = node.layer, inputs
-        y = layer.output(*inputs)
-        params = self._params(node, x)
+        y = node.layer.output(*inputs)
+        params = self._params(node, inputs)
         if not is_known((params.weights, params.biases, params.buffers)):
             raise LayerError("its parameters depend on a size that is not known")
         return _Cost(
@@ -231,29 +254,30 @@ class Propagation:
             transform=FieldTransform(visibility=Visibility.UNKNOWN),
         )
 
-    def _params(self, node: Node, x: Shape) -> Params:
-        return node.layer.params(x) if node.tied is None else self._own_params(node, node.tied, x)
+    def _params(self, node: Node, inputs: tuple[Shape, ...]) -> Params:
+        return node.layer.params(*inputs) if node.tied is None else self._own_params(node, node.tied, inputs)
 
-    def _own_params(self, node: Node, tied: int, x: Shape) -> Params:
+    def _own_params(self, node: Node, tied: int, inputs: tuple[Shape, ...]) -> Params:
         """What a layer holds that uses the weights of another: the parameters that the other has none of, and buffers.
 
         Those of the same name and shape are shared, as PyTorch's modules can share them.
         """
         layer, other = node.layer, self.graph.nodes[tied]
-        theirs_of = self.shapes[other.inputs[0]]
-        own = layer.parameters(x)
-        if theirs_of is None:  # it is in error itself
-            return Params.of(own, layer.buffers(x))
-        theirs = other.layer.parameters(theirs_of)
+        read = [shape for i in other.inputs if (shape := self.shapes[i]) is not None]
+        own, buffers = layer.parameters(*inputs), layer.buffers(*inputs)
+        if len(read) < len(other.inputs):  # it is in error itself
+            return Params.of(own, buffers)
+        theirs = other.layer.parameters(*read)
         weights = [name for name in own if not is_bias(name)]
-        unlike = next((name for name in weights if own[name] != theirs.get(name)), None)
+        shared = {name for name in own if may_hold(_alike(own[name], theirs.get(name)))}
+        unlike = next((name for name in weights if name not in shared), None)
         if unlike is not None or not weights:
             raise LayerError(
                 f"tied to {other.name}, {_misfit(unlike, own, theirs)}",
                 field="tied",
                 hint="both must hold weights of the same shapes, such as an embedding and the linear layer back",
             )
-        return Params.of({name: own[name] for name in own if own[name] != theirs.get(name)}, layer.buffers(x))
+        return Params.of({name: own[name] for name in own if name not in shared}, buffers)
 
     def _problems(self, node: Node, error: LayerError, inputs: tuple[Shape, ...]) -> list[Problem]:
         """What is wrong with a layer; behind one that does not fit, that is the reason."""
@@ -261,6 +285,16 @@ class Propagation:
             return [layer_problem(node, error, self.graph, self.shapes)]
         found, self.misfits = self.misfits, []
         return found
+
+
+def _alike(a: Shape, b: Shape | None) -> Condition:
+    """Whether two shapes are the same; None is the shape of nothing."""
+    if b is None or len(a) != len(b):
+        return False
+    same: Condition = True
+    for size, other in zip(a, b, strict=True):
+        same = same & equal(size, other)
+    return same
 
 
 def _misfit(name: str | None, own: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> str:

@@ -5,13 +5,13 @@ Source: Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neu
 
 from collections.abc import Iterator, Sequence
 from operator import add, mul
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from archcalc.graph import Graph
 from archcalc.graph.nodes import of_the_batch
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import UNKNOWN, Shape, Sizes, is_known, is_plain, whole
 from archcalc.layers.core.base import AlongAxes, Visibility, Window
 
 
@@ -26,16 +26,16 @@ class ReceptiveField(msgspec.Struct, frozen=True, gc=False):
     axis need not be neighbours in the input.
     """
 
-    size: Shape
-    jump: Shape
-    counts: Shape
+    size: Sizes
+    jump: Sizes
+    counts: Sizes
     axes: tuple[int | None, ...] | None
-    start: Shape | None
-    covered: Shape | None = None
+    start: Sizes | None
+    covered: Sizes | None = None
     merged: bool = False
 
     @property
-    def whole(self) -> Shape:
+    def whole(self) -> Sizes:
         """What all outputs together see."""
         if self.covered is not None:
             return self.covered
@@ -50,9 +50,9 @@ class FieldTransform(msgspec.Struct, frozen=True, gc=False):
     for each axis.
     """
 
-    growth: Shape = ()
-    strides: Shape | None = None
-    starts: Shape = ()
+    growth: Sizes = ()
+    strides: Sizes | None = None
+    starts: Sizes = ()
     sees_whole_input: bool = False
     visibility: Visibility | None = None
     along: AlongAxes | None = None
@@ -60,16 +60,18 @@ class FieldTransform(msgspec.Struct, frozen=True, gc=False):
 
 
 def receptive_fields(
-    graph: Graph, transforms: Sequence[FieldTransform | None], shapes: Sequence[Shape]
+    graph: Graph, transforms: Sequence[FieldTransform | None], shapes: Sequence[Sizes], *, in_part: bool = False
 ) -> Iterator[ReceptiveField | None]:
     """What outputs of each of the first nodes see, which have these transforms and make values of these shapes.
 
     None where it can no longer be followed, behind an input that has no spatial dimensions, and of what sees several
-    inputs. What depends on no input is left out of what it is joined with.
+    inputs. What depends on no input is left out of what it is joined with. With `in_part`, some sizes are no whole
+    numbers: None as well where they matter.
     """
     first, once = len(graph.inputs), of_the_batch(graph)
+    follow = after_in_part if in_part else after
     sizes = [*[input.shape for input in graph.inputs], *shapes]
-    fields: list[ReceptiveField | None] = [start(input.shape) for input in graph.inputs]
+    fields = [start(whole(input.shape)) if is_plain(input.shape[1:]) else None for input in graph.inputs]
     sees: list[int | None] = [*range(first)]
     """The only input that each value sees; None of one that sees more."""
     unread = [0] * len(sizes)
@@ -82,7 +84,7 @@ def receptive_fields(
         if len(inputs) > 1:
             field = _joined_fields(fields, sees, [i for i in inputs if i not in once], how)
         if field is not None and how is not None:
-            field = after(field, how, sizes[inputs[0]], y)
+            field = follow(field, how, sizes[inputs[0]], y)  # type: ignore[arg-type]  # whole numbers, or in part
         fields.append(field)
         yield field
         if first > 1:
@@ -105,7 +107,7 @@ def _joined_fields(
     return None if not read or several or len(read) < len(inputs) else joined(read, how)
 
 
-def start(input: Shape) -> ReceptiveField | None:
+def start(input: Sizes) -> ReceptiveField | None:
     """The field of the input itself: each element sees one; None for an input without spatial dimensions."""
     spatial = input[1:]
     ones = (1,) * len(spatial)
@@ -123,7 +125,7 @@ def field_transform(window: Window | AlongAxes | Visibility, sees_whole_input: b
     return FieldTransform(growth, None if set(strides) == {1} else strides, starts, sees_whole_input, axes=axes)
 
 
-def after(field: ReceptiveField, transform: FieldTransform, x: Shape, y: Shape) -> ReceptiveField | None:
+def after(field: ReceptiveField, transform: FieldTransform, x: Sizes, y: Sizes) -> ReceptiveField | None:
     """The field after a layer that makes `y` of `x`; None where it can no longer be followed.
 
     >>> two = start((1, 32, 32))
@@ -149,7 +151,30 @@ def after(field: ReceptiveField, transform: FieldTransform, x: Shape, y: Shape) 
     return ReceptiveField(size, jump, y[1:], axes, start, field.whole if transform.sees_whole_input else None)
 
 
-def _seen(field: ReceptiveField, visibility: Visibility, x: Shape, y: Shape) -> ReceptiveField | None:
+def after_in_part(field: ReceptiveField, transform: FieldTransform, x: Shape, y: Shape) -> ReceptiveField | None:
+    """As `after`, where sizes or numbers of the window are no whole numbers: None where they matter."""
+    found = after(field, transform, plain_parts(x), plain_parts(y))
+    if found is None:
+        return None
+    numbers = (*found.size, *found.jump, *found.counts, *(found.start or ()), *(found.covered or ()))
+    return found if is_known(numbers) else None
+
+
+def plain_parts(value: Any) -> Any:
+    """A shape or a window whose numbers are UNKNOWN where they are no whole numbers.
+
+    >>> import sympy
+    >>> plain_parts((3, sympy.Symbol("h")))
+    (3, ?)
+    """
+    if isinstance(value, AlongAxes):
+        return msgspec.structs.replace(value, starts=plain_parts(value.starts))
+    if isinstance(value, tuple):
+        return tuple(map(plain_parts, value))
+    return value if value is None or isinstance(value, int | Visibility) else UNKNOWN
+
+
+def _seen(field: ReceptiveField, visibility: Visibility, x: Sizes, y: Sizes) -> ReceptiveField | None:
     if visibility is Visibility.UNKNOWN:
         return None
     if visibility is Visibility.LAST_AXIS:
@@ -160,7 +185,7 @@ def _seen(field: ReceptiveField, visibility: Visibility, x: Shape, y: Shape) -> 
     return ReceptiveField(size, field.jump, field.counts, None, field.start, whole)
 
 
-def _along(field: ReceptiveField, how: AlongAxes, x: Shape, y: Shape) -> ReceptiveField | None:
+def _along(field: ReceptiveField, how: AlongAxes, x: Sizes, y: Sizes) -> ReceptiveField | None:
     whole = field.whole
     if field.axes is None:  # which of the axes the map's dimensions are in is not known
         return field if not how.whole or field.size == whole else None
@@ -174,7 +199,7 @@ def _along(field: ReceptiveField, how: AlongAxes, x: Shape, y: Shape) -> Recepti
         return ReceptiveField(size, field.jump, field.counts, axes, None if is_moved else field.start, whole, merged)
     steps = how.steps or (1,) * len(x)
     jump = tuple(j * steps[axis] for j, axis in zip(field.jump, before, strict=True))
-    starts = how.starts or (0,) * len(x)
+    starts = cast("Sizes", how.starts or (0,) * len(x))
     start = field.start and tuple(s + starts[a] * j for s, j, a in zip(field.start, field.jump, before, strict=True))
     cut = [x[axis] for axis in before] != [y[axis] for axis in now]
     return ReceptiveField(size, jump, tuple(y[axis] for axis in now), axes, start, None if cut else field.covered)

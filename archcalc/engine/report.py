@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -10,8 +10,9 @@ from archcalc._version import __version__
 from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.engine.figures import IN_ROWS
 from archcalc.engine.totals import Totals
+from archcalc.errors import SettingError
 from archcalc.layers import Layer
-from archcalc.layers.core.arithmetic import UNKNOWN, Shape
+from archcalc.layers.core.arithmetic import UNKNOWN, Sizes, is_plain
 from archcalc.layers.core.base import Ops, elements, fmt_shape
 
 SCHEMA_VERSION = 1
@@ -23,14 +24,14 @@ class Settings(msgspec.Struct, frozen=True):
     `vars` are those of the spec that the run set, as JSON has them.
     """
 
-    inputs: dict[str, Shape]
+    inputs: dict[str, Sizes]
     batch: int
     dtype: str
     convention: str
     vars: dict[str, Any] = {}
 
     @property
-    def input(self) -> Shape:
+    def input(self) -> Sizes:
         """The shape of the only input, or the first one."""
         return next(iter(self.inputs.values()))
 
@@ -85,8 +86,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     name: str
     kind: str
     line: int | None
-    inputs: tuple[Shape, ...]
-    output: Shape
+    inputs: tuple[Sizes, ...]
+    output: Sizes
     params: int
     weights: int
     buffers: int
@@ -95,7 +96,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
     saved_for_backward_bytes: int | None
     macs: int | None
     flops: int | None
-    receptive_field: Shape | None
+    receptive_field: Sizes | None
     depth: int
     layer: Layer
     ops: Ops | None
@@ -128,7 +129,7 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
         if self.train_only:
             return 0
         found = convention_named(convention) if isinstance(convention, str) else convention
-        return found.flops(Work(self.layer, self.inputs, self.output, self.ops, self.samples))
+        return cast("int | None", found.flops(Work(self.layer, self.inputs, self.output, self.ops, self.samples)))
 
     @property
     def is_foldable(self) -> bool:
@@ -159,7 +160,7 @@ class Output(msgspec.Struct, frozen=True):
     """What a network gives in eval mode: the layer that makes it, and its shape without the batch."""
 
     name: str
-    shape: Shape
+    shape: Sizes
 
 
 class Findings(Protocol):
@@ -194,7 +195,8 @@ class Report(msgspec.Struct, frozen=True, eq=False, dict=True):
     """The rows of an architecture in the order in which its layers run, and their totals.
 
     Rows are found when they are asked for, and with them the totals that no layer's own figures make: peak memory, what
-    is saved for the backward pass, what is moved, and depth.
+    is saved for the backward pass, what is moved, and depth. Where the analysis was given symbols or arrays, what
+    depends on them is such as well; figures are typed as the whole numbers that they are else.
 
     >>> from archcalc import analyze, load
     >>> report = analyze(load("alexnet"))
@@ -265,10 +267,26 @@ class Report(msgspec.Struct, frozen=True, eq=False, dict=True):
         """
         found = convention_named(convention) if isinstance(convention, str) else convention
         flops = [row.flops_by(found) for row in self.layers]
-        return None if None in flops else sum(filter(None, flops))
+        known = [figure for figure in flops if figure is not None]
+        return sum(known) if len(known) == len(flops) else None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all figures are whole numbers: no symbols, no arrays."""
+        settings = (*self.settings.inputs.values(), self.settings.batch, list(self.settings.vars.values()))
+        layers = {id(row.layer): row.layer for row in self.layers}.values()
+        return is_plain(*settings, *[field for layer in layers for field in msgspec.structs.astuple(layer)])
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as `archcalc table --json` prints it: plain lists, dicts and exact integers."""
+        """The report as `archcalc table --json` prints it: plain lists, dicts and exact integers.
+
+        Raises SettingError where figures are symbols or arrays.
+        """
+        if not self.is_plain:
+            raise SettingError(
+                "a report whose figures are symbols or arrays cannot be written",
+                hint="analyze it at whole numbers, or read its figures in Python",
+            )
         return {
             "schema_version": SCHEMA_VERSION,
             "archcalc": __version__,
@@ -295,7 +313,7 @@ class Report(msgspec.Struct, frozen=True, eq=False, dict=True):
         return report_of(data)
 
 
-def inputs_in_words(inputs: Mapping[str, Shape], *, with_name: bool = True) -> str:
+def inputs_in_words(inputs: Mapping[str, Sizes], *, with_name: bool = True) -> str:
     """The shapes of inputs, by their names where there are several.
 
     >>> inputs_in_words({"input": (3, 224, 224)}), inputs_in_words({"ids": (77,), "image": (3, 224, 224)})
@@ -314,7 +332,7 @@ def _words(setting: Any) -> str:
     return str(setting)
 
 
-def plain_shape(shape: Shape) -> list[int | None]:
+def plain_shape(shape: Sizes) -> list[int | None]:
     """A shape as JSON has it: null for a size that is not known.
 
     >>> plain_shape((768, UNKNOWN, 8))

@@ -9,7 +9,7 @@ from archcalc.engine.conventions import convention_named
 from archcalc.engine.report import SCHEMA_VERSION, LayerReport, Output, Report, Settings, Stored
 from archcalc.errors import SettingError
 from archcalc.layers import Layer, kinds
-from archcalc.layers.core.arithmetic import UNKNOWN, Shape
+from archcalc.layers.core.arithmetic import UNKNOWN, Sizes, whole
 from archcalc.units import BYTES_PER_ELEMENT, KNOWN_DTYPES
 
 HOW_TO_SAVE = "regenerate it with `archcalc table NAME --json -o report.json`"
@@ -79,8 +79,8 @@ def _row(data: dict[str, Any], where: str, batch: int) -> LayerReport:
     )
 
 
-def _shape(plain: list[int | None]) -> Shape:
-    return tuple([UNKNOWN if size is None else size for size in plain])
+def _shape(plain: list[int | None]) -> Sizes:
+    return whole([UNKNOWN if size is None else size for size in plain])
 
 
 def _item(data: Any, key: str, where: str) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from archcalc.layers import Layer
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Dim, Shape, minimum
 
 if TYPE_CHECKING:
     from archcalc.graph.origin import Origin
@@ -78,12 +78,12 @@ class Graph(msgspec.Struct, frozen=True):
         return self.inputs[value].name if node is None else node.name
 
 
-def index_bounds(graph: Graph) -> dict[int, int]:
+def index_bounds(graph: Graph) -> dict[int, Dim]:
     """The values that are indices into layers' tables, as an embedding takes them, and what each must be less than.
 
     No operation makes indices of numbers: what leads to a layer that takes some is indices itself.
     """
-    bounds: dict[int, int] = {}
+    bounds: dict[int, Dim] = {}
     value = len(graph.inputs) + len(graph.nodes)
     for node in reversed(graph.nodes):
         value -= 1
@@ -92,7 +92,7 @@ def index_bounds(graph: Graph) -> dict[int, int]:
             bound = getattr(node.layer, field)
         if bound is not None:
             for read in node.inputs:
-                bounds[read] = min(bound, bounds.get(read, bound))
+                bounds[read] = minimum(bound, bounds.get(read, bound))
     return bounds
 
 

@@ -32,7 +32,7 @@ class Activation(Layer):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return self.per_element.times(elements(y))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.elementwise(x, keeps=self.keeps)
 
 
@@ -173,7 +173,7 @@ class LogSigmoid(Activation, kind="log_sigmoid"):
     per_element = Ops(special=2, additions=1)
     torch = TorchTwin("torch.nn.LogSigmoid")
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         y, buffer = run.new(x.shape, x), run.new(x.shape, x)
         run.keep(y, x, buffer)
         return y
@@ -207,7 +207,7 @@ class Tanhshrink(Activation, kind="tanhshrink"):
     per_element = Ops(special=1, additions=1)
     torch = TorchTwin("torch.nn.Tanhshrink")
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         tanh = run.elementwise(x, keeps=Keeps.OUTPUT)
         return run.elementwise(x, tanh)
 
@@ -239,7 +239,7 @@ class Softsign(Activation, kind="softsign"):
     per_element = Ops(comparisons=1, additions=1, divisions=1)
     torch = TorchTwin("torch.nn.Softsign")
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         size = run.elementwise(x, keeps=Keeps.INPUT)
         divisor = run.elementwise(size)
         run.free(size)
@@ -278,7 +278,7 @@ class Scale(Activation, kind="scale"):
     per_element = Ops(multiplications=1)
     torch = TorchTwin("torch.mul", call="function", other="factor")
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.elementwise(x, NUMBER)
 
 
@@ -295,5 +295,5 @@ class Identity(Activation, kind="identity"):
     per_element = Ops()
     torch = TorchTwin("torch.nn.Identity")
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return x

@@ -6,7 +6,7 @@ addition for every element, from zero, and one division.
 
 from typing import ClassVar
 
-from archcalc.layers.core.arithmetic import Dim, Shape, ceil_div, gcd, product
+from archcalc.layers.core.arithmetic import Dim, Shape, Sizes, ceil_div, gcd, product, whole
 from archcalc.layers.core.base import Layer, Operation, Ops, Positive, Size2d, Size3d, Visibility, Window, elements
 from archcalc.layers.core.execution import INDEX_BYTES, Execution, Tensor
 from archcalc.layers.core.twin import Constant, TorchTwin
@@ -46,7 +46,7 @@ def _visits(x: Shape, y: Shape) -> Dim:
     return x[0] * product(n + m - gcd(n, m) for n, m in zip(x[1:], y[1:], strict=True))
 
 
-def _averaged(run: Execution, x: Tensor, y: Shape) -> Tensor:
+def _averaged(run: Execution, x: Tensor, y: Sizes) -> Tensor:
     mean = all(size == 1 for size in y[1:])  # which PyTorch then takes
     pooled = run.new_map((x.shape[0], *y), x, as_rows=True) if mean or len(y) < 4 else run.new((x.shape[0], *y), x)
     if not mean:
@@ -54,7 +54,7 @@ def _averaged(run: Execution, x: Tensor, y: Shape) -> Tensor:
     return pooled
 
 
-def _maximum(run: Execution, x: Tensor, y: Shape) -> Tensor:
+def _maximum(run: Execution, x: Tensor, y: Sizes) -> Tensor:
     pooled = run.new_map((x.shape[0], *y), x, as_rows=True) if len(y) < 4 else run.new((x.shape[0], *y), x)
     run.keep(pooled, x, run.new(pooled.shape, width=INDEX_BYTES))
     return pooled
@@ -66,8 +66,8 @@ class AdaptiveAvgPool(AdaptivePool):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=_visits(x, y), divisions=elements(y))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return _averaged(run, x, self.output(x.shape[1:]))
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
+        return _averaged(run, x, whole(self.output(x.shape[1:])))
 
 
 class AdaptiveMaxPool(AdaptivePool):
@@ -76,8 +76,8 @@ class AdaptiveMaxPool(AdaptivePool):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=_visits(x, y))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return _maximum(run, x, self.output(x.shape[1:]))
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
+        return _maximum(run, x, whole(self.output(x.shape[1:])))
 
 
 class AdaptiveAvgPool1d(AdaptiveAvgPool, kind="adaptive_avgpool1d"):
@@ -240,8 +240,8 @@ class GlobalAvgPool(GlobalPool, kind="global_avgpool"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=elements(x), divisions=elements(y))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return _averaged(run, x, self.output(x.shape[1:]))
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
+        return _averaged(run, x, whole(self.output(x.shape[1:])))
 
 
 class GlobalMaxPool(GlobalPool, kind="global_maxpool"):
@@ -261,5 +261,5 @@ class GlobalMaxPool(GlobalPool, kind="global_maxpool"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=elements(x))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return _maximum(run, x, self.output(x.shape[1:]))
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
+        return _maximum(run, x, whole(self.output(x.shape[1:])))

@@ -46,7 +46,7 @@ class Attention(Layer, kind="attention"):
     >>> attention = Attention(heads=12)
     >>> x = (197, 768)
     >>> y = attention.output(x, x, x)
-    >>> y, attention.ops(x, y, x, x).macs
+    >>> y, attention.ops(x, x, x, y).macs
     ((197, 768), 59610624)
     """
 
@@ -69,8 +69,7 @@ class Attention(Layer, kind="attention"):
         softcap="softcap",
     )
 
-    def output(self, x: Shape, *others: Shape) -> Shape:
-        keys, values, *biases = others
+    def output(self, x: Shape, keys: Shape, values: Shape, *biases: Shape) -> Shape:
         shapes = ", ".join(map(fmt_shape, (x, keys, values)))
 
         def error(what: str, field: str = "from", hint: str | None = None) -> LayerError:
@@ -117,12 +116,13 @@ class Attention(Layer, kind="attention"):
         )
 
     @property
-    def key_heads(self) -> Dim:
+    def key_heads(self) -> int:
         """The heads of keys and values in force."""
         return self.heads if self.kv_heads is None else self.kv_heads
 
-    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
-        pairs = product(x[:-1]) * others[0][-2]
+    def ops(self, x: Shape, keys: Shape, values: Shape, *biases_and_output: Shape) -> Ops:
+        *biases, y = biases_and_output
+        pairs = product(x[:-1]) * keys[-2]
         scores = self.heads * pairs
         capped = 1 if self.softcap is None else 2
         return Ops(
@@ -130,15 +130,14 @@ class Attention(Layer, kind="attention"):
             multiplications=capped * scores,
             comparisons=scores,
             special=capped * scores,
-            additions=(2 + len(others[2:]) + self.causal) * scores,
+            additions=(2 + len(biases) + self.causal) * scores,
             divisions=scores,
         )
 
-    def window(self, x: Shape) -> Visibility:
+    def window(self, x: Shape, keys: Shape, values: Shape, *biases: Shape) -> Visibility:
         return Visibility.WHOLE if len(x) == 2 and not self.causal else Visibility.UNKNOWN
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        keys, values, *biases = others
+    def execute(self, run: Execution, x: Tensor, keys: Tensor, values: Tensor, *biases: Tensor) -> Tensor:
         q = split_heads(run, x, self.heads)
         if self.softcap is not None or biases:
             return self._in_steps(run, q, keys, values, *biases)

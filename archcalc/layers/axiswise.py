@@ -37,7 +37,7 @@ class AlongAxis(Layer):
         axis = axis_of(self.axis, x)
         return product((*x[:axis], *x[axis + 1 :]))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         y = run.new(x.shape, x)
         run.keep(y, y)
         return y
@@ -74,7 +74,7 @@ class Softmin(AlongAxis, kind="softmin"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(comparisons=1, special=1, additions=2, divisions=1).times(elements(x))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return super().execute(run, run.elementwise(x))
 
 
@@ -120,7 +120,7 @@ class L2Norm(AlongAxis, kind="l2norm"):
         n, lines = elements(x), self.lines(x)
         return Ops(multiplications=n, additions=n, divisions=n, comparisons=lines, special=lines)
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         axis = axis_of(self.axis, x.shape[1:]) + 1
         length = run.new(resized(x.shape, axis, 1), x)
         run.keep(length, x, length)
@@ -166,7 +166,7 @@ class GLU(AlongAxis, kind="glu"):
     def window(self, x: Shape) -> Window | Visibility:
         return Visibility.UNKNOWN if len(x) == 1 else super().window(x)  # two places of a row, not all of it
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         half = run.view(x, self.batched_output(x), x.layout)
         y = run.elementwise(half, half)
         run.keep(y, x)

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from archcalc.errors import LayerError
-from archcalc.layers.core.arithmetic import Dim, Shape, divides, equal, product, require
+from archcalc.layers.core.arithmetic import Dim, Shape, Sizes, divides, equal, product, require, whole
 from archcalc.layers.core.base import (
     Flag,
     Layer,
@@ -93,14 +93,14 @@ class Convolution(Layer):
     def _taps(self, x: Shape) -> Dim:
         return (x[0] // self.groups) * product(spread(self.kernel, self.dimensions))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         read = x
         if self.pad == "same":
             # PyTorch pads one side more than the other by a copy, where what is to be added is odd.
             sides = zip(spread(self.kernel, self.dimensions), spread(self.dilation, self.dimensions), strict=True)
             odd = [dilation * (kernel - 1) % 2 for kernel, dilation in sides]
             if any(odd):
-                sizes = (size + more for size, more in zip(x.shape[2:], odd, strict=True))
+                sizes = whole(size + more for size, more in zip(x.shape[2:], odd, strict=True))
                 read = run.new_map((*x.shape[:2], *sizes), x)
         shape = self.batched_output(x)
         y = convolved(run, shape, read)
@@ -108,7 +108,7 @@ class Convolution(Layer):
         return y
 
 
-def convolved(run: Execution, shape: Shape, read: Tensor) -> Tensor:
+def convolved(run: Execution, shape: Sizes, read: Tensor) -> Tensor:
     """The output of a convolution, transposed or not."""
     if len(shape) == 3 and read.layout is not None and not read.is_in_order:
         return run.new(shape, read, trains=True)  # PyTorch puts sequences in order first
@@ -263,9 +263,8 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
 
     def _grouped(self, x: Shape) -> Conv2d:
         """The convolution with a group for every channel, which is the same."""
-        return Conv2d(
-            x[0] * self.multiplier, self.kernel, self.stride, self.pad, self.dilation, groups=x[0], bias=self.bias
-        )
+        filters, groups = whole([x[0] * self.multiplier, x[0]])  # or what stands for them, as in any field
+        return Conv2d(filters, self.kernel, self.stride, self.pad, self.dilation, groups=groups, bias=self.bias)
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return self._grouped(x.shape[1:]).execute(run, x)

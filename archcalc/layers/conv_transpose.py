@@ -118,7 +118,7 @@ class TransposedConvolution(Layer):
     def window(self, x: Shape) -> Visibility:
         return Visibility.UNKNOWN
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         shape = self.batched_output(x)
         if self.dimensions == 3 and product(shape) < product(x.shape):
             raise MemoryUnknownError  # one of PyTorch's kernels then gives its output the memory that the input takes

@@ -21,7 +21,7 @@ class Dropping(Layer):
 
     p: Probability
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         if not run.training or self.p == 0:
             return x
         # Of dropping everything, PyTorch makes a product with a single zero.
@@ -113,7 +113,7 @@ class StochasticDepth(Dropping, kind="stochastic_depth"):
 
     torch = TorchTwin("archcalc.torch_backend.twins.stochastic_depth.StochasticDepth", p="p", mode="mode")
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         if not run.training or self.p == 0:
             return x
         draws = x.shape[0] if self.mode == "row" else 1

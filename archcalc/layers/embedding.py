@@ -36,7 +36,7 @@ class Embedding(Layer, kind="embedding"):
     def parameters(self, x: Shape) -> dict[str, Shape]:
         return {"weight": (self.vocabulary, self.features)}
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         y = run.new((*x.shape, self.features), width=run.width, trains=True)
         run.keep(y, x)
         return y

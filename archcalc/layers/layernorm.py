@@ -94,7 +94,7 @@ class LayerNorm(LastAxesNorm, kind="layernorm"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return by_statistics(self.groups(x), elements(y), self.affine, self.affine and self.bias)
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         y = run.new(x.shape, x, trains=self.affine)
         groups = (*x.shape[: -(self.axes or 1)],)
         run.keep(y, x, run.new(groups), run.new(groups))
@@ -136,7 +136,7 @@ class RMSNorm(LastAxesNorm, kind="rmsnorm"):
             special=groups,
         )
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         precise = x if x.width == run.statistics_width else run.cast(x, run.statistics_width)
         squares = run.elementwise(precise, keeps=Keeps.INPUT)
         mean = run.new((*x.shape[: -(self.axes or 1)], *[1] * (self.axes or 1)), squares, width=squares.width)

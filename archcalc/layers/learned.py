@@ -48,7 +48,7 @@ class Parameter(Layer, kind="parameter"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.UNKNOWN
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         weight = run.parameter(self.shape)
         return run.view(weight, (1, *self.shape), (product(self.shape), *weight.strides))
 
@@ -79,7 +79,7 @@ class ClassToken(Layer, kind="class_token"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.SCATTERED
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         batch, _, width = x.shape
         token = run.view(run.parameter((1, 1, width)), (batch, 1, width), (0, width, 1))
         return run.concatenated([token, x], 1)
@@ -128,7 +128,7 @@ class PositionEmbedding(Layer, kind="position_embedding"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(additions=elements(y))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         table = run.parameter(self.parameters(x.shape[1:])["weight"])
         return run.elementwise(x, run.view(table, x.shape[1:], table.strides))
 
@@ -165,7 +165,7 @@ class LayerScale(Layer, kind="layer_scale"):
     def ops(self, x: Shape, y: Shape) -> Ops:
         return Ops(multiplications=elements(y))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.product(x, run.parameter(self.parameters(x.shape[1:])["weight"]))
 
 

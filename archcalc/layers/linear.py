@@ -62,7 +62,7 @@ class Linear(Layer, kind="linear"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.WHOLE if len(x) == 1 else Visibility.LAST_AXIS
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         *rows, features = x.shape
         flat = run.reshaped(x, (product(rows), features))
         y = run.new((*rows, self.features), flat, trains=True)

@@ -3,7 +3,7 @@
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, equal, maximum, require
 from archcalc.layers.core.axes import axis_of, resized
-from archcalc.layers.core.base import NO_OPS, AlongAxes, AxisIndex, Flag, Layer, Ops, Visibility, elements, fmt_shape
+from archcalc.layers.core.base import AlongAxes, AxisIndex, Flag, Layer, Ops, Visibility, elements, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import Axis, TorchTwin
 
@@ -37,8 +37,9 @@ class Add(Layer, kind="add"):
             _require_same(self.kind, x, other)
         return x
 
-    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
-        return Ops(additions=len(others) * elements(y))
+    def ops(self, *inputs_and_output: Shape) -> Ops:
+        *inputs, y = inputs_and_output
+        return Ops(additions=(len(inputs) - 1) * elements(y))
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         return run.folded(run.elementwise, x, *others)
@@ -61,16 +62,15 @@ class Sub(Layer, kind="sub"):
     arity = (2, 2)
     torch = TorchTwin("torch.sub", call="function")
 
-    def output(self, x: Shape, *others: Shape) -> Shape:
-        for other in others:
-            _require_same(self.kind, x, other)
-        return x
+    def output(self, a: Shape, b: Shape) -> Shape:
+        _require_same(self.kind, a, b)
+        return a
 
-    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
+    def ops(self, a: Shape, b: Shape, y: Shape) -> Ops:
         return Ops(additions=elements(y))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.folded(run.elementwise, x, *others)
+    def execute(self, run: Execution, a: Tensor, b: Tensor) -> Tensor:
+        return run.elementwise(a, b)
 
 
 class Mul(Layer, kind="mul"):
@@ -95,8 +95,9 @@ class Mul(Layer, kind="mul"):
     def output(self, x: Shape, *others: Shape) -> Shape:
         return _stretched(self.kind, x, *others)
 
-    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
-        return Ops(multiplications=len(others) * elements(y))
+    def ops(self, *inputs_and_output: Shape) -> Ops:
+        *inputs, y = inputs_and_output
+        return Ops(multiplications=(len(inputs) - 1) * elements(y))
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
         return run.folded(run.product, x, *others)
@@ -113,36 +114,34 @@ class MatMul(Layer, kind="matmul"):
         differ in the axes before
     Source: torch.matmul
 
-    >>> MatMul().output((8, 196, 64), (8, 64, 196)), MatMul().ops((2, 3), (2, 5), (3, 5)).macs
+    >>> MatMul().output((8, 196, 64), (8, 64, 196)), MatMul().ops((2, 3), (3, 5), (2, 5)).macs
     ((8, 196, 196), 30)
     """
 
     arity = (2, 2)
     torch = TorchTwin("torch.matmul", call="function")
 
-    def output(self, x: Shape, *others: Shape) -> Shape:
-        (other,) = others
-
+    def output(self, a: Shape, b: Shape) -> Shape:
         def error() -> LayerError:
             return LayerError(
-                f"matmul needs inputs of (…, M, K) and (…, K, N), got {fmt_shape(x)} and {fmt_shape(other)}",
+                f"matmul needs inputs of (…, M, K) and (…, K, N), got {fmt_shape(a)} and {fmt_shape(b)}",
                 field="from",
                 hint="transpose and permute bring the axes into this order",
             )
 
-        require(len(x) == len(other) >= 2, error)
-        for a, b in zip((*x[:-2], x[-1]), other[:-1], strict=True):
-            require(equal(a, b), error)
-        return (*x[:-1], other[-1])
+        require(len(a) == len(b) >= 2, error)
+        for size, other in zip((*a[:-2], a[-1]), b[:-1], strict=True):
+            require(equal(size, other), error)
+        return (*a[:-1], b[-1])
 
-    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
-        return Ops(macs=elements(y) * x[-1])
+    def ops(self, a: Shape, b: Shape, y: Shape) -> Ops:
+        return Ops(macs=elements(y) * a[-1])
 
-    def window(self, x: Shape) -> Visibility:
+    def window(self, a: Shape, b: Shape) -> Visibility:
         return Visibility.UNKNOWN
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.matmul(x, others[0])
+    def execute(self, run: Execution, a: Tensor, b: Tensor) -> Tensor:
+        return run.matmul(a, b)
 
 
 class Concat(Layer, kind="concat"):
@@ -171,10 +170,7 @@ class Concat(Layer, kind="concat"):
             _require_same(self.kind, x, other, but_along=axis)
         return resized(x, axis, x[axis] + sum(other[axis] for other in others))
 
-    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
-        return NO_OPS
-
-    def window(self, x: Shape) -> AlongAxes:
+    def window(self, x: Shape, *others: Shape) -> AlongAxes:
         return AlongAxes(to=tuple(range(len(x))), stacked=axis_of(self.axis, x))
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:

@@ -66,13 +66,13 @@ class BatchNorm(Layer, kind="batchnorm"):
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1
 
-    def buffer_bytes_read(self, x: Shape, width: Dim) -> Dim:
+    def buffer_bytes_read(self, x: Shape, *, width: Dim) -> Dim:
         return width * 2 * x[0]  # not how many batches there were
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return _by_constants(x[0], elements(y), self.affine)
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         if x.is_in_order or x.is_packed_channels_last:
             layout = in_order(x.shape) if x.is_in_order else channels_last(x.shape)
             y = run.new(x.shape, x, layout=layout, trains=self.affine)
@@ -128,7 +128,7 @@ class GroupNorm(Layer, kind="groupnorm"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.WHOLE
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         if elements(x.shape) == self.groups:  # PyTorch refuses a single number of each group
             raise MemoryUnknownError
         read = x if x.is_channels_last else run.contiguous(x)
@@ -193,7 +193,7 @@ class InstanceNorm(Layer, kind="instancenorm"):
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1 if self.track else 0
 
-    def buffer_bytes_read(self, x: Shape, width: Dim) -> Dim:
+    def buffer_bytes_read(self, x: Shape, *, width: Dim) -> Dim:
         return width * 2 * x[0] if self.track else 0  # not how many batches there were
 
     def ops(self, x: Shape, y: Shape) -> Ops:
@@ -204,7 +204,7 @@ class InstanceNorm(Layer, kind="instancenorm"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.POINT if self.track else Visibility.WHOLE
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         # Channels and samples become one axis, along which PyTorch repeats what there is for each channel.
         channels = (x.shape[0] * x.shape[1],)
         repeated = [run.new(channels, trains=i < 2) for i in range(2 * self.affine)]
@@ -260,7 +260,7 @@ class LocalResponseNorm(Layer, kind="lrn"):
             special=outputs,
         )
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         squares = run.elementwise(x, x, keeps=Keeps.INPUT)
         if len(x.shape) > 3:  # PyTorch refuses where the axes behind the first two are no view of two
             rows = (*x.shape[:3], product(x.shape[3:]))

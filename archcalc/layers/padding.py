@@ -109,7 +109,7 @@ class Pad(Extent, kind="pad"):
                     ),
                 )
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         pairs = self._pairs(x.shape[1:])
         if not any(before or after for before, after in pairs) and self.mode == "constant":
             return run.new_like(x, x)

@@ -29,7 +29,7 @@ class ReLU(Activation, kind="relu"):
 class Clamped(Activation):
     """What PyTorch computes by cutting off both ends."""
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         y = run.new_like(x, x)
         run.keep(y, x)
         return y
@@ -90,8 +90,8 @@ class PReLU(Activation, kind="prelu"):
     def parameters(self, x: Shape) -> dict[str, Shape]:
         return {"weight": (x[0] if self.per_channel else 1,)}
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        slopes = run.parameter((1, self.parameters(x.shape[1:])["weight"][0], *[1] * (len(x.shape) - 2)))
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
+        slopes = run.parameter((1, *self.parameters(x.shape[1:])["weight"], *[1] * (len(x.shape) - 2)))
         y = run.new_like(x, x, slopes)
         run.keep(y, x)
         return y
@@ -126,7 +126,7 @@ class RReLU(Activation, kind="rrelu"):
         )
         return x
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         noise = run.new(x.shape)
         y = run.new(x.shape, x)
         run.keep(y, x, noise)

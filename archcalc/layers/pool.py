@@ -92,7 +92,7 @@ class MaxPool(Pool):
     def window(self, x: Shape) -> Window:
         return receptive_window(self.dimensions, self.kernel, self.step, self.pad, self.dilation)
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         shape = self.batched_output(x)
         if self.dimensions == 1 and not x.needs_grad:
             return run.new(shape, x)  # the one pool that leaves indices out where no gradient is wanted
@@ -127,7 +127,7 @@ class AvgPool(Pool):
     def window(self, x: Shape) -> Window:
         return receptive_window(self.dimensions, self.kernel, self.step, self.pad)
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         shape = self.batched_output(x)
         y = run.new_map(shape, x, as_rows=True) if self.dimensions < 3 else run.new(shape, x)
         run.keep(y, x)

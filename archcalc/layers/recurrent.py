@@ -80,7 +80,7 @@ class Recurrent(Layer):
             special=steps * self.layers * step.special,
         )
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         # Step by step, each of several operations; only the output's layout is known.
         run.keeps_what_is_unknown()
         run.has_alive_what_is_unknown()
@@ -160,7 +160,7 @@ class LSTM(Recurrent, kind="lstm"):
     def step(self) -> Ops:
         return Ops(special=5, additions=4, divisions=3, multiplications=3).times(self.hidden)
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         if run.width != FULL_PRECISION_BYTES or not self.bias:
             return super().execute(run, x)  # PyTorch then goes step by step, or makes biases of zeros
         run.keeps_what_is_unknown()  # a workspace of oneDNN's, whose size it alone knows

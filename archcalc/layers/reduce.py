@@ -56,5 +56,5 @@ class Mean(Layer, kind="mean"):
         left = [k for k in range(len(x)) if k not in gone]
         return AlongAxes(to=tuple(left.index(k) if k in left else None for k in range(len(x))), whole=gone)
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.new(self.batched_output(x), x)

@@ -94,7 +94,7 @@ class RelativePositionBias(Layer, kind="relative_position_bias"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.UNKNOWN
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         tokens = x.shape[1]
         pairs = (tokens, tokens)
         places = [run.new((tokens,), width=INDEX_BYTES) for _ in range(2)]

@@ -57,7 +57,7 @@ class Flatten(Rearrangement, kind="flatten"):
         start = axis_of(self.start, x, "start")
         return AlongAxes(to=tuple(min(k, start) for k in range(len(x))))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         shape = self.batched_output(x)
         return x if shape == x.shape else run.reshaped(x, shape)
 
@@ -101,7 +101,7 @@ class Reshape(Rearrangement, kind="reshape"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.SCATTERED
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.reshaped(x, self.batched_output(x))
 
 
@@ -137,7 +137,7 @@ class Permute(Rearrangement, kind="permute"):
     def window(self, x: Shape) -> AlongAxes:
         return _moved(axes_of(self.order, x, "order"))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.permuted(x, (0, *(axis + 1 for axis in axes_of(self.order, x.shape[1:], "order"))))
 
 
@@ -173,7 +173,7 @@ class Transpose(Rearrangement, kind="transpose"):
     def window(self, x: Shape) -> AlongAxes:
         return _moved(self._order(x))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.permuted(x, (0, *(axis + 1 for axis in self._order(x.shape[1:]))))
 
 
@@ -215,7 +215,7 @@ class Unsqueeze(Rearrangement, kind="unsqueeze"):
         axis = self._place(x)
         return AlongAxes(to=tuple(k + (k >= axis) for k in range(len(x))))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         axis = self._place(x.shape[1:]) + 1
         shape, layout = (*x.shape[:axis], 1, *x.shape[axis:]), x.layout
         if layout is not None:
@@ -257,7 +257,7 @@ class Squeeze(Rearrangement, kind="squeeze"):
         axis = axis_of(self.axis, x)
         return AlongAxes(to=tuple(None if k == axis else k - (k > axis) for k in range(len(x))))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         axis = axis_of(self.axis, x.shape[1:]) + 1
         layout = x.layout and (*x.layout[:axis], *x.layout[axis + 1 :])
         return run.view(x, (*x.shape[:axis], *x.shape[axis + 1 :]), layout)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.core.arithmetic import Dim, Shape, divides, product, require
+from archcalc.layers.core.arithmetic import Dim, Shape, divides, product, require, whole
 from archcalc.layers.core.base import Layer, NonNegative, Ops, Positive, Visibility, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import TorchTwin
@@ -102,7 +102,7 @@ class RotaryEmbedding(Layer, kind="rope"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.UNKNOWN
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         tables = [self._table(run, x) for _ in range(2)]  # the cosines and the sines
         y = run.new(x.shape, x)
         run.keep(y, *tables)
@@ -111,7 +111,8 @@ class RotaryEmbedding(Layer, kind="rope"):
 
     def _table(self, run: Execution, x: Tensor) -> Tensor:
         """The cosines or sines of the angles of each place and pair: these in at least float32, so that they differ."""
-        tokens, pairs, precise = x.shape[-2], self.turned(x.shape[1:]) // 2, run.statistics_width
+        (pairs,) = whole([self.turned(x.shape[1:]) // 2])
+        tokens, precise = x.shape[-2], run.statistics_width
         speeds, places = run.new((pairs,), width=precise), run.new((tokens,), width=precise)
         angles = run.new((tokens, pairs), width=precise)
         run.free(speeds, places)

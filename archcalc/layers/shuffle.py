@@ -54,7 +54,7 @@ class Roll(Rearrangement, kind="roll"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.SCATTERED
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         y = x
         for shift, axis in zip(self.shifts, self.axes, strict=True):
             at = axis_of(axis, x.shape[1:], "axes") + 1
@@ -93,7 +93,7 @@ class Tile(Rearrangement, kind="tile"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.SCATTERED
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.new(self.batched_output(x), x, width=x.width)
 
 
@@ -129,7 +129,7 @@ class PixelShuffle(Rearrangement, kind="pixel_shuffle"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.SCATTERED
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.new_map(self.batched_output(x), x)
 
 
@@ -168,7 +168,7 @@ class PixelUnshuffle(Rearrangement, kind="pixel_unshuffle"):
         # Each number sees one place, but the channels of one position, which later layers mix, together see these.
         return ((self.factor, self.factor, 0),) * 2
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.new_map(self.batched_output(x), x)
 
 
@@ -205,7 +205,7 @@ class ChannelShuffle(Rearrangement, kind="channel_shuffle"):
         )
         return x
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.new_map(x.shape, x)
 
     def window(self, x: Shape) -> Window:
@@ -259,7 +259,7 @@ class WindowPartition(Rearrangement, kind="window_partition"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.SCATTERED
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         h, w = spread(self.size, 2)
         batch, height, width, channels = x.shape
         rows, columns = height // h, width // w
@@ -310,7 +310,7 @@ class WindowReverse(Rearrangement, kind="window_reverse"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.SCATTERED
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         h, w = spread(self.size, 2)
         batch, rows, columns, _, channels = x.shape
         order = (0, 3, 1, 4, 2, 5) if self.dilated else (0, 1, 3, 2, 4, 5)

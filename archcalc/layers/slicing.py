@@ -97,7 +97,7 @@ class Slice(Extent, kind="slice"):
         axis = axis_of(self.axis, x)
         return _from(x, axis, _place(self.start, x[axis]))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         axis = axis_of(self.axis, x.shape[1:]) + 1
         strides = resized(x.strides, axis, x.strides[axis] * self.step)
         return run.view(x, self.batched_output(x), strides)
@@ -162,7 +162,7 @@ class Chunk(Extent, kind="chunk"):
         axis = axis_of(self.axis, x)
         return _from(x, axis, self.index * ceil_div(x[axis], self.chunks))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.view(x, self.batched_output(x), x.layout)
 
 
@@ -216,7 +216,7 @@ class Split(Extent, kind="split"):
     def starts(self, x: Shape) -> Shape:
         return _from(x, axis_of(self.axis, x), sum(self.sizes[: self.index]))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.view(x, self.batched_output(x), x.layout)
 
 
@@ -258,5 +258,5 @@ class Crop(Extent, kind="crop"):
     def starts(self, x: Shape) -> Shape:
         return (0, *((there - wanted) // 2 for wanted, there in zip(spread(self.size, 2), x[1:], strict=True)))
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         return run.view(x, self.batched_output(x), x.layout)

@@ -106,6 +106,6 @@ class Upsample(Layer, kind="upsample"):
     def window(self, x: Shape) -> Visibility:
         return Visibility.UNKNOWN
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    def execute(self, run: Execution, x: Tensor) -> Tensor:
         shape = self.batched_output(x)
         return run.new_map(shape, x)

@@ -45,18 +45,18 @@ class OfWindows(Layer):
     arity = (3, 3)
     label = "attention"
 
-    def output(self, x: Shape, *others: Shape) -> Shape:
+    def output(self, x: Shape, keys: Shape, values: Shape) -> Shape:
         def error() -> LayerError:
             return LayerError(
                 f"{self.kind} needs queries, keys and values of one shape, rows × columns × {fmt_shape(tokens)} tokens "
-                f"× width, got {', '.join(map(fmt_shape, (x, *others)))}",
+                f"× width, got {', '.join(map(fmt_shape, (x, keys, values)))}",
                 field="from",
                 hint="`window_partition` with the same size makes windows of a map with channels last",
             )
 
         tokens = spread(self.size, 2)
-        require(len(x) == 4 and all(len(other) == 4 for other in others), error)
-        for other in others:
+        require(len(x) == len(keys) == len(values) == 4, error)
+        for other in (keys, values):
             for a, b in zip(x, other, strict=True):
                 require(equal(a, b), error)
         require(equal(x[2], product(tokens)), error)
@@ -77,7 +77,7 @@ class OfWindows(Layer):
         return any(shift != 0 for shift in spread(self.shift, 2))
 
     @property
-    def offsets(self) -> Dim:
+    def offsets(self) -> int:
         """How many different offsets two tokens of a window can have."""
         return product(2 * size - 1 for size in spread(self.size, 2))
 
@@ -85,7 +85,7 @@ class OfWindows(Layer):
         """How many scores there are: one for each pair of tokens of a window, and head."""
         return product(x[:3]) * x[2] * self.heads
 
-    def window(self, x: Shape) -> Visibility:
+    def window(self, x: Shape, keys: Shape, values: Shape) -> Visibility:
         return Visibility.UNKNOWN
 
     def attend(self, run: Execution, scores: Tensor, table: Tensor, v: Tensor, *, held: bool = False) -> Tensor:
@@ -130,7 +130,7 @@ class WindowAttention(OfWindows, kind="window_attention"):
 
     >>> attention = WindowAttention(heads=3, size=7)
     >>> x = (8, 8, 49, 96)
-    >>> attention.params(x).weights, attention.ops(x, x, x, x).macs
+    >>> attention.params(x, x, x).weights, attention.ops(x, x, x, x).macs
     (507, 29503488)
     """
 
@@ -138,16 +138,16 @@ class WindowAttention(OfWindows, kind="window_attention"):
         "archcalc.torch_backend.twins.attention.WindowAttention", heads="heads", size="size", shift="shift"
     )
 
-    def parameters(self, x: Shape) -> dict[str, Shape]:
+    def parameters(self, x: Shape, keys: Shape, values: Shape) -> dict[str, Shape]:
         return {"offset_weight": (self.offsets, self.heads)}
 
-    def buffers(self, x: Shape) -> Dim:
+    def buffers(self, x: Shape, keys: Shape, values: Shape) -> Dim:
         return x[2] * x[2]
 
-    def buffer_bytes_read(self, x: Shape, width: Dim) -> Dim:
+    def buffer_bytes_read(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
         return INDEX_BYTES * x[2] * x[2]
 
-    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
+    def ops(self, x: Shape, keys: Shape, values: Shape, y: Shape) -> Ops:
         scores = self.scores(x)
         return Ops(
             macs=2 * elements(x) * x[2],
@@ -158,13 +158,13 @@ class WindowAttention(OfWindows, kind="window_attention"):
             divisions=scores,
         )
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        q, k = split_heads(run, x, self.heads), split_heads(run, others[0], self.heads)
+    def execute(self, run: Execution, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        q, k = split_heads(run, x, self.heads), split_heads(run, keys, self.heads)
         scaled = run.elementwise(q)
         scores = run.matmul(scaled, turned(run, k))
         run.free(scaled)
         table = run.parameter((self.offsets, self.heads))
-        return self.attend(run, scores, table, others[1])
+        return self.attend(run, scores, table, values)
 
 
 class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
@@ -190,7 +190,7 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
 
     >>> attention = CosineWindowAttention(heads=3, size=8)
     >>> x = (8, 8, 64, 96)
-    >>> attention.params(x).total, attention.ops(x, x, x, x).macs
+    >>> attention.params(x, x, x).total, attention.ops(x, x, x, x).macs
     (3075, 50907648)
     """
 
@@ -204,7 +204,7 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
         hidden="hidden",
     )
 
-    def parameters(self, x: Shape) -> dict[str, Shape]:
+    def parameters(self, x: Shape, keys: Shape, values: Shape) -> dict[str, Shape]:
         return {
             "scale": (self.heads, 1, 1),
             "network.0.weight": (self.hidden, 2),
@@ -212,13 +212,13 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
             "network.2.weight": (self.heads, self.hidden),
         }
 
-    def buffers(self, x: Shape) -> Dim:
+    def buffers(self, x: Shape, keys: Shape, values: Shape) -> Dim:
         return 2 * self.offsets + x[2] * x[2]
 
-    def buffer_bytes_read(self, x: Shape, width: Dim) -> Dim:
+    def buffer_bytes_read(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
         return width * 2 * self.offsets + INDEX_BYTES * x[2] * x[2]
 
-    def ops(self, x: Shape, y: Shape, *others: Shape) -> Ops:
+    def ops(self, x: Shape, keys: Shape, values: Shape, y: Shape) -> Ops:
         scores, inputs, vectors = self.scores(x), 2 * elements(x), 2 * product(x[:3]) * self.heads
         units, biases = self.offsets * self.hidden, self.offsets * self.heads
         return Ops(
@@ -230,8 +230,8 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
             divisions=inputs + scores + biases,
         )
 
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        q, k = (_normalised(run, split_heads(run, tensor, self.heads)) for tensor in (x, others[0]))
+    def execute(self, run: Execution, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        q, k = (_normalised(run, split_heads(run, tensor, self.heads)) for tensor in (x, keys))
         product = run.matmul(q, turned(run, k))
         limit = run.elementwise(run.parameter((self.heads, 1, 1)))
         scale = run.elementwise(limit, keeps=Keeps.OUTPUT)
@@ -253,7 +253,7 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
         tables = run.elementwise(shares)
         run.free(shares)
         table = run.view(tables, (self.offsets, self.heads), (self.heads, 1))
-        return self.attend(run, scores, table, others[1], held=True)
+        return self.attend(run, scores, table, values, held=True)
 
 
 def _normalised(run: Execution, x: Tensor) -> Tensor:

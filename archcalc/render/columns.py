@@ -130,8 +130,8 @@ def _reads_channels_first(row: LayerReport) -> bool:
     if layer.indices_below is not None or layer.operation in FOR_SEQUENCES:
         return False
     if len(y) == 1:
-        return len(x) == 1 or layer.window(x) is not Visibility.LAST_AXIS
-    window = layer.window(x)
+        return len(x) == 1 or layer.window(*row.inputs) is not Visibility.LAST_AXIS
+    window = layer.window(*row.inputs)
     if isinstance(window, AlongAxes):
         left = [axis for axis in window.to if axis is not None]
         return window.to[0] == 0 and left == sorted(set(left))

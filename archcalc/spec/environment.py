@@ -1,6 +1,7 @@
 """What the layers of a spec start from: its vars with their values, and the shapes of its inputs."""
 
 from collections.abc import Mapping
+from typing import cast
 
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.layers.core.arithmetic import Shape
@@ -8,7 +9,7 @@ from archcalc.spec.architecture import Architecture
 from archcalc.spec.ends import INPUT
 from archcalc.spec.fields import Evaluator, show
 from archcalc.spec.source import Tree, problem_at
-from archcalc.spec.values import Value
+from archcalc.spec.values import Value, is_size
 
 
 def evaluated_vars(
@@ -61,8 +62,8 @@ def input_shapes(
 def _shape(name: str, tree: Tree, variables: Mapping[str, Value], evaluate: Evaluator) -> Shape:
     value = evaluate.value(tree, variables)
     dims = value if isinstance(value, tuple) else (value,)
-    if dims and all(type(dim) is int and dim >= 1 for dim in dims):
-        return tuple(dim for dim in dims if isinstance(dim, int))
+    if dims and all(map(is_size, dims)):
+        return cast("Shape", dims)
     raise evaluate.error(
         tree, f"{name} must be a list of whole numbers ≥ 1, got {show(value)}", "such as [3, 224, 224]"
     )

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from archcalc.errors import did_you_mean
+from archcalc.layers.core.arithmetic import is_plain
 from archcalc.spec.source import MAX_NUMBER
-from archcalc.spec.values import MAX_ITEMS, ExpressionError, Steps, Value, size_of
+from archcalc.spec.values import MAX_ITEMS, ExpressionError, Steps, Value, is_open, size_of
 
 Variables: TypeAlias = Mapping[str, Value]
 Computed: TypeAlias = Callable[[Variables], Any]
@@ -26,10 +27,26 @@ def divisible(value: float, divisor: int, minimum: int | None = None) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
-def _rounded(value: float, digits: int = 0) -> float:
+def rounded(value: float, digits: int = 0) -> float:
+    """A number rounded as Python rounds, to a whole number unless it is said to how many digits."""
     if abs(digits) > 18:  # Python computes 10 to that power
         raise ValueError("round takes up to 18 digits")
     return round(value, digits) if digits else round(value)
+
+
+def summed(items: Iterable[Any]) -> Any:
+    """The sum of a list of numbers; a start would let it join lists."""
+    return sum(items)
+
+
+def is_in(item: Any, items: Any) -> bool:
+    """Whether a list holds an item, or a text another."""
+    return item in items
+
+
+def is_not_in(item: Any, items: Any) -> bool:
+    """Whether a list does not hold an item, nor a text another."""
+    return item not in items
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -40,9 +57,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": len,
     "max": max,
     "min": min,
-    "round": _rounded,
+    "round": rounded,
     "sqrt": math.sqrt,
-    "sum": lambda items: sum(items),  # a start would let it join lists
+    "sum": summed,
 }
 
 BINARY: dict[type, Callable[[Any, Any], Any]] = {
@@ -66,8 +83,8 @@ COMPARE: dict[type, Callable[[Any, Any], bool]] = {
     _ast.LtE: operator.le,
     _ast.Gt: operator.gt,
     _ast.GtE: operator.ge,
-    _ast.In: lambda a, b: a in b,
-    _ast.NotIn: lambda a, b: a not in b,
+    _ast.In: is_in,
+    _ast.NotIn: is_not_in,
 }
 
 
@@ -107,6 +124,8 @@ class Evaluation:
                 result = function(a, b)
                 if -MAX_NUMBER <= result <= MAX_NUMBER:
                     return result
+            if is_open(a) or is_open(b):
+                return self._of_open(node, function, a, b)
             for operand in (a, b):
                 if not isinstance(operand, (int, float)):
                     raise self.error(node, f"arithmetic on {_kind(operand)}; it takes numbers")
@@ -129,7 +148,7 @@ class Evaluation:
             value = None
             for operand in operands:
                 value = operand(variables)
-                if bool(value) is decisive:
+                if self._is_true(node, value) is decisive:
                     break
             return value
 
@@ -152,11 +171,18 @@ class Evaluation:
 
     def _choice(self, node: Any) -> Computed:
         test, body, otherwise = self.of(node.test), self.of(node.body), self.of(node.orelse)
-        return lambda variables: body(variables) if test(variables) else otherwise(variables)
+        return lambda variables: body(variables) if self._is_true(node.test, test(variables)) else otherwise(variables)
 
     def _item(self, node: Any) -> Computed:
         items, index = self.of(node.value), self.of(node.slice)
-        return lambda variables: self._computed(node, operator.getitem, items(variables), index(variables))
+
+        def compute(variables: Variables) -> Any:
+            found, place = items(variables), index(variables)
+            if is_open(found) or is_open(place):
+                raise self.error(node, "an item needs a list and a whole number, got a symbol or an array")
+            return self._computed(node, operator.getitem, found, place)
+
+        return compute
 
     def _list(self, node: Any) -> Computed:
         items = list(map(self.of, node.elts))
@@ -171,6 +197,8 @@ class Evaluation:
             for operand in operands:
                 if type(operand) is tuple:
                     self.steps.take(size_of(operand))
+                if not is_plain(operand):
+                    return self._of_open(node, function, *operands)
         try:
             return self._bounded(node, function(*operands))
         except ZeroDivisionError:
@@ -179,6 +207,29 @@ class Evaluation:
             raise self.error(node, f"index {operands[1]} of a list of {len(operands[0])}") from None
         except (TypeError, ValueError, ArithmeticError) as error:
             raise self.error(node, f"cannot be computed: {error}") from None
+
+    def _of_open(self, node: Any, function: Callable[..., Any], *operands: Any) -> Any:
+        """What a function gives where an operand is a symbol or an array."""
+        from archcalc.spec import open_numbers  # which few analyses need
+
+        try:
+            return open_numbers.computed(function, operands)
+        except open_numbers.UndecidedError as error:
+            raise self.error(node, str(error), error.hint) from None
+        except ZeroDivisionError:
+            raise self.error(node, "a division by zero") from None
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise self.error(node, f"cannot be computed: {error}") from None
+
+    def _is_true(self, node: Any, value: Any) -> bool:
+        if not is_open(value):
+            return bool(value)
+        from archcalc.spec import open_numbers
+
+        try:
+            return open_numbers.is_true(value)
+        except open_numbers.UndecidedError as error:
+            raise self.error(node, str(error), error.hint) from None
 
     def _bounded(self, node: Any, value: Any) -> Any:
         if _is_whole(value):

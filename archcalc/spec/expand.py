@@ -75,7 +75,7 @@ class _Expansion:
         if problems or more or len(shapes) < len(self.inputs):
             self._broken((*problems, *more))
         # Of an input that is in error nothing is known: an index into it must not be an error as well.
-        dims = {name: shapes.get(name, (1,) * MAX_RANK) for name in self.inputs}
+        dims: dict[str, Value] = {name: shapes.get(name, (1,) * MAX_RANK) for name in self.inputs}
         scope = Scope("", {**dims, **variables}, spec.entries, inputs=self.inputs)
         self._sequence(spec.entries, scope, 0)
         if self.architecture.entries and not self.nodes and not self.problems:
@@ -303,7 +303,11 @@ class _Expansion:
     def _layer(self, entry: Entry, cls: type[Layer], variables: Mapping[str, Value]) -> Layer:
         """The layer of an entry with these variables: one object for equal values of those that it reads."""
         key = (id(entry), tuple([variables.get(name) for name in self.evaluate.reads(entry)]))
-        layer = self._layers.get(key)
+        try:
+            layer = self._layers.get(key)
+        except TypeError:  # arrays have no hash
+            self.evaluate.count_entry(entry.tree)
+            return build_layer(cls, entry, self.evaluate, variables)
         if layer is None:
             self.evaluate.count_entry(entry.tree)
             layer = self._layers[key] = build_layer(cls, entry, self.evaluate, variables)

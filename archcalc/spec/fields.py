@@ -10,6 +10,8 @@ import msgspec
 
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean
 from archcalc.layers import Layer
+from archcalc.layers.core.arithmetic import is_plain
+from archcalc.layers.core.base import is_structural
 from archcalc.spec.architecture import Block
 from archcalc.spec.entry import COMMON_FIELDS, LAYER_FIELDS, Entry
 from archcalc.spec.expression import Expression
@@ -22,6 +24,7 @@ from archcalc.spec.values import (
     OutOfStepsError,
     Steps,
     Value,
+    is_open,
     size_of,
 )
 
@@ -62,6 +65,10 @@ class Evaluator:
             raise self._out_of_steps(tree, error) from None
         except ExpressionError as error:
             raise self._expression_error(tree, error) from None
+        if is_open(result):
+            from archcalc.spec.open_numbers import settled  # which few analyses need
+
+            result = settled(result)
         if isinstance(result, float) and result.is_integer() and abs(result) <= 2**53:  # beyond, it may be rounded
             return int(result)
         return result
@@ -70,7 +77,8 @@ class Evaluator:
         """The value of a tree that must be a whole number of at least `least`; raises SpecError."""
         value = self.value(tree, variables)
         if type(value) is not int or value < least:
-            raise self.error(tree, f"{what} must be a whole number ≥ {least}, got {show(value)}")
+            hint = "analyze each number apart" if is_open(value) else None
+            raise self.error(tree, f"{what} must be a whole number ≥ {least}, got {show(value)}", hint)
         return value
 
     def names(self, tree: Tree) -> frozenset[str]:
@@ -160,10 +168,18 @@ def build_layer(cls: type[Layer], entry: Entry, evaluator: Evaluator, variables:
                 values[name] = field_value(words[name], tree, evaluator, variables)
             except SpecError as error:
                 problems += error.problems
-    if not problems:
+    open_ones = [name for name, value in values.items() if not is_plain(value)]
+    fixed = [name for name in open_ones if is_structural(types[name])]
+    if not problems and not fixed:
         with contextlib.suppress(msgspec.ValidationError):
-            return msgspec.convert(values, cls)
-    problems += [p for name in values if (p := _invalid(name, values[name], types, trees, entry))]
+            if not open_ones:
+                return msgspec.convert(values, cls)
+            from archcalc.spec.open_numbers import converted
+
+            return converted(values, cls)
+    problems += [
+        p for name in values if (p := _invalid(name, values[name], types, trees, entry, is_fixed=name in fixed))
+    ]
     raise SpecError(problems)
 
 
@@ -219,13 +235,23 @@ def field_value(words: tuple[str, ...], tree: Tree, evaluator: Evaluator, variab
     return evaluator.value(tree, variables)
 
 
-def _invalid(name: str, value: Value, types: dict[str, Any], trees: dict[str, Tree], entry: Entry) -> Problem | None:
+def _invalid(
+    name: str, value: Value, types: dict[str, Any], trees: dict[str, Tree], entry: Entry, *, is_fixed: bool
+) -> Problem | None:
+    """What is wrong with a field; one that `is_fixed` chooses what is computed, and takes no symbols and no arrays."""
+    from archcalc.spec.open_numbers import stand_ins
+
     try:
-        msgspec.convert(value, types[name])
+        for plain in stand_ins(value):
+            msgspec.convert(plain, types[name])
     except msgspec.ValidationError:
-        message = f"{entry.kind}: {name} must be {describe(types[name])}, got {show(value)}"
-        return problem_at(trees[name], message)
-    return None
+        is_fixed = False
+    else:
+        if not is_fixed:
+            return None
+    message = f"{entry.kind}: {name} must be {describe(types[name])}, got {show(value)}"
+    hint = "it chooses what is computed, which symbols and arrays cannot; analyze each value apart"
+    return problem_at(trees[name], message, hint if is_fixed else None)
 
 
 @functools.cache

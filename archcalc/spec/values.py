@@ -1,8 +1,48 @@
 """What expressions compute with: their values, and how much of them one spec may ask for."""
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-Value: TypeAlias = bool | int | float | str | tuple["Value", ...] | None
+if TYPE_CHECKING:
+    from archcalc.layers.core.arithmetic import Dim
+
+Value: TypeAlias = "bool | float | str | Dim | tuple[Value, ...] | None"
+
+
+def is_open(value: object) -> bool:
+    """Whether a value is a symbol or an array: no number or text of Python's, and no list.
+
+    >>> import sympy
+    >>> is_open(sympy.Symbol("n")), is_open(3), is_open((3, "same"))
+    (True, False, False)
+    """
+    return not isinstance(value, bool | int | float | str | tuple | None)
+
+
+def is_size(value: object) -> bool:
+    """Whether a value may be the size of an axis: a whole number ≥ 1, such an array, or a symbol that may be one.
+
+    >>> is_size(3), is_size(0), is_size("3")
+    (True, False, False)
+    """
+    if not is_open(value):
+        return type(value) is int and value >= 1
+    from archcalc.spec.open_numbers import stand_ins
+
+    return all(type(plain) is int and plain >= 1 for plain in stand_ins(value))
+
+
+def is_at_most(size: Any, most: int) -> bool:
+    """Whether the size of an axis is at most so much: of an array all of its numbers, and of a symbol what is known.
+
+    >>> is_at_most(3, 10), is_at_most(11, 10)
+    (True, False)
+    """
+    if not is_open(size):
+        return bool(size <= most)
+    from archcalc.spec.open_numbers import stand_ins
+
+    return all(plain <= most for plain in stand_ins(size))
+
 
 MAX_ITEMS = 10_000
 MAX_STEPS = 2_000_000

@@ -6,7 +6,7 @@ tensors of a dry run on the meta device, never taken from archcalc's own shapes.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from archcalc.errors import ArchcalcError, LayerError, printable
 from archcalc.graph import Graph, Node
 from archcalc.graph.nodes import index_bounds, of_the_batch
+from archcalc.layers.core.arithmetic import whole
 from archcalc.torch_backend.layer import call, module_of
 from archcalc.units import MEMORY_UNITS, human
 
@@ -154,9 +155,9 @@ def _fits(node: Node, inputs: Sequence[Tensor]) -> bool:
 def random_inputs(graph: Graph, batch: int) -> list[Tensor]:
     """Random inputs on the default device: normal numbers, or indices that every table has which they lead to."""
     bounds = index_bounds(graph)
-    shapes = [(batch, *input.shape) for input in graph.inputs]
+    shapes = [whole((batch, *input.shape)) for input in graph.inputs]
     return [
-        torch.randint(bounds[value], shape) if value in bounds else torch.randn(shape)
+        torch.randint(cast("int", bounds[value]), shape) if value in bounds else torch.randn(shape)
         for value, shape in enumerate(shapes)
     ]
 

@@ -9,7 +9,7 @@ from hypothesis.strategies import DrawFn
 
 from archcalc.errors import LayerError
 from archcalc.layers import Layer, kinds
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes, whole
 from tests.layers.strategies import CRAFTED, field_values
 
 MAX_NUMBERS = 20_000
@@ -65,7 +65,7 @@ def networks(draw: DrawFn) -> str:
     return json.dumps(spec)
 
 
-def _layer(draw: DrawFn, cls: type[Layer], shapes: list[Shape]) -> tuple[Layer, list[int], Shape] | None:
+def _layer(draw: DrawFn, cls: type[Layer], shapes: list[Sizes]) -> tuple[Layer, list[int], Sizes] | None:
     """A layer of a kind, the positions of what it reads, and its output; None where none of a few draws fits."""
     least, most = cls.arity
     for _ in range(TRIES):
@@ -79,7 +79,7 @@ def _layer(draw: DrawFn, cls: type[Layer], shapes: list[Shape]) -> tuple[Layer, 
         else:
             layer = msgspec.convert(draw(field_values(cls)), cls)
         try:
-            output = layer.output(*(shapes[k] for k in read))
+            output = whole(layer.output(*(shapes[k] for k in read)))
         except LayerError:
             continue
         numbers = 1

@@ -9,7 +9,7 @@ import pytest
 
 from archcalc import Report, SettingError, analyze
 from archcalc.engine.conventions import CONVENTIONS, Convention, Work
-from archcalc.layers.core.arithmetic import product
+from archcalc.layers.core.arithmetic import Dim, product
 from archcalc.layers.core.base import Operation
 from tests.running import ROOT, python
 
@@ -70,7 +70,7 @@ def test_a_report_of_before_a_kind_gained_a_field_is_read() -> None:
 
 
 def test_a_convention_may_price_by_a_function_of_shapes_fields_and_tally() -> None:
-    def with_biases(work: Work) -> int | None:
+    def with_biases(work: Work) -> Dim | None:
         """A multiply-add is one, and so is a bias added to an element of the output."""
         if work.ops is None:
             return None

@@ -11,6 +11,7 @@ from archcalc.analysis import analyze
 from archcalc.engine.conventions import convention_named
 from archcalc.engine.propagation import Propagation
 from archcalc.engine.receptive_field import ReceptiveField, receptive_fields
+from archcalc.layers.core.arithmetic import whole
 from archcalc.spec.architecture import read
 from archcalc.spec.expand import expand
 from archcalc.spec.source import Document
@@ -31,7 +32,7 @@ def last_field(spec: dict[str, Any]) -> tuple[Any, ReceptiveField | None]:
     assert not problems
     found = Propagation(graph, 1, "float32", convention_named("lecture"))
     assert not found.problems, found.problems
-    transforms, shapes = [cost.transform for cost in found.costs], [cost.output for cost in found.costs]
+    transforms, shapes = [cost.transform for cost in found.costs], [whole(cost.output) for cost in found.costs]
     *_, last = receptive_fields(graph, transforms, shapes)
     return graph, last
 

@@ -215,7 +215,7 @@ def test_the_list_of_what_was_folded() -> None:
     assert (result.returncode, result.stderr) == (0, "")
     assert "bn1            4  c            conv\n" in result.stdout
     assert r"late\x1b[31m (line 6) stays: it follows relu1 (relu), which is no" in result.stdout
-    assert "params              24     18      -6\n" in result.stdout
+    assert "params                   24     18      -6\n" in result.stdout
 
 
 def test_no_line_of_the_table_is_wider_than_the_terminal() -> None:

@@ -100,7 +100,7 @@ def test_another_input_is_taken_and_vars_are_refused() -> None:
     assert archcalc.analyze(by_hand(), input=[3, 16, 16]).layers[0].output == (8, 16, 16)
     with pytest.raises(archcalc.SettingError, match="by-hand has no variable 'width'"):
         archcalc.analyze(by_hand(), vars={"width": 3})
-    with pytest.raises(archcalc.SettingError, match="input must be whole numbers"):
+    with pytest.raises(archcalc.SettingError, match="input must be a tuple or list of whole numbers"):
         graph_of(by_hand(), input=[])
 
 
@@ -167,7 +167,7 @@ def test_what_does_not_join_names_what_is_joined() -> None:
         (lambda net: [net.add(ReLU(), name="a"), net.add(ReLU(), name="a")], "name 'a' is taken"),
         (lambda net: net.add(ReLU(), tied=0), "relu: tied: no layer makes the value 0"),
         (lambda net: net.add(ReLU(), net.add(ReLU(), train_only=True)), "relu_2: relu runs in training alone"),
-        (lambda _: Builder("net", input=()), "the input has no size"),
+        (lambda _: Builder("net", input=()), "an input has no size"),
     ],
 )
 def test_what_cannot_be_built_is_one_clear_error(build: Callable[[Builder], object], message: str) -> None:

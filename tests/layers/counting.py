@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Hashable
 from typing import Any
 
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.core.base import Ops
 from archcalc.layers.linear import Linear
 from archcalc.layers.norm import BatchNorm, LocalResponseNorm
@@ -28,25 +28,24 @@ class Tally:
         self.ops.update(operations)
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> Sizes:
         """The box that the reached positions fill, without a gap."""
         shape = tuple(len(set(coordinates)) for coordinates in zip(*self.reached, strict=True))
         assert self.reached == set(every(shape))
         return shape
 
 
-def agree(tally: Tally, layer: Any, *inputs: Shape) -> None:
+def agree(tally: Tally, layer: Any, *inputs: Sizes) -> None:
     """A layer's rules say what a loop did."""
-    x, *others = inputs
     y = layer.output(*inputs)
     assert y == tally.shape
-    params = layer.params(x)
+    params = layer.params(*inputs)
     assert (params.weights, params.biases) == (len(tally.weights), len(tally.biases))
     assert params.buffers == len(tally.buffers)
-    assert layer.ops(x, y, *others) == Ops(**tally.ops)
+    assert layer.ops(*inputs, y) == Ops(**tally.ops)
 
 
-def every(shape: Shape) -> list[tuple[int, ...]]:
+def every(shape: Sizes) -> list[tuple[int, ...]]:
     """Every position in a box."""
     positions: list[tuple[int, ...]] = [()]
     for size in shape:
@@ -54,7 +53,7 @@ def every(shape: Shape) -> list[tuple[int, ...]]:
     return positions
 
 
-def multiply(layer: Linear, x: Shape) -> Tally:
+def multiply(layer: Linear, x: Sizes) -> Tally:
     tally = Tally()
     for output in range(layer.features):
         tally.reached.add((output,))
@@ -67,7 +66,7 @@ def multiply(layer: Linear, x: Shape) -> Tally:
     return tally
 
 
-def normalise_batch(layer: BatchNorm, x: Shape) -> Tally:
+def normalise_batch(layer: BatchNorm, x: Sizes) -> Tally:
     tally = Tally()
     for c in range(x[0]):
         tally.buffers |= {("mean", c), ("variance", c)}
@@ -84,7 +83,7 @@ def normalise_batch(layer: BatchNorm, x: Shape) -> Tally:
     return tally
 
 
-def normalise_neighbours(layer: LocalResponseNorm, x: Shape) -> Tally:
+def normalise_neighbours(layer: LocalResponseNorm, x: Sizes) -> Tally:
     tally = Tally()
     for position in every(x):
         tally.reached.add(position)
@@ -96,7 +95,7 @@ def normalise_neighbours(layer: LocalResponseNorm, x: Shape) -> Tally:
     return tally
 
 
-def softmax(x: Shape) -> Tally:
+def softmax(x: Sizes) -> Tally:
     tally = Tally()
     for position in every(x[1:]):
         for c in range(x[0]):
@@ -108,7 +107,7 @@ def softmax(x: Shape) -> Tally:
     return tally
 
 
-def rectify(x: Shape) -> Tally:
+def rectify(x: Sizes) -> Tally:
     tally = Tally()
     for position in every(x):
         tally.reached.add(position)
@@ -116,7 +115,7 @@ def rectify(x: Shape) -> Tally:
     return tally
 
 
-def add(x: Shape, *others: Shape) -> Tally:
+def add(x: Sizes, *others: Sizes) -> Tally:
     tally = Tally()
     for position in every(x):
         tally.reached.add(position)
@@ -125,7 +124,7 @@ def add(x: Shape, *others: Shape) -> Tally:
     return tally
 
 
-def scale(x: Shape, *others: Shape) -> Tally:
+def scale(x: Sizes, *others: Sizes) -> Tally:
     """A size of 1 is read again at every position along its dimension."""
     tally = Tally()
     longest = tuple(max(sizes) for sizes in zip(x, *others, strict=True))
@@ -137,7 +136,7 @@ def scale(x: Shape, *others: Shape) -> Tally:
     return tally
 
 
-def concatenate(*inputs: Shape) -> Tally:
+def concatenate(*inputs: Sizes) -> Tally:
     tally = Tally()
     channels = 0
     for shape in inputs:

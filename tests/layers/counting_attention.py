@@ -1,7 +1,7 @@
 """Naive loops through attention and recurrent layers, scalar by scalar, that count what they do."""
 
 from archcalc.layers.attention import Attention
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.recurrent import GRU, LSTM, RNN, Recurrent
 from archcalc.layers.window_attention import CosineWindowAttention, WindowAttention
 from tests.layers.counting import Tally, every
@@ -19,7 +19,7 @@ def softmax_row(tally: Tally, count: int) -> None:
         tally.do("divisions")
 
 
-def attend(layer: Attention, q: Shape, k: Shape, v: Shape, bias: Shape | None = None) -> Tally:
+def attend(layer: Attention, q: Sizes, k: Sizes, v: Sizes, bias: Sizes | None = None) -> Tally:
     tally = Tally()
     kv_heads = layer.heads if layer.kv_heads is None else layer.kv_heads
     for group in every(q[:-2]):
@@ -50,7 +50,7 @@ def offset(a: int, b: int, width: int) -> tuple[int, int]:
     return a // width - b // width, a % width - b % width
 
 
-def attend_in_windows(layer: WindowAttention | CosineWindowAttention, x: Shape) -> Tally:
+def attend_in_windows(layer: WindowAttention | CosineWindowAttention, x: Sizes) -> Tally:
     tally = Tally()
     height, width = pair(layer.size)
     cosine = isinstance(layer, CosineWindowAttention)
@@ -112,7 +112,7 @@ def sigmoid(tally: Tally) -> None:
     tally.do("special", "additions", "divisions")
 
 
-def recur(layer: Recurrent, x: Shape) -> Tally:
+def recur(layer: Recurrent, x: Sizes) -> Tally:
     tally = Tally()
     directions = ("forward", "backward") if layer.bidirectional else ("forward",)
     width = x[1]

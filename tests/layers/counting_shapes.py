@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.merge import Concat
 from archcalc.layers.padding import Pad
 from archcalc.layers.reduce import Mean
@@ -31,7 +31,7 @@ Place: TypeAlias = tuple[int, ...]
 Moves: TypeAlias = dict[Place, Place | None]
 
 
-def flatten(layer: Flatten, x: Shape) -> Moves:
+def flatten(layer: Flatten, x: Sizes) -> Moves:
     moves: Moves = {}
     laid: Counter[Place] = Counter()
     for place in every(x):
@@ -41,18 +41,18 @@ def flatten(layer: Flatten, x: Shape) -> Moves:
     return moves
 
 
-def reshape(layer: Reshape, x: Shape) -> Moves:
+def reshape(layer: Reshape, x: Sizes) -> Moves:
     numbers, free = every(x), 1
     while len(places := every(tuple(free if size == -1 else size for size in layer.shape))) < len(numbers):
         free += 1
     return dict(zip(places, numbers, strict=True))
 
 
-def permute(layer: Permute, x: Shape) -> Moves:
+def permute(layer: Permute, x: Sizes) -> Moves:
     return {tuple(place[axis] for axis in layer.order): place for place in every(x)}
 
 
-def transpose(layer: Transpose, x: Shape) -> Moves:
+def transpose(layer: Transpose, x: Sizes) -> Moves:
     moves: Moves = {}
     for place in every(x):
         to = list(place)
@@ -61,7 +61,7 @@ def transpose(layer: Transpose, x: Shape) -> Moves:
     return moves
 
 
-def unsqueeze(layer: Unsqueeze, x: Shape) -> Moves:
+def unsqueeze(layer: Unsqueeze, x: Sizes) -> Moves:
     moves: Moves = {}
     for place in every(x):
         to: list[int | None] = [None] * (len(x) + 1)
@@ -71,7 +71,7 @@ def unsqueeze(layer: Unsqueeze, x: Shape) -> Moves:
     return moves
 
 
-def squeeze(layer: Squeeze, x: Shape) -> Moves:
+def squeeze(layer: Squeeze, x: Sizes) -> Moves:
     moves: Moves = {}
     for place in every(x):
         to = list(place)
@@ -80,7 +80,7 @@ def squeeze(layer: Squeeze, x: Shape) -> Moves:
     return moves
 
 
-def kept(axis: int, places: list[int], x: Shape) -> Moves:
+def kept(axis: int, places: list[int], x: Sizes) -> Moves:
     """What is left when only some places along an axis are taken, in this order."""
     moves: Moves = {}
     for place in every(x):
@@ -91,11 +91,11 @@ def kept(axis: int, places: list[int], x: Shape) -> Moves:
     return moves
 
 
-def take(layer: Slice, x: Shape) -> Moves:
+def take(layer: Slice, x: Sizes) -> Moves:
     return kept(layer.axis, list(range(x[layer.axis]))[layer.start : layer.stop : layer.step], x)
 
 
-def chunk(layer: Chunk, x: Shape) -> Moves:
+def chunk(layer: Chunk, x: Sizes) -> Moves:
     places, length = list(range(x[layer.axis])), 1
     while length * layer.chunks < len(places):
         length += 1
@@ -103,14 +103,14 @@ def chunk(layer: Chunk, x: Shape) -> Moves:
     return kept(layer.axis, pieces[layer.index], x)
 
 
-def split(layer: Split, x: Shape) -> Moves:
+def split(layer: Split, x: Sizes) -> Moves:
     places = list(range(x[layer.axis]))
     pieces = [[places.pop(0) for _ in range(size)] for size in layer.sizes]
     assert not places
     return kept(layer.axis, pieces[layer.index], x)
 
 
-def crop(layer: Crop, x: Shape) -> Moves:
+def crop(layer: Crop, x: Sizes) -> Moves:
     left = [list(range(size)) for size in x[1:]]
     for places, size in zip(left, pair(layer.size), strict=True):
         while len(places) > size:
@@ -126,7 +126,7 @@ def crop(layer: Crop, x: Shape) -> Moves:
     }
 
 
-def pad(layer: Pad, x: Shape) -> Moves:
+def pad(layer: Pad, x: Sizes) -> Moves:
     sides = list(layer.pad) if isinstance(layer.pad, tuple) else [layer.pad] * 2 * (len(x) - 1)
     lines: list[list[int | None]] = [list(range(size)) for size in x]
     for line, size in zip(reversed(lines), reversed(x), strict=True):
@@ -153,7 +153,7 @@ def pad(layer: Pad, x: Shape) -> Moves:
     return moves
 
 
-def tile(layer: Tile, x: Shape) -> Moves:
+def tile(layer: Tile, x: Sizes) -> Moves:
     moves: Moves = {}
     for place in every(x):
         for time in range(layer.times):
@@ -163,7 +163,7 @@ def tile(layer: Tile, x: Shape) -> Moves:
     return moves
 
 
-def roll(layer: Roll, x: Shape) -> Moves:
+def roll(layer: Roll, x: Sizes) -> Moves:
     moves: Moves = {}
     for place in every(x):
         to = list(place)
@@ -175,7 +175,7 @@ def roll(layer: Roll, x: Shape) -> Moves:
     return moves
 
 
-def pixel_shuffle(layer: PixelShuffle, x: Shape) -> Moves:
+def pixel_shuffle(layer: PixelShuffle, x: Sizes) -> Moves:
     moves: Moves = {}
     channels, factor = list(range(x[0])), layer.factor
     c = 0
@@ -190,7 +190,7 @@ def pixel_shuffle(layer: PixelShuffle, x: Shape) -> Moves:
     return moves
 
 
-def pixel_unshuffle(layer: PixelUnshuffle, x: Shape) -> Moves:
+def pixel_unshuffle(layer: PixelUnshuffle, x: Sizes) -> Moves:
     moves: Moves = {}
     channel = 0
     for c in range(x[0]):
@@ -203,7 +203,7 @@ def pixel_unshuffle(layer: PixelUnshuffle, x: Shape) -> Moves:
     return moves
 
 
-def channel_shuffle(layer: ChannelShuffle, x: Shape) -> Moves:
+def channel_shuffle(layer: ChannelShuffle, x: Sizes) -> Moves:
     hands = dealt(x[0], layer.groups)
     order = []
     while any(hands):
@@ -211,7 +211,7 @@ def channel_shuffle(layer: ChannelShuffle, x: Shape) -> Moves:
     return {(c, *place): (channel, *place) for c, channel in enumerate(order) for place in every(x[1:])}
 
 
-def window_partition(layer: WindowPartition, x: Shape) -> Moves:
+def window_partition(layer: WindowPartition, x: Sizes) -> Moves:
     def cut(size: int, length: int) -> list[list[int]]:
         places, windows = list(range(size)), size // length
         if layer.dilated:
@@ -231,7 +231,7 @@ def window_partition(layer: WindowPartition, x: Shape) -> Moves:
     return moves
 
 
-def window_reverse(layer: WindowReverse, x: Shape) -> Moves:
+def window_reverse(layer: WindowReverse, x: Sizes) -> Moves:
     moves: Moves = {}
     h, w = pair(layer.size)
     rows, columns = x[:2]
@@ -243,11 +243,11 @@ def window_reverse(layer: WindowReverse, x: Shape) -> Moves:
     return moves
 
 
-def stay(layer: Any, x: Shape) -> Moves:
+def stay(layer: Any, x: Sizes) -> Moves:
     return {place: place for place in every(x)}
 
 
-MOVES: dict[str, Callable[[Any, Shape], Moves]] = {
+MOVES: dict[str, Callable[[Any, Sizes], Moves]] = {
     "dropout2d": stay,
     "flatten": flatten,
     "reshape": reshape,
@@ -270,7 +270,7 @@ MOVES: dict[str, Callable[[Any, Shape], Moves]] = {
 }
 
 
-def average(layer: Mean, x: Shape) -> Tally:
+def average(layer: Mean, x: Sizes) -> Tally:
     tally = Tally()
     axes = layer.axis if isinstance(layer.axis, tuple) else (layer.axis,)
     averaged = {list(range(len(x)))[axis] for axis in axes}
@@ -284,7 +284,7 @@ def average(layer: Mean, x: Shape) -> Tally:
     return tally
 
 
-def subtract(x: Shape) -> Tally:
+def subtract(x: Sizes) -> Tally:
     tally = Tally()
     for place in every(x):
         tally.reached.add(place)
@@ -292,7 +292,7 @@ def subtract(x: Shape) -> Tally:
     return tally
 
 
-def add_stretched(*inputs: Shape) -> Tally:
+def add_stretched(*inputs: Sizes) -> Tally:
     tally = Tally()
     longest = tuple(max(sizes) for sizes in zip(*inputs, strict=True))
     for place in every(longest):
@@ -303,7 +303,7 @@ def add_stretched(*inputs: Shape) -> Tally:
     return tally
 
 
-def multiply_matrices(x: Shape, other: Shape) -> Tally:
+def multiply_matrices(x: Sizes, other: Sizes) -> Tally:
     tally = Tally()
     for which in every(x[:-2]):
         for row in range(x[-2]):
@@ -315,7 +315,7 @@ def multiply_matrices(x: Shape, other: Shape) -> Tally:
     return tally
 
 
-def stack(layer: Concat, *inputs: Shape) -> dict[Place, tuple[int, Place]]:
+def stack(layer: Concat, *inputs: Sizes) -> dict[Place, tuple[int, Place]]:
     """For each place of the output, the input that its number comes from, and the place in that."""
     moves: dict[Place, tuple[int, Place]] = {}
     beyond = 0

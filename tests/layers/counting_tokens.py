@@ -10,7 +10,7 @@ from typing import Any
 from archcalc.layers import activation as smooth
 from archcalc.layers import piecewise as pieces
 from archcalc.layers.axiswise import GLU, L2Norm, LogSoftmax, Softmax, Softmin
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.embedding import Embedding, TimestepEmbedding
 from archcalc.layers.learned import ClassToken, LayerScale, Parameter, PositionEmbedding
 from archcalc.layers.linear import Linear
@@ -85,18 +85,18 @@ def cut(x: Number, low: float, high: float) -> Number:
     return Number(low if too_low else high if too_high else x.value, x.tally)
 
 
-def elementwise(layer: Any, shape: Shape, x: Values, held: Held) -> Values:
+def elementwise(layer: Any, shape: Sizes, x: Values, held: Held) -> Values:
     return {place: ELEMENTWISE[type(layer)](layer, value) for place, value in x.items()}
 
 
-def prelu(layer: pieces.PReLU, shape: Shape, x: Values, held: Held) -> Values:
+def prelu(layer: pieces.PReLU, shape: Sizes, x: Values, held: Held) -> Values:
     def slope(place: Place) -> Number:
         return held("weight", place[:1] if layer.per_channel else (0,))
 
     return {place: where(value > 0, value, slope(place) * value) for place, value in x.items()}
 
 
-def lines(shape: Shape, axis: int) -> list[list[Place]]:
+def lines(shape: Sizes, axis: int) -> list[list[Place]]:
     """The places along an axis, for each place along the others."""
     axis = range(len(shape))[axis]
     return [
@@ -106,7 +106,7 @@ def lines(shape: Shape, axis: int) -> list[list[Place]]:
     ]
 
 
-def softmax(layer: Softmax | Softmin | LogSoftmax, shape: Shape, x: Values, held: Held) -> Values:
+def softmax(layer: Softmax | Softmin | LogSoftmax, shape: Sizes, x: Values, held: Held) -> Values:
     y: Values = {}
     for line in lines(shape, layer.axis):
         scores = [-x[place] if isinstance(layer, Softmin) else x[place] for place in line]
@@ -127,7 +127,7 @@ def softmax(layer: Softmax | Softmin | LogSoftmax, shape: Shape, x: Values, held
     return y
 
 
-def l2norm(layer: L2Norm, shape: Shape, x: Values, held: Held) -> Values:
+def l2norm(layer: L2Norm, shape: Sizes, x: Values, held: Held) -> Values:
     y: Values = {}
     for line in lines(shape, layer.axis):
         total: Any = 0.0
@@ -138,7 +138,7 @@ def l2norm(layer: L2Norm, shape: Shape, x: Values, held: Held) -> Values:
     return y
 
 
-def glu(layer: GLU, shape: Shape, x: Values, held: Held) -> Values:
+def glu(layer: GLU, shape: Sizes, x: Values, held: Held) -> Values:
     y: Values = {}
     for line in lines(shape, layer.axis):
         gates = line[len(line) // 2 :]
@@ -146,7 +146,7 @@ def glu(layer: GLU, shape: Shape, x: Values, held: Held) -> Values:
     return y
 
 
-def linear(layer: Linear, shape: Shape, x: Values, held: Held) -> Values:
+def linear(layer: Linear, shape: Sizes, x: Values, held: Held) -> Values:
     y: Values = {}
     for place in every(shape[:-1]):
         for feature in range(layer.features):
@@ -159,12 +159,12 @@ def linear(layer: Linear, shape: Shape, x: Values, held: Held) -> Values:
     return y
 
 
-def embed(layer: Embedding, shape: Shape, x: Values, held: Held) -> Values:
+def embed(layer: Embedding, shape: Sizes, x: Values, held: Held) -> Values:
     table = held.table("weight", layer.vocabulary, layer.features)
     return {(*place, f): table[int(index.value), f] for place, index in x.items() for f in range(layer.features)}
 
 
-def waves(layer: TimestepEmbedding, shape: Shape, x: Values, held: Held) -> Values:
+def waves(layer: TimestepEmbedding, shape: Sizes, x: Values, held: Held) -> Values:
     pairs = layer.features // 2
     y: Values = {}
     for place, number in x.items():
@@ -174,23 +174,23 @@ def waves(layer: TimestepEmbedding, shape: Shape, x: Values, held: Held) -> Valu
     return y
 
 
-def parameter(layer: Parameter, shape: Shape, x: Values, held: Held) -> Values:
+def parameter(layer: Parameter, shape: Sizes, x: Values, held: Held) -> Values:
     return {place: held("weight", place) for place in every(layer.shape)}
 
 
-def class_token(layer: ClassToken, shape: Shape, x: Values, held: Held) -> Values:
+def class_token(layer: ClassToken, shape: Sizes, x: Values, held: Held) -> Values:
     token: Values = {(0, feature): held("weight", (0, 0, feature)) for feature in range(shape[1])}
     return token | {(t + 1, feature): value for (t, feature), value in x.items()}
 
 
-def position_embedding(layer: PositionEmbedding, shape: Shape, x: Values, held: Held) -> Values:
+def position_embedding(layer: PositionEmbedding, shape: Sizes, x: Values, held: Held) -> Values:
     if layer.length is None:
         return {place: value + held("weight", place) for place, value in x.items()}
     table = held.table("weight", layer.length, shape[1])
     return {place: value + table[place] for place, value in x.items()}
 
 
-def layer_scale(layer: LayerScale, shape: Shape, x: Values, held: Held) -> Values:
+def layer_scale(layer: LayerScale, shape: Sizes, x: Values, held: Held) -> Values:
     axis = range(len(shape))[layer.axis]
 
     def factor(place: Place) -> Number:
@@ -199,7 +199,7 @@ def layer_scale(layer: LayerScale, shape: Shape, x: Values, held: Held) -> Value
     return {place: value * factor(place) for place, value in x.items()}
 
 
-def rope(layer: RotaryEmbedding, shape: Shape, x: Values, held: Held) -> Values:
+def rope(layer: RotaryEmbedding, shape: Sizes, x: Values, held: Held) -> Values:
     width = shape[-1] // layer.heads
     turned = width - layer.skip
     table = {}
@@ -232,7 +232,7 @@ def speed(layer: RotaryEmbedding, pair: int, turned: int) -> float:
     return whole * (1 - share) + whole / layer.stretch * share
 
 
-def relative_position_bias(layer: RelativePositionBias, shape: Shape, x: Values, held: Held) -> Values:
+def relative_position_bias(layer: RelativePositionBias, shape: Sizes, x: Values, held: Held) -> Values:
     table = held.table("weight", layer.buckets, layer.heads)
     y: Values = {}
     for query, key in every((shape[0], shape[0])):

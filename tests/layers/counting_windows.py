@@ -12,7 +12,7 @@ from typing import Any
 from archcalc.layers.adaptive_pool import AdaptiveAvgPool, AdaptivePool, GlobalAvgPool, GlobalPool
 from archcalc.layers.conv import Convolution, DepthwiseConv2d
 from archcalc.layers.conv_transpose import TransposedConvolution
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.pool import AvgPool, MaxPool
 from archcalc.layers.upsample import Upsample
 from tests.layers.counting import Tally, every
@@ -53,7 +53,7 @@ def windows(
         yield places
 
 
-def window_grid(layer: Any, x: Shape) -> tuple[list[list[int]], ...]:
+def window_grid(layer: Any, x: Sizes) -> tuple[list[list[int]], ...]:
     """The windows of a convolution or pool, dimension by dimension."""
     n = len(x) - 1
     step = layer.kernel if layer.stride is None else layer.stride
@@ -80,7 +80,7 @@ def dealt(count: int, groups: int) -> list[list[int]]:
     return [[i for i in range(count) if i * groups // count == group] for group in range(groups)]
 
 
-def convolve(layer: Convolution | DepthwiseConv2d, x: Shape) -> Tally:
+def convolve(layer: Convolution | DepthwiseConv2d, x: Sizes) -> Tally:
     tally = Tally()
     grid = window_grid(layer, x)
     for f, channels in filters_of(layer, x):
@@ -96,7 +96,7 @@ def convolve(layer: Convolution | DepthwiseConv2d, x: Shape) -> Tally:
     return tally
 
 
-def filters_of(layer: Convolution | DepthwiseConv2d, x: Shape) -> Iterator[tuple[int, list[int]]]:
+def filters_of(layer: Convolution | DepthwiseConv2d, x: Sizes) -> Iterator[tuple[int, list[int]]]:
     """Every filter, and the channels that it sees."""
     if isinstance(layer, DepthwiseConv2d):
         yield from enumerate([c] for c in range(x[0]) for _ in range(layer.multiplier))
@@ -105,7 +105,7 @@ def filters_of(layer: Convolution | DepthwiseConv2d, x: Shape) -> Iterator[tuple
             yield from ((f, channels) for f in filters)
 
 
-def scatter(layer: TransposedConvolution, x: Shape) -> Tally:
+def scatter(layer: TransposedConvolution, x: Sizes) -> Tally:
     """A transposed convolution: every input element goes through every tap, which may land where pad crops.
 
     The outputs are those that the places between the two crops hold, landed on or not.
@@ -134,7 +134,7 @@ def scatter(layer: TransposedConvolution, x: Shape) -> Tally:
     return tally
 
 
-def pool(layer: MaxPool | AvgPool, x: Shape) -> Tally:
+def pool(layer: MaxPool | AvgPool, x: Sizes) -> Tally:
     tally = Tally()
     grid = window_grid(layer, x)
     for c in range(x[0]):
@@ -154,7 +154,7 @@ def adaptive_windows(size: int, outputs: int) -> list[list[int]]:
     return [list(range(start, end)) for start, end in zip(starts, ends, strict=True)]
 
 
-def adaptive_pool(layer: AdaptivePool | GlobalPool, x: Shape) -> Tally:
+def adaptive_pool(layer: AdaptivePool | GlobalPool, x: Sizes) -> Tally:
     tally = Tally()
     n = len(x) - 1
     sizes = each(layer.size if isinstance(layer, AdaptivePool) else 1, n)
@@ -195,7 +195,7 @@ def cubic(distance: float, a: float = -0.75) -> float:
     return a * (distance**3 - 5 * distance**2 + 8 * distance - 4)
 
 
-def interpolate(layer: Upsample, x: Shape, value: Callable[..., float]) -> tuple[Tally, dict[tuple[int, ...], float]]:
+def interpolate(layer: Upsample, x: Sizes, value: Callable[..., float]) -> tuple[Tally, dict[tuple[int, ...], float]]:
     """What it did, and the output: `value(c, i, …)` is the input's element there."""
     tally = Tally()
     n = len(x) - 1

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from archcalc.layers.attention import Attention
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.recurrent import GRU, LSTM, RNN, Recurrent
 from archcalc.layers.window_attention import CosineWindowAttention, WindowAttention
 from tests.layers.strategies import CRAFTED, Case
@@ -39,7 +39,7 @@ def attentions_in_windows(draw: DrawFn, cls: type[WindowAttention | CosineWindow
     size = draw(st.just(height) | st.tuples(st.just(height), small))
     sides = size if isinstance(size, tuple) else (size, size)
     shift = draw(st.just(0) | st.tuples(*(st.integers(0, side - 1) for side in sides)))
-    x: Shape = (draw(small), draw(small), sides[0] * sides[1], heads * width)
+    x: Sizes = (draw(small), draw(small), sides[0] * sides[1], heads * width)
     layer = cls(heads=heads, size=size, shift=shift)
     if isinstance(layer, CosineWindowAttention):
         layer = msgspec.structs.replace(layer, hidden=draw(small))

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from archcalc.layers.axiswise import GLU, L2Norm
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.dropout import Dropout2d
 from archcalc.layers.layernorm import LayerNorm, RMSNorm
 from archcalc.layers.learned import ClassToken, PositionEmbedding
@@ -17,12 +17,12 @@ FLAGS = st.booleans()
 EPS = st.sampled_from((0.0, 1e-5, 0.1))
 
 
-def shapes(low: int, high: int, most: int = 5) -> SearchStrategy[Shape]:
+def shapes(low: int, high: int, most: int = 5) -> SearchStrategy[Sizes]:
     """Shapes of `low` to `high` axes of up to `most` each."""
     return st.lists(st.integers(1, most), min_size=low, max_size=high).map(tuple)
 
 
-def axes_of(x: Shape) -> SearchStrategy[int | None]:
+def axes_of(x: Sizes) -> SearchStrategy[int | None]:
     """How many of the last axes to normalise over; of a map it has to be said."""
     counts = st.integers(1, len(x))
     return counts if len(x) > 2 else counts | st.none()

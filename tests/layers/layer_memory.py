@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from archcalc.layers import Layer
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.core.execution import Execution
 from archcalc.torch_backend.layer import call, module_of
 from archcalc.torch_backend.memory import Alive
@@ -33,7 +33,7 @@ class Found(NamedTuple):
         return other if self.peak_bytes is not None else other._replace(peak_bytes=None)
 
 
-def laid_out(shape: Shape, layout: str, dtype: torch.dtype) -> Tensor:
+def laid_out(shape: Sizes, layout: str, dtype: torch.dtype) -> Tensor:
     """Random numbers in a tensor of this shape, batch included, whose elements are laid out in a certain way."""
     last = len(shape) - 1
     if layout == "permuted":  # as of a permute: the axes behind the batch turned around

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from archcalc.layers import Layer
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.core.base import STRUCTURAL
 from archcalc.spec.fields import field_types
 
@@ -34,7 +34,7 @@ class Case(NamedTuple):
     """A layer and the shapes of its inputs, which may or may not fit it."""
 
     layer: Layer
-    inputs: tuple[Shape, ...]
+    inputs: tuple[Sizes, ...]
 
 
 def enough(cls: type[Layer]) -> settings:
@@ -120,11 +120,11 @@ def _floats(meta: msgspec.Meta | None) -> Numbers:
     return st.floats(low, high, width=32, allow_subnormal=False)  # PyTorch refuses what overflows when divided by
 
 
-def _shapes(rank: int) -> SearchStrategy[Shape]:
+def _shapes(rank: int) -> SearchStrategy[Sizes]:
     return st.tuples(_CHANNELS, *[_SPATIAL] * (rank - 1))
 
 
-def _inputs(draw: DrawFn, cls: type[Layer]) -> SearchStrategy[tuple[Shape, ...]]:
+def _inputs(draw: DrawFn, cls: type[Layer]) -> SearchStrategy[tuple[Sizes, ...]]:
     """The form of the inputs, as a strategy of their numbers."""
     least, most = cls.arity
     dimensions = getattr(cls, "dimensions", None)  # of a kind that there is for each number of them
@@ -138,13 +138,13 @@ def _inputs(draw: DrawFn, cls: type[Layer]) -> SearchStrategy[tuple[Shape, ...]]
     return _related(first, draw(st.lists(st.sampled_from(likenesses), min_size=least - 1, max_size=longest)))
 
 
-def _of_other_channels(x: Shape) -> SearchStrategy[Shape]:
+def _of_other_channels(x: Sizes) -> SearchStrategy[Sizes]:
     return st.tuples(_CHANNELS, *map(st.just, x[1:]))
 
 
 @st.composite
 def _related(
-    draw: DrawFn, first: SearchStrategy[Shape], others: list[Callable[[Shape], SearchStrategy[Shape]]]
-) -> tuple[Shape, ...]:
+    draw: DrawFn, first: SearchStrategy[Sizes], others: list[Callable[[Sizes], SearchStrategy[Sizes]]]
+) -> tuple[Sizes, ...]:
     x = draw(first)
     return (x, *(draw(other(x)) for other in others))

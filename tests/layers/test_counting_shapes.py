@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from archcalc.errors import LayerError
 from archcalc.layers import Layer, kinds
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.core.base import NO_OPS, NO_PARAMS, Ops
 from archcalc.layers.merge import Add, Concat, MatMul, Sub
 from archcalc.layers.padding import Pad
@@ -32,7 +32,7 @@ from tests.layers.strategies import Case, cases, enough
 LEAST_ACCEPTED = 20
 
 
-def box(places: Iterable[tuple[int, ...]]) -> Shape:
+def box(places: Iterable[tuple[int, ...]]) -> Sizes:
     """The box that places fill, without a gap."""
     tally = Tally()
     tally.reached.update(places)
@@ -47,7 +47,7 @@ def accepted(case: Case) -> bool:
     return True
 
 
-def for_each_case(cls: type[Layer], check: Callable[[Any, tuple[Shape, ...]], None]) -> None:
+def for_each_case(cls: type[Layer], check: Callable[[Any, tuple[Sizes, ...]], None]) -> None:
     """Run a check on layers of a kind and inputs that fit them; enough must fit."""
     fitting = 0
 
@@ -65,7 +65,7 @@ def for_each_case(cls: type[Layer], check: Callable[[Any, tuple[Shape, ...]], No
 
 @pytest.mark.parametrize("kind", MOVES)
 def test_every_number_goes_where_a_loop_moves_it(kind: str) -> None:
-    def check(layer: Any, inputs: tuple[Shape, ...]) -> None:
+    def check(layer: Any, inputs: tuple[Sizes, ...]) -> None:
         (x,) = inputs
         y = layer.output(x)
         assert y == box(MOVES[kind](layer, x))
@@ -81,7 +81,7 @@ def test_pytorch_moves_every_number_where_the_loop_does(kind: str) -> None:
 
     batch = 2
 
-    def check(layer: Any, inputs: tuple[Shape, ...]) -> None:
+    def check(layer: Any, inputs: tuple[Sizes, ...]) -> None:
         (x,) = inputs
         numbers = torch.arange(float(batch * len(every(x)))).reshape(batch, *x)
         moved = call(module_of(layer, [numbers]).eval(), [numbers], layer.torch.result)
@@ -97,7 +97,7 @@ def test_pytorch_moves_every_number_where_the_loop_does(kind: str) -> None:
 def test_concat_stacks_every_number_as_a_loop_does() -> None:
     torch = pytest.importorskip("torch")
 
-    def check(layer: Concat, inputs: tuple[Shape, ...]) -> None:
+    def check(layer: Concat, inputs: tuple[Sizes, ...]) -> None:
         moves = stack(layer, *inputs)
         assert layer.output(*inputs) == box(moves)
         tensors = [torch.rand(1, *shape) for shape in inputs]
@@ -109,7 +109,7 @@ def test_concat_stacks_every_number_as_a_loop_does() -> None:
 
 
 def test_mean() -> None:
-    def check(layer: Mean, inputs: tuple[Shape, ...]) -> None:
+    def check(layer: Mean, inputs: tuple[Sizes, ...]) -> None:
         (x,) = inputs
         tally = average(layer, x)
         assert layer.output(x) == tally.shape
@@ -127,11 +127,10 @@ JOINS: dict[type[Layer], Callable[..., Tally]] = {
 
 @pytest.mark.parametrize("cls", JOINS, ids=lambda cls: cls.kind)
 def test_what_joins_several(cls: type[Layer]) -> None:
-    def check(layer: Any, inputs: tuple[Shape, ...]) -> None:
+    def check(layer: Any, inputs: tuple[Sizes, ...]) -> None:
         tally = JOINS[cls](*inputs)
-        x, *others = inputs
         assert layer.output(*inputs) == tally.shape
-        assert layer.ops(x, tally.shape, *others) == Ops(**tally.ops)
+        assert layer.ops(*inputs, tally.shape) == Ops(**tally.ops)
 
     for_each_case(cls, check)
 
@@ -202,7 +201,7 @@ def test_the_tokens_of_a_window_lie_side_by_side_or_are_spread() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )
-def test_what_does_not_fit_is_said(kind: str, fields: dict[str, Any], x: Shape, says: str) -> None:
+def test_what_does_not_fit_is_said(kind: str, fields: dict[str, Any], x: Sizes, says: str) -> None:
     with pytest.raises(LayerError) as caught:
         msgspec.convert(fields, kinds()[kind]).output(x)
     assert says in caught.value.message

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from archcalc.errors import LayerError
 from archcalc.layers import activation, kinds, piecewise
 from archcalc.layers.axiswise import GLU, L2Norm, LogSoftmax, Softmax, Softmin
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.core.base import Ops, elements
 from archcalc.layers.embedding import Embedding, TimestepEmbedding
 from archcalc.layers.layernorm import LayerNorm, RMSNorm
@@ -35,7 +35,7 @@ LEAST_COMPARED = 25
 MOST_NUMBERS = 400
 """Loops take time."""
 
-LOOPS: dict[type, Callable[[Any, Shape, Values, Held], Values]] = {
+LOOPS: dict[type, Callable[[Any, Sizes, Values, Held], Values]] = {
     **dict.fromkeys(tokens.ELEMENTWISE, tokens.elementwise),
     piecewise.PReLU: tokens.prelu,
     Softmax: tokens.softmax,
@@ -59,7 +59,7 @@ LOOPS: dict[type, Callable[[Any, Shape, Values, Held], Values]] = {
 }
 
 
-def samples(layer: Any, x: Shape, seed: int) -> Any:
+def samples(layer: Any, x: Sizes, seed: int) -> Any:
     """Two samples of random numbers, or indices."""
     numbers = torch.Generator().manual_seed(seed)
     if layer.indices_below:
@@ -77,7 +77,7 @@ def module_of(layer: Any, x: Any, seed: int) -> Any:
     return module
 
 
-def compare(layer: Any, shape: Shape, seed: int) -> None:
+def compare(layer: Any, shape: Sizes, seed: int) -> None:
     x = samples(layer, shape, seed)
     module = module_of(layer, x, seed)
     with torch.no_grad():
@@ -146,7 +146,7 @@ def test_every_activation_has_a_loop() -> None:
         ),
     ],
 )
-def test_what_a_relative_position_bias_refuses(fields: dict[str, Any], x: Shape, message: str) -> None:
+def test_what_a_relative_position_bias_refuses(fields: dict[str, Any], x: Sizes, message: str) -> None:
     with pytest.raises(LayerError) as raised:
         RelativePositionBias(**fields).output(x)
     assert raised.value.message == message

@@ -29,7 +29,7 @@ from archcalc.layers.conv_transpose import (
     ConvTranspose3d,
     TransposedConvolution,
 )
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes, whole
 from archcalc.layers.core.base import Ops
 from archcalc.layers.pool import (
     AvgPool,
@@ -75,7 +75,7 @@ def layers(draw: DrawFn, /, *classes: Any, channels: int = 4, **fields: Any) -> 
     return Case(cls(**values), (x,))
 
 
-def refused(layer: Layer, x: Shape) -> None:
+def refused(layer: Layer, x: Sizes) -> None:
     with pytest.raises(LayerError):
         layer.output(x)
 
@@ -90,7 +90,7 @@ SAME_CONVOLUTIONS = layers(*ALL_CONVOLUTIONS, **FILTERS, pad=st.just("same"), di
 
 @COUNTED
 @given(CONVOLUTIONS | SAME_CONVOLUTIONS)
-def test_convolutions(case: tuple[Convolution, tuple[Shape]]) -> None:
+def test_convolutions(case: tuple[Convolution, tuple[Sizes]]) -> None:
     layer, (x,) = case
     if all(window_grid(layer, x)) and x[0] % layer.groups == layer.filters % layer.groups == 0:
         agree(convolve(layer, x), layer, x)
@@ -108,7 +108,7 @@ PER_CHANNEL: dict[str, Any] = {
 
 @COUNTED
 @given(layers(DepthwiseConv2d, **PER_CHANNEL, **SLIDING) | layers(DepthwiseConv2d, **PER_CHANNEL, pad=st.just("same")))
-def test_depthwise_convolutions(case: tuple[DepthwiseConv2d, tuple[Shape]]) -> None:
+def test_depthwise_convolutions(case: tuple[DepthwiseConv2d, tuple[Sizes]]) -> None:
     layer, (x,) = case
     if all(window_grid(layer, x)):
         agree(convolve(layer, x), layer, x)
@@ -129,7 +129,7 @@ def test_depthwise_convolutions(case: tuple[DepthwiseConv2d, tuple[Shape]]) -> N
         dilation=(1, 2),
     )
 )
-def test_transposed_convolutions(case: tuple[TransposedConvolution, tuple[Shape]]) -> None:
+def test_transposed_convolutions(case: tuple[TransposedConvolution, tuple[Sizes]]) -> None:
     layer, (x,) = case
     n = layer.dimensions
     longer = zip(each(layer.output_pad, n), each(layer.stride, n), each(layer.dilation, n), strict=True)
@@ -156,7 +156,7 @@ AVG_POOLS = (AvgPool1d, AvgPool2d, AvgPool3d)
     | layers(*AVG_POOLS, **POOLS, stride=(1, 4), count_include_pad=st.booleans())
     | layers(*AVG_POOLS, **POOLS)
 )
-def test_pools(case: tuple[MaxPool | AvgPool, tuple[Shape]]) -> None:
+def test_pools(case: tuple[MaxPool | AvgPool, tuple[Sizes]]) -> None:
     layer, (x,) = case
     kernel = each(layer.kernel, layer.dimensions)
     pads_well = all(p + p <= k for p, k in zip(each(layer.pad, layer.dimensions), kernel, strict=True))
@@ -179,10 +179,10 @@ ADAPTIVE_POOLS = (
 
 @COUNTED
 @given(layers(*ADAPTIVE_POOLS, size=(1, 6)))
-def test_adaptive_pools(case: tuple[AdaptivePool, tuple[Shape]]) -> None:
+def test_adaptive_pools(case: tuple[AdaptivePool, tuple[Sizes]]) -> None:
     layer, (x,) = case
     agree(adaptive_pool(layer, x), layer, x)
-    for size, outputs, (kernel, stride, _) in zip(x[1:], layer.output(x)[1:], layer.window(x), strict=True):
+    for size, outputs, (kernel, stride, _) in zip(x[1:], whole(layer.output(x))[1:], layer.window(x), strict=True):
         found = adaptive_windows(size, outputs)
         assert kernel == max(map(len, found))
         if size % outputs == 0:  # else the steps differ from one another
@@ -239,7 +239,7 @@ def test_a_transposed_convolution_works_on_its_input() -> None:
         (ConvTranspose1d(4, 3, output_pad=2, stride=2), (3, 5), "output_pad 2 must be smaller", "output_pad ≤ 1"),
     ],
 )
-def test_what_does_not_fit_is_said_with_a_way_out(layer: Layer, x: Shape, message: str, hint: str) -> None:
+def test_what_does_not_fit_is_said_with_a_way_out(layer: Layer, x: Sizes, message: str, hint: str) -> None:
     with pytest.raises(LayerError) as caught:
         layer.output(x)
     assert caught.value.message.startswith(message)

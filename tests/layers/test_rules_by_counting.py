@@ -15,7 +15,7 @@ from archcalc.layers import Layer
 from archcalc.layers.adaptive_pool import AdaptiveAvgPool2d, GlobalAvgPool
 from archcalc.layers.axiswise import Softmax
 from archcalc.layers.conv import Conv2d
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 from archcalc.layers.linear import Linear
 from archcalc.layers.merge import Add, Concat, Mul
 from archcalc.layers.norm import BatchNorm, LocalResponseNorm
@@ -40,12 +40,12 @@ from tests.layers.counting_windows import dilations, each, taps
 COUNTED = settings(max_examples=120, deadline=None)
 
 
-def shapes(channels: int = 4, spatial: int = 7) -> SearchStrategy[Shape]:
+def shapes(channels: int = 4, spatial: int = 7) -> SearchStrategy[Sizes]:
     side = st.integers(1, spatial)
     return st.tuples(st.integers(1, channels), side, side)
 
 
-ANY_SHAPE: SearchStrategy[Shape] = shapes() | st.tuples(st.integers(1, 40))
+ANY_SHAPE: SearchStrategy[Sizes] = shapes() | st.tuples(st.integers(1, 40))
 
 
 @COUNTED
@@ -56,26 +56,26 @@ def test_linear(layer: Linear, features: int) -> None:
 
 @COUNTED
 @given(st.builds(BatchNorm, affine=st.booleans()), ANY_SHAPE)
-def test_batch_normalisation(layer: BatchNorm, x: Shape) -> None:
+def test_batch_normalisation(layer: BatchNorm, x: Sizes) -> None:
     agree(normalise_batch(layer, x), layer, x)
 
 
 @COUNTED
 @given(st.builds(LocalResponseNorm, size=st.integers(1, 6)), shapes())
-def test_local_response_normalisation(layer: LocalResponseNorm, x: Shape) -> None:
+def test_local_response_normalisation(layer: LocalResponseNorm, x: Sizes) -> None:
     agree(normalise_neighbours(layer, x), layer, x)
 
 
 @COUNTED
 @given(ANY_SHAPE)
-def test_activations(x: Shape) -> None:
+def test_activations(x: Sizes) -> None:
     agree(rectify(x), ReLU(), x)
     agree(softmax(x), Softmax(), x)
 
 
 @COUNTED
 @given(shapes(), st.lists(st.integers(1, 5), min_size=1, max_size=3))
-def test_merges(x: Shape, channels: list[int]) -> None:
+def test_merges(x: Sizes, channels: list[int]) -> None:
     agree(add(x, *[x] * len(channels)), Add(), x, *[x] * len(channels))
     gates = [(x[0], *(1 for _ in x[1:])) for _ in channels]
     agree(scale(x, *gates), Mul(), x, *gates)

@@ -46,7 +46,7 @@ def shapes(case: Case) -> dict[str, Shape]:
 @given(st.data())
 def test_parameters_are_those_of_pytorchs_module(cls: type[Layer], data: Any) -> None:
     case = data.draw(cases(cls).filter(fits))
-    assert case.layer.parameters(case.inputs[0]) == shapes(case)
+    assert case.layer.parameters(*case.inputs) == shapes(case)
 
 
 def entry(name: str, case: Case, **more: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from archcalc.layers.adaptive_pool import AdaptiveAvgPool2d
 from archcalc.layers.axiswise import AlongAxis, Softmax
 from archcalc.layers.conv import Conv2d
 from archcalc.layers.conv_transpose import ConvTranspose2d
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Dim, Shape
 from archcalc.layers.core.base import Operation, Ops, Params
 from archcalc.layers.core.twin import Axis
 from archcalc.layers.core.window import slide
@@ -58,9 +58,8 @@ class Cost(NamedTuple):
 
 
 def predicted(layer: Any, inputs: tuple[Shape, ...]) -> Cost:
-    x, *others = inputs
     y = layer.output(*inputs)
-    params, ops = layer.params(x), layer.ops(x, y, *others)
+    params, ops = layer.params(*inputs), layer.ops(*inputs, y)
     return Cost(y, params.total, params.weights, params.biases, params.buffers, None if ops is None else ops.macs)
 
 
@@ -259,8 +258,8 @@ def test_every_excuse_is_needed(excuse: Excuse) -> None:
 
 
 class WrongParams(Conv2d):
-    def params(self, x: Shape) -> Params:
-        return Params(weights=self.groups * super().params(x).weights, biases=self.filters)  # forgets the groups
+    def params(self, *inputs: Shape) -> Params:
+        return Params(weights=self.groups * super().params(*inputs).weights, biases=self.filters)  # forgets the groups
 
 
 class WrongOps(Conv2d):
@@ -275,8 +274,8 @@ class WrongRounding(MaxPool2d):
 
 
 class WrongBuffers(BatchNorm):
-    def params(self, x: Shape) -> Params:
-        return Params(weights=x[0], biases=x[0], buffers=2 * x[0])  # forgets the count of batches
+    def buffers(self, x: Shape) -> Dim:
+        return 2 * x[0]  # forgets the count of batches
 
 
 class WrongRefusal(Conv2d):

@@ -1,4 +1,4 @@
-"""The few operations that a layer's rule may use besides `+ - * //`, for all three number types.
+"""The few operations that a layer's rule may use besides `+ - * // % **`, for all three number types.
 
 A dimension is a Python int (the table), a SymPy expression (the formula) or a NumPy int64 array (a million
 variants at once). Neither SymPy nor NumPy is imported here unless a value of theirs comes in. Of a branch that does not
@@ -8,12 +8,79 @@ fit its input, dimensions may be UNKNOWN.
 import functools
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast, overload
 
 from archcalc.errors import LayerError
 
-Dim: TypeAlias = int
+if TYPE_CHECKING:
+
+    class Symbolic(Protocol):
+        """A SymPy expression of whole numbers."""
+
+        @property
+        def free_symbols(self) -> "set[Any]":
+            """The symbols that it is made of."""
+
+        def __add__(self, other: "Dim", /) -> "Dim": ...
+        def __radd__(self, other: "Dim", /) -> "Dim": ...
+        def __sub__(self, other: "Dim", /) -> "Dim": ...
+        def __rsub__(self, other: "Dim", /) -> "Dim": ...
+        def __mul__(self, other: "Dim", /) -> "Dim": ...
+        def __rmul__(self, other: "Dim", /) -> "Dim": ...
+        def __floordiv__(self, other: "Dim", /) -> "Dim": ...
+        def __rfloordiv__(self, other: "Dim", /) -> "Dim": ...
+        def __mod__(self, other: "Dim", /) -> "Dim": ...
+        def __rmod__(self, other: "Dim", /) -> "Dim": ...
+        def __pow__(self, other: "Dim", /) -> "Dim": ...
+        def __rpow__(self, other: "Dim", /) -> "Dim": ...
+        def __neg__(self) -> "Dim": ...
+        def __lt__(self, other: "Dim", /) -> "Condition": ...
+        def __le__(self, other: "Dim", /) -> "Condition": ...
+        def __gt__(self, other: "Dim", /) -> "Condition": ...
+        def __ge__(self, other: "Dim", /) -> "Condition": ...
+
+    class IntArray(Protocol):
+        """A NumPy array of int64, with a number for each variant; in the words that NumPy's own types allow."""
+
+        @property
+        def dtype(self) -> Any:
+            """The type of its numbers."""
+
+        def __add__(self, other: Any, /) -> Any: ...
+        def __radd__(self, other: Any, /) -> Any: ...
+        def __sub__(self, other: Any, /) -> Any: ...
+        def __rsub__(self, other: Any, /) -> Any: ...
+        def __mul__(self, other: Any, /) -> Any: ...
+        def __rmul__(self, other: Any, /) -> Any: ...
+        def __floordiv__(self, other: Any, /) -> Any: ...
+        def __rfloordiv__(self, other: Any, /) -> Any: ...
+        def __mod__(self, other: Any, /) -> Any: ...
+        def __rmod__(self, other: Any, /) -> Any: ...
+        def __pow__(self, other: Any, /) -> Any: ...
+        def __rpow__(self, other: Any, /) -> Any: ...
+        def __neg__(self) -> Any: ...
+        def __lt__(self, other: Any, /) -> Any: ...
+        def __le__(self, other: Any, /) -> Any: ...
+        def __gt__(self, other: Any, /) -> Any: ...
+        def __ge__(self, other: Any, /) -> Any: ...
+
+    class Relation(Protocol):
+        """What a comparison of symbols or arrays gives: `require` judges it, no `if` can."""
+
+        def __and__(self, other: "Condition", /) -> "Condition": ...
+        def __rand__(self, other: "Condition", /) -> "Condition": ...
+        def __or__(self, other: "Condition", /) -> "Condition": ...
+        def __ror__(self, other: "Condition", /) -> "Condition": ...
+
+    Dim: TypeAlias = int | Symbolic | IntArray
+    Condition: TypeAlias = bool | Relation
+else:
+    Dim = int  # what fields and reports are read as; symbols and arrays come from no file
+    Condition = bool
+
 Shape: TypeAlias = tuple[Dim, ...]
+Sizes: TypeAlias = tuple[int, ...]
+"""A shape in whole numbers: what memory is followed in, and what reports print."""
 T = TypeVar("T")
 
 
@@ -57,6 +124,27 @@ def is_known(shape: Iterable[Dim]) -> bool:
     return all(dim is not UNKNOWN for dim in shape)
 
 
+_PLAIN = frozenset({int, float, bool, str, type(None)})
+
+
+def is_plain(*values: object) -> bool:
+    """Whether there is no symbol and no array among values, nor in lists of them.
+
+    >>> is_plain(3, (64, 56, 56), "same"), is_plain(3, (64, UNKNOWN))
+    (True, False)
+    """
+    return all(type(value) in _PLAIN or (isinstance(value, tuple | list) and is_plain(*value)) for value in values)
+
+
+def whole(shape: Iterable[Dim]) -> Sizes:
+    """A shape computed from whole numbers alone, as such: what a rule of memory computes, which is given no others.
+
+    >>> whole([3, 8, 8])
+    (3, 8, 8)
+    """
+    return cast("Sizes", tuple(shape))
+
+
 def minimum(a: Dim, b: Dim) -> Dim:
     """The smaller of two dimensions.
 
@@ -81,7 +169,7 @@ def gcd(a: Dim, b: Dim) -> Dim:
     >>> gcd(12, 18)
     6
     """
-    return cast("Dim", _by_type((a, b), math.gcd, sympy=_symbolic_gcd, numpy=lambda n: n.gcd))
+    return cast("Dim", _by_type((a, b), cast("Any", math.gcd), sympy=_symbolic_gcd, numpy=lambda n: n.gcd))
 
 
 def ceil_div(a: Dim, b: Dim) -> Dim:
@@ -93,25 +181,29 @@ def ceil_div(a: Dim, b: Dim) -> Dim:
     return -(-a // b)
 
 
+@overload
+def product(dims: Iterable[int]) -> int: ...
+@overload
+def product(dims: Iterable[Dim]) -> Dim: ...
 def product(dims: Iterable[Dim]) -> Dim:
     """The product of dimensions; of none, 1.
 
     >>> product((64, 56, 56))
     200704
     """
-    return math.prod(dims)
+    return cast("Dim", math.prod(cast("Iterable[Any]", dims)))
 
 
-def equal(a: Dim, b: Dim) -> bool:
+def equal(a: Dim, b: Dim) -> Condition:
     """Whether two dimensions are equal; symbols that may be equal stay an undecided `Eq`.
 
     >>> equal(3, 3)
     True
     """
-    return cast("bool", _by_type((a, b), lambda a, b: a == b, sympy=lambda s: s.Eq, numpy=lambda n: n.equal))
+    return cast("Condition", _by_type((a, b), lambda a, b: a == b, sympy=lambda s: s.Eq, numpy=lambda n: n.equal))
 
 
-def divides(divisor: Dim, value: Dim) -> bool:
+def divides(divisor: Dim, value: Dim) -> Condition:
     """Whether `value` is a multiple of `divisor`.
 
     >>> divides(3, 12), divides(5, 12)
@@ -129,19 +221,24 @@ def require(condition: object, error: Callable[[], LayerError]) -> None:
     ...
     archcalc.errors.LayerError: error: 2 is not above 3
     """
-    if condition is True:
-        return
+    if condition is not True and not may_hold(condition):
+        raise error()
+
+
+def may_hold(condition: object) -> bool:
+    """Whether a condition holds for every variant of an array, and is not false for all values of a symbol.
+
+    >>> may_hold(equal(3, 3)), may_hold(equal(3, 5)), may_hold(equal(3, UNKNOWN))
+    (True, False, True)
+    """
     origin = _library(condition)
     if origin == "sympy":
         import sympy
 
-        failed = condition == sympy.false
-    elif origin == "numpy":
-        failed = not cast("Any", condition).all()
-    else:
-        failed = not condition
-    if failed:
-        raise error()
+        return bool(condition != sympy.false)
+    if origin == "numpy":
+        return bool(cast("Any", condition).all())
+    return bool(condition)
 
 
 def _library(value: object) -> str:

@@ -1,11 +1,11 @@
 """Axes as specs name them: without the batch, from the end where they are negative."""
 
-from typing import Annotated
+from typing import Annotated, overload
 
 from msgspec import Meta
 
 from archcalc.errors import LayerError
-from archcalc.layers.core.arithmetic import Dim, Shape, require
+from archcalc.layers.core.arithmetic import Dim, Shape, Sizes, require
 from archcalc.layers.core.base import MAX_RANK, STRUCTURAL, AxisIndex, fmt_shape
 
 AxisList = Annotated[
@@ -55,6 +55,10 @@ def axes_of(axes: tuple[int, ...], x: Shape, field: str = "axis") -> tuple[int, 
     return found
 
 
+@overload
+def resized(x: Sizes, axis: int, size: int) -> Sizes: ...
+@overload
+def resized(x: Shape, axis: int, size: Dim) -> Shape: ...
 def resized(x: Shape, axis: int, size: Dim) -> Shape:
     """The shape `x` with another size along one axis.
 

@@ -1,13 +1,13 @@
 """What every layer kind is made of: `Layer`, its tallies `Ops` and `Params`, the types of fields, and the registry."""
 
 import enum
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, get_args, overload
 
 import msgspec
 from msgspec import Meta
 
-from archcalc.layers.core.arithmetic import Dim, Shape, product
+from archcalc.layers.core.arithmetic import Dim, Shape, Sizes, product, whole
 from archcalc.layers.core.execution import Execution, MemoryUnknownError, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
@@ -47,6 +47,16 @@ AxisIndex = Annotated[
     ),
 ]
 AxisCount = Annotated[int, Meta(ge=1, le=MAX_RANK, description="how many axes, ≥ 1", extra=STRUCTURAL)]
+
+
+def is_structural(type_: Any) -> bool:
+    """Whether a field of this type chooses what is computed, and so stays an integer.
+
+    >>> is_structural(AxisIndex), is_structural(Positive)
+    (True, False)
+    """
+    metas = getattr(type_, "__metadata__", ())
+    return any(meta.extra == STRUCTURAL for meta in metas) or any(map(is_structural, get_args(type_)))
 
 
 class Operation(enum.Enum):
@@ -177,12 +187,31 @@ class LayerType(msgspec.StructMeta):
         return made
 
 
+T = TypeVar("T")
+
+RULES: list[str] = []
+"""The names of all rules, in the order in which `Layer` has them."""
+
+
+def rule(default: Callable[..., T]) -> Callable[..., T]:
+    """Marks a method of `Layer` as a rule, which kinds write with as many parameters as they have inputs.
+
+    So one of a single input takes `x`, attention takes three shapes, and a sum any number. Another rule (what the
+    backward pass computes, a state that is kept between steps) is another method of `Layer` with a default that holds
+    for the kinds that do not say: none of these is touched.
+    """
+    RULES.append(default.__name__)
+    return default
+
+
 class Layer(msgspec.Struct, metaclass=LayerType):
     """One layer kind: its fields with their bounds, its rules, and its PyTorch twin.
 
-    Shapes are of one sample, without the batch: `(channels, height, width)`, `(features,)` or
-    `(tokens, features)`. Every rule is plain arithmetic that runs on integers, SymPy symbols and NumPy arrays alike
-    (see `archcalc.layers.core.arithmetic`).
+    Every rule is given all inputs of its layer, in their order, then the output where it needs that; anything else it
+    is given by name. Shapes are of one sample, without the batch: `(channels, height, width)`, `(features,)` or
+    `(tokens, features)`. Rules are plain arithmetic that runs on integers, SymPy symbols and NumPy arrays alike (see
+    `archcalc.layers.core.arithmetic`): all but `execute`, for which PyTorch's layouts are decided by comparing whole
+    numbers, and fields that are marked as STRUCTURAL.
     """
 
     kind: ClassVar[str]
@@ -204,46 +233,58 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
     torch: ClassVar[TorchTwin]
 
-    def output(self, x: Shape) -> Shape:
-        """The output's shape for an input of shape `x`; raises LayerError where the layer does not fit it."""
+    @rule
+    def output(self, x: Shape, *others: Shape) -> Shape:
+        """The output's shape; raises LayerError where the layer does not fit its inputs."""
         return x
 
-    def parameters(self, x: Shape) -> dict[str, Shape]:
-        """The shapes of the learned tensors that the layer holds for an input of shape `x`, by PyTorch's names."""
+    @rule
+    def parameters(self, *inputs: Shape) -> dict[str, Shape]:
+        """The shapes of the learned tensors that the layer holds, by PyTorch's names."""
         return {}
 
-    def buffers(self, x: Shape) -> Dim:
+    @rule
+    def buffers(self, *inputs: Shape) -> Dim:
         """How many numbers it holds that are not learned, such as running statistics."""
         return 0
 
-    def buffer_bytes_read(self, x: Shape, width: Dim) -> Dim:
+    @rule
+    def buffer_bytes_read(self, *inputs: Shape, width: Dim) -> Dim:
         """The bytes of its buffers that a forward pass in eval mode reads, at `width` bytes for each number of them."""
-        return width * self.buffers(x)
+        return width * self.buffers(*inputs)
 
-    def params(self, x: Shape) -> Params:
-        """How many numbers its parameters and buffers hold."""
-        return Params.of(self.parameters(x), self.buffers(x))
-
-    def ops(self, x: Shape, y: Shape) -> Ops | None:
-        """The operations of one forward pass (eval mode) from `x` to the output `y`; None where they are unknown."""
+    @rule
+    def ops(self, *inputs_and_output: Shape) -> Ops | None:
+        """The operations of one forward pass (eval mode) from the inputs to the output; None where they are unknown."""
         return NO_OPS
 
-    def window(self, x: Shape) -> Window | AlongAxes | Visibility:
-        """What one output sees of the input, for the receptive field."""
+    @rule
+    def window(self, *inputs: Shape) -> Window | AlongAxes | Visibility:
+        """What one output sees of the inputs, for the receptive field."""
         return Visibility.POINT
 
-    def batched_output(self, x: Tensor) -> Shape:
-        """The output's shape for one input, the batch first."""
-        return (x.shape[0], *self.output(x.shape[1:]))
-
-    def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
+    @rule
+    def execute(self, run: Execution, *inputs: Tensor) -> Tensor:
         """The output, made by the operations that PyTorch makes it by on a CPU, as far as memory goes.
 
-        Raises MemoryUnknownError where they are not known, as those of a kind are that does not say.
+        It is given whole numbers alone. Raises MemoryUnknownError where the operations are not known, as those of a
+        kind are that does not say.
         """
         raise MemoryUnknownError
 
+    def params(self, *inputs: Shape) -> Params:
+        """How many numbers its parameters and buffers hold."""
+        return Params.of(self.parameters(*inputs), self.buffers(*inputs))
 
+    def batched_output(self, *inputs: Tensor) -> Sizes:
+        """The output's shape in whole numbers, the batch first."""
+        return (inputs[0].shape[0], *whole(self.output(*[x.shape[1:] for x in inputs])))
+
+
+@overload
+def elements(shape: Sizes) -> int: ...
+@overload
+def elements(shape: Shape) -> Dim: ...
 def elements(shape: Shape) -> Dim:
     """How many numbers a tensor of this shape holds.
 

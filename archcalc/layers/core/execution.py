@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from archcalc.layers.core.arithmetic import Shape, product
+from archcalc.layers.core.arithmetic import Shape, Sizes, product, whole
 from archcalc.layers.core.storage import (
     Strides,
     channels_last,
@@ -53,7 +53,7 @@ class Tensor(msgspec.Struct, frozen=True, eq=False):
     `layout` is None where it is not known.
     """
 
-    shape: Shape
+    shape: Sizes
     layout: Strides | None
     width: int
     storage: Storage
@@ -113,19 +113,20 @@ class Execution:
         self._kept: dict[int, Storage] = {}
         self.keeps_unknown = self.most_unknown = False
 
-    def input(self, shape: Shape, layout: Strides | None = (), *, width: int = 0, needs_grad: bool = False) -> Tensor:
+    def input(self, shape: Sizes, layout: Strides | None = (), *, width: int = 0, needs_grad: bool = False) -> Tensor:
         """An input of the layer, in order unless a layout is given; its bytes are not the layer's own."""
         layout = in_order(shape) if layout == () else layout
         return Tensor(shape, layout, width or self.width, Storage(0), needs_grad)
 
     def parameter(self, shape: Shape) -> Tensor:
         """A learned tensor of the layer's own."""
+        shape = whole(shape)
         return Tensor(shape, in_order(shape), self.width, PARAMETERS, self.training)
 
     # Operations
 
     def new(
-        self, shape: Shape, *read: Tensor, layout: Strides | None = (), width: int = 0, trains: bool = False
+        self, shape: Sizes, *read: Tensor, layout: Strides | None = (), width: int = 0, trains: bool = False
     ) -> Tensor:
         """A new tensor that an operation makes of others, in order unless a layout is given, as wide as the first.
 
@@ -156,7 +157,7 @@ class Execution:
         self.keep_factors(a, b)
         return y
 
-    def view(self, x: Tensor, shape: Shape, strides: Strides | None) -> Tensor:
+    def view(self, x: Tensor, shape: Sizes, strides: Strides | None) -> Tensor:
         """The same memory in another shape, with these strides."""
         return Tensor(shape, strides, x.width, x.storage, x.needs_grad)
 
@@ -165,7 +166,7 @@ class Execution:
         layout = x.layout and tuple(x.layout[k] for k in order)
         return self.view(x, tuple(x.shape[k] for k in order), layout)
 
-    def reshaped(self, x: Tensor, shape: Shape) -> Tensor:
+    def reshaped(self, x: Tensor, shape: Sizes) -> Tensor:
         """The elements in another shape: a view where the layout allows it, else a copy in order."""
         strides = reshaped(x.shape, x.strides, shape)
         return self.new(shape, x, width=x.width) if strides is None else self.view(x, shape, strides)
@@ -178,7 +179,7 @@ class Execution:
         """The tensor itself where its elements are in order, else a copy in order."""
         return x if x.is_in_order else self.new(x.shape, x, width=x.width)
 
-    def new_map(self, shape: Shape, read: Tensor, *, trains: bool = False, as_rows: bool = False) -> Tensor:
+    def new_map(self, shape: Sizes, read: Tensor, *, trains: bool = False, as_rows: bool = False) -> Tensor:
         """A new batch of maps, with its channels last where those of `read` are.
 
         `as_rows` tells that maps of one dimension are taken for maps of height 1, as pools take them.
@@ -222,7 +223,7 @@ class Execution:
                 layout = channels_last(shape)
         return self.new(shape, *tensors, layout=layout, width=first.width)
 
-    def rearranged(self, x: Tensor, apart: Shape, order: tuple[int, ...], shape: Shape) -> Tensor:
+    def rearranged(self, x: Tensor, apart: Sizes, order: tuple[int, ...], shape: Sizes) -> Tensor:
         """Axes set apart, put in another order and laid out in another shape; each step a view where that is one."""
         parts = self.reshaped(x, apart)
         y = self.reshaped(self.permuted(parts, order), shape)
@@ -291,7 +292,7 @@ class Execution:
         return tuple(self._kept.values())
 
 
-def broadcast(*shapes: Shape) -> Shape:
+def broadcast(*shapes: Sizes) -> Sizes:
     """The shape of what is computed of tensors element by element, where a size of 1 is repeated.
 
     >>> broadcast((2, 3, 1), (3, 5))

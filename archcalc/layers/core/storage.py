@@ -6,13 +6,13 @@ Shapes and strides here are of whole tensors, the batch first. Strides count ele
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from archcalc.layers.core.arithmetic import Shape
+from archcalc.layers.core.arithmetic import Sizes
 
 Strides: TypeAlias = tuple[int, ...]
 """For each axis, how many elements are between one index and the next."""
 
 
-def in_order(shape: Shape) -> Strides:
+def in_order(shape: Sizes) -> Strides:
     """The strides of a tensor whose elements follow one another without gaps.
 
     >>> in_order((3, 32, 32))
@@ -25,7 +25,7 @@ def in_order(shape: Shape) -> Strides:
     return tuple(reversed(strides))
 
 
-def channels_last(shape: Shape) -> Strides:
+def channels_last(shape: Sizes) -> Strides:
     """The strides of a batch of maps whose channels are next to one another.
 
     >>> channels_last((2, 3, 4, 5))
@@ -36,7 +36,7 @@ def channels_last(shape: Shape) -> Strides:
     return (in_order((batch, *spatial, channels))[0], 1, *others)
 
 
-def is_in_order(shape: Shape, strides: Strides) -> bool:
+def is_in_order(shape: Sizes, strides: Strides) -> bool:
     """Whether the elements follow one another without gaps; strides along axes of size 1 do not matter.
 
     >>> is_in_order((2, 1, 3), (3, 99, 1)), is_in_order((2, 3), (1, 2))
@@ -45,7 +45,7 @@ def is_in_order(shape: Shape, strides: Strides) -> bool:
     return all(size == 1 or given == due for size, given, due in zip(shape, strides, in_order(shape), strict=True))
 
 
-def is_channels_last(shape: Shape, strides: Strides) -> bool:
+def is_channels_last(shape: Sizes, strides: Strides) -> bool:
     """Whether PyTorch takes a tensor of rank 4 or 5 for maps with their channels last, going by the strides alone.
 
     Layouts that could be either, such as those of maps of 1×1, count as channels first.
@@ -64,7 +64,7 @@ def is_channels_last(shape: Shape, strides: Strides) -> bool:
     return True
 
 
-def is_dense(shape: Shape, strides: Strides) -> bool:
+def is_dense(shape: Sizes, strides: Strides) -> bool:
     """Whether the axes, in some order, are without gaps and overlaps.
 
     >>> is_dense((3, 2), (1, 3)), is_dense((3, 2), (4, 1)), is_dense((3, 2), (0, 1))
@@ -80,7 +80,7 @@ def is_dense(shape: Shape, strides: Strides) -> bool:
     return True
 
 
-def like(shape: Shape, *operands: tuple[Shape, Strides]) -> Strides:
+def like(shape: Sizes, *operands: tuple[Sizes, Strides]) -> Strides:
     """The strides of what PyTorch makes of operands element by element; each is broadcast to `shape`.
 
     The axes of the result are in the order in which those of the operands are, the first one that tells them apart
@@ -115,7 +115,7 @@ def like(shape: Shape, *operands: tuple[Shape, Strides]) -> Strides:
     return tuple(made)
 
 
-def is_packed_channels_last(shape: Shape, strides: Strides) -> bool:
+def is_packed_channels_last(shape: Sizes, strides: Strides) -> bool:
     """Whether the elements of maps follow one another without gaps, channels last.
 
     >>> is_packed_channels_last((2, 3, 1, 1), (3, 1, 1, 1)), is_packed_channels_last((2, 3, 4, 5), (60, 20, 5, 1))
@@ -127,7 +127,7 @@ def is_packed_channels_last(shape: Shape, strides: Strides) -> bool:
     return all(size == 1 or given == d for size, given, d in zip(shape, strides, due, strict=True))
 
 
-def _broadcast(shape: Shape, own: Shape, strides: Strides) -> Strides:
+def _broadcast(shape: Sizes, own: Sizes, strides: Strides) -> Strides:
     """Strides for the axes of `shape`, 0 along those that are repeated."""
     new = len(shape) - len(own)
     return (
@@ -136,7 +136,7 @@ def _broadcast(shape: Shape, own: Shape, strides: Strides) -> Strides:
     )
 
 
-def _compared(shape: Shape, operands: Sequence[Strides], a: int, b: int) -> int:
+def _compared(shape: Sizes, operands: Sequence[Strides], a: int, b: int) -> int:
     """Positive where axis a must come behind axis b, negative where it is right before it, 0 where none tells."""
     for strides in operands:
         if strides[a] == 0 or strides[b] == 0:
@@ -148,7 +148,7 @@ def _compared(shape: Shape, operands: Sequence[Strides], a: int, b: int) -> int:
     return 0
 
 
-def reshaped(shape: Shape, strides: Strides, to: Shape) -> Strides | None:
+def reshaped(shape: Sizes, strides: Strides, to: Sizes) -> Strides | None:
     """The strides of a tensor in another shape where it can share the memory, None where it must be copied.
 
     An axis of the new shape may run along several old ones only where these are laid out as one.

@@ -1,17 +1,21 @@
 """A window that slides over a map, as convolutions and pools have it, in any number of spatial dimensions."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, overload
 
 from archcalc.errors import LayerError
-from archcalc.layers.core.arithmetic import Dim, Shape, ceil_div, maximum, minimum, require
+from archcalc.layers.core.arithmetic import Dim, Shape, Sizes, ceil_div, maximum, minimum, require
 from archcalc.layers.core.base import Window, fmt_shape
 
 Extent: TypeAlias = Dim | tuple[Dim, ...]
 """A number for all dimensions, or one for each of them."""
 
 
-def spread(size: Extent, n: int) -> tuple[Dim, ...]:
+@overload
+def spread(size: int | tuple[int, ...], n: int) -> Sizes: ...
+@overload
+def spread(size: Extent, n: int) -> Shape: ...
+def spread(size: Extent, n: int) -> Shape:
     """A size given once, or once for each of `n` dimensions, as a tuple of `n`.
 
     >>> spread(3, 2), spread((3, 5), 2)
