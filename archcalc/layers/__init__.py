@@ -6,7 +6,8 @@ import importlib
 from archcalc.layers.core.base import Layer, LayerType
 
 FAMILIES = {
-    "activation": "celu elu exp gelu identity log_sigmoid mish scale selu sigmoid silu softplus softsign tanh tanhshrink",
+    "activation": "celu elu exp gelu identity log_sigmoid mish scale selu sigmoid silu softplus softsign tanh "
+    "tanhshrink",
     "adaptive_pool": "adaptive_avgpool adaptive_avgpool1d adaptive_avgpool3d adaptive_maxpool adaptive_maxpool1d "
     "adaptive_maxpool3d global_avgpool global_maxpool",
     "attention": "attention",
