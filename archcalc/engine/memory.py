@@ -4,6 +4,7 @@ Both follow PyTorch: some layers (a flatten, a dropout in eval mode) give a view
 memory, and a tensor that several layers keep is there once. What a kernel takes for itself while it runs is left out.
 """
 
+from collections import Counter
 from collections.abc import Sequence, Set
 
 import msgspec
@@ -150,8 +151,8 @@ class _Pass:
         for node, effect in zip(self.nodes, self.effects, strict=True):
             moved = 0 if node.train_only else effect.moved_bytes
             if moved and len(node.inputs) > 1:
-                repeated = [i for k, i in enumerate(node.inputs) if i in node.inputs[:k]]
-                moved -= sum(_bytes_read(self.values[i]) for i in repeated)
+                times = Counter(node.inputs)
+                moved -= sum((n - 1) * _bytes_read(self.values[i]) for i, n in times.items() if n > 1)
             found.append(moved)
         return found
 

@@ -39,7 +39,7 @@ class Totals:
     @property
     def complete(self) -> bool:
         """Whether the operations of all rows are known."""
-        return None not in [cost.flops for cost in self._found.costs]
+        return all(cost.flops is not None for cost in self._found.costs)
 
     def to_dict(self) -> dict[str, Any]:
         """The totals as `archcalc table --json` prints them."""

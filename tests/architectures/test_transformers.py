@@ -5,22 +5,19 @@ configurations are those that stand beside the released weights. Attention runs 
 archcalc counts it; outside of matrix products lie the table of angles, norms, activations and masks.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 
 import archcalc
+from tests.architectures.same_weights import ROUNDING, macs, mask, move, numbers, scramble, unlikeness
 
 torch = pytest.importorskip("torch")
-counter = pytest.importorskip("torch.utils.flop_counter")
 transformers = pytest.importorskip("transformers", reason="the witness of the language models is not installed")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 TOKENS = 2048
-ROUNDING = 5e-6
-"""Of float32. The least of the planted faults, a GELU without its approximation, is six times as far off."""
 SMALL = {"length": 11, "depth": 2, "width": 64, "heads": 4}
 
 
@@ -165,14 +162,6 @@ LITE = Released(
 )
 
 
-def mask(tokens: int, window: int | None = None) -> Any:
-    """0 where a token is seen, else minus infinity, for transformers, which takes such a mask as it is."""
-    seen = torch.ones(tokens, tokens, dtype=torch.bool).tril()
-    if window is not None:
-        seen = seen.triu(1 - window)
-    return torch.zeros(1, 1, tokens, tokens).masked_fill(~seen, -torch.inf)
-
-
 def logits(model: Any, ids: Any) -> Any:
     tokens = ids.shape[-1]
     masks: Any = mask(tokens)
@@ -191,17 +180,6 @@ def attend(model: Any, x: Any) -> Any:
         )
         x = x + y
     return x
-
-
-def macs(run: Callable[[], object]) -> int:
-    counted = counter.FlopCounterMode(display=False)
-    with torch.no_grad(), counted:
-        run()
-    return int(counted.get_total_flops()) // 2
-
-
-def numbers(modules: list[Any]) -> int:
-    return sum(p.numel() for p in {id(p): p for module in modules for p in module.parameters()}.values())
 
 
 @pytest.mark.parametrize(
@@ -231,15 +209,6 @@ def test_the_latent_attention_of_a_whole_model() -> None:
     assert (numbers(parts), found) == (totals.params, totals.macs) == (371_658_240, 1_340_835_102_720)
 
 
-def move(weights: dict[str, Any], model: Any) -> None:
-    """Give a network of archcalc's own the weights of these names; there must be no others."""
-    own = dict(model.named_parameters())
-    assert own.keys() == weights.keys()
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(weights[name])
-
-
 def of_a_decoder(model: Any, is_gemma: bool) -> dict[str, Any]:
     """The weights of a decoder of transformers by archcalc's names."""
     more = 1 if is_gemma else 0  # of norms, what their weight is short of the factor
@@ -263,18 +232,6 @@ def of_a_decoder(model: Any, is_gemma: bool) -> dict[str, Any]:
         for own, theirs in norms.items():
             found[f"layers.{i}.{own}.weight"] = getattr(layer, theirs).weight + more
     return found
-
-
-def scramble(model: Any) -> None:
-    """Weights that are far from special ones: initial ones are small, and those of norms all equal."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.4)
-
-
-def unlikeness(a: Any, b: Any) -> float:
-    """How far apart two tensors are at the most, as a share of their largest number."""
-    return float((a - b).abs().max() / b.abs().max())
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import archcalc
-from tests.architectures.test_transformers import ROUNDING, macs, mask, move, numbers, scramble, unlikeness
+from tests.architectures.same_weights import ROUNDING, macs, mask, move, numbers, scramble, unlikeness
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers", reason="the witness of the language models is not installed")

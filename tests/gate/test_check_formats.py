@@ -211,7 +211,13 @@ def test_json_holds_everything(found: list[Checked]) -> None:
     whole = json.loads(findings.json(found))
     over, broken = whole["specs"]
     assert (whole["exit_code"], over["verdict"], broken["verdict"]) == (2, "cannot be judged", "invalid")
-    assert over["settings"] == {"input": [4], "batch": 1, "dtype": "float32", "convention": "lecture"}
+    assert over["settings"] == {
+        "input": [4],
+        "inputs": {"input": [4]},
+        "batch": 1,
+        "dtype": "float32",
+        "convention": "lecture",
+    }
     assert over["figures"]["params"] == 15
     assert [limit["rule"] for limit in over["limits"]] == ["AC001", "AC203", "AC102", None, "AC903"]
     assert (broken["report"] if "report" in broken else broken["figures"]) is None

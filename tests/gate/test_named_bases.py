@@ -58,7 +58,7 @@ def test_one_goes_and_one_that_is_unlike_it_comes(repo: Repo) -> None:
         found = checked(repo.folder, code=code)
         assert [one for one, *_ in found["models/new.yaml"]] == [rule]
     assert "models/x.yaml is not there" in found["models/new.yaml"][0][1]
-    repo.write("archcalc.toml", '[tool.archcalc.gate.baselines]\n"models/new.yaml" = "new"\n')
+    repo.write("archcalc.toml", '[tool.archcalc.bases]\n"models/new.yaml" = "new"\n')
     (repo.folder / "archcalc.toml").rename(repo.folder / "pyproject.toml")
     for folder, path in ((repo.folder, "models/new.yaml"), (repo.folder / "models", "new.yaml")):
         assert [one for one, *_ in checked(folder, path, "--max-increase", "params=2%", code=0)[path]] == ["AC904"]

@@ -57,7 +57,7 @@ digraph network {
     graph [label="Small", labelloc=t, fontname="Helvetica", ranksep=0.3]
     node [shape=box, style=filled, fillcolor="#f6f8fa", fontname="Helvetica", fontsize=11, height=0.3]
     edge [fontname="Helvetica", fontsize=9, arrowsize=0.6]
-    input [shape=oval]
+    input [label="input", shape=oval]
     n0 [label="conv1 · conv 4, 3×3, /2\\n112 params"]
     subgraph cluster_0 { graph [label="body.0…2 ×3", labeljust=l, fontsize=11, color="#8c959f"]
         n1 [label="conv1 · conv 4, 3×3\\n148 params"]
@@ -66,7 +66,7 @@ digraph network {
     }
     n4 [label="flatten"]
     n5 [label="fc2 · linear 10\\n650 params"]
-    output [shape=oval]
+    output [label="output", shape=oval]
     input -> n0 [label=" 3×8×8"]
     n0 -> n1 [label=" 4×4×4"]
     n1 -> n2 [label=" 4×4×4"]

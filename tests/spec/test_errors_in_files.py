@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,9 +120,12 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
+    def denied(file: object, *rest: Any) -> Any:
+        if str(file).endswith("net.yaml"):
+            raise PermissionError(13, "Permission denied")
+        return unpatched(file, *rest)
 
+    unpatched: Any = open
     monkeypatch.setattr("builtins.open", denied)
     found = unreadable(tmp_path / "net.yaml")
     monkeypatch.undo()

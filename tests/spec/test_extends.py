@@ -199,9 +199,9 @@ def test_the_wrong_number_of_inputs(call: str, message: str) -> None:
 
 
 def test_inputs_of_a_block_must_be_names() -> None:
-    for wrong in ("[below, below]", "below", "[[a], b]", "[]"):
+    for wrong in ("[below, below]", "[[a], b]", "[]"):
         text = TWO_INPUTS.replace("[below, skip]", wrong)
-        assert "inputs of block up must be a list of different names" in messages(text)
+        assert "inputs must be a list of different names" in messages(text)
 
 
 def test_self_attention_with_fewer_heads_of_keys_and_a_mask() -> None:

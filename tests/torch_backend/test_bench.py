@@ -58,6 +58,7 @@ ARCHITECTURE = exactly(
     name={"const": "lenet5"},
     title={"type": "string"},
     input={"const": [1, 32, 32]},
+    inputs={"const": {"input": [1, 32, 32]}},
     macs={"const": 2 * 416_520},
     params={"const": 61_706},
     whole=TIME,
