@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from archcalc.analysis import analyze
+from archcalc.analysis import analyze, load
 from archcalc.engine.figures import FIGURES, LECTURE, Figure
 from archcalc.engine.report import LayerReport, Report
 from archcalc.engine.stages import stages
@@ -16,7 +16,6 @@ from archcalc.errors import SettingError, did_you_mean
 from archcalc.evidence.claims import Quantity
 from archcalc.layers.core.base import elements
 from archcalc.spec.architecture import Architecture, read
-from archcalc.spec.catalogue import load
 from archcalc.spec.expression import Expression
 from archcalc.spec.source import Document
 from archcalc.training.initialisation import MEAN_SQUARE_KEPT, preserving_std, variance_gain

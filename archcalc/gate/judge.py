@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from archcalc.budget import NO_BUDGET, Budget, Limit
 from archcalc.engine.figures import METRICS, Figure, largest
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import Location
@@ -22,7 +23,6 @@ from archcalc.gate.rules import (
     UNKNOWN_COUNT,
     Rule,
 )
-from archcalc.spec.budget import NO_BUDGET, Budget, Limit
 from archcalc.units import exact, percent
 
 MOST_NAMED = 3
@@ -143,7 +143,7 @@ def check(
     `base` is what increases are measured from; `place` tells where the layer of a name stands.
 
     >>> from archcalc import analyze, load
-    >>> from archcalc.spec.budget import make_limit
+    >>> from archcalc.budget import make_limit
     >>> limit = make_limit("params", "max", "60M")
     >>> (judgement,) = check(analyze(load("alexnet")), Budget({("params", "max"): limit}))
     >>> judgement.finding.rule.id, judgement.finding.message
@@ -167,7 +167,7 @@ def unknown_counts(report: Report, place: Place = lambda _: None) -> Finding | N
 def missing_limits(budget: Budget, base: Base | None, *, required: bool = False) -> list[Finding]:
     """That there is no limit at all where a budget is `required`, and which of the spec's own limits were removed.
 
-    >>> from archcalc.spec.budget import make_limit
+    >>> from archcalc.budget import make_limit
     >>> before = Base(is_new=True, budget=Budget({("params", "max"): make_limit("params", "max", "60M")}))
     >>> [finding.message for finding in missing_limits(NO_BUDGET, before, required=True)]
     ['no limit holds for this spec', 'limits were removed since the base: params max 60M']

@@ -12,7 +12,7 @@ import doctest
 from archcalc import analyze
 from archcalc.spec.architecture import read
 from archcalc.spec.description import describe_kind
-from archcalc.spec.schema import spec_schema
+from archcalc.api import spec_schema
 from archcalc.spec.source import Document
 
 spec = read(Document("net.yaml", "input: [3, 4, 4]\\nlayers:\\n  - sine\\n  - sine: {repeat: 2}\\n"))
