@@ -9,7 +9,7 @@ import msgspec
 from archcalc._version import __version__
 from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.engine.figures import IN_ROWS
-from archcalc.engine.totals import Totals
+from archcalc.engine.totals import Totals, told
 from archcalc.errors import SettingError
 from archcalc.layers import Layer
 from archcalc.layers.core.arithmetic import UNKNOWN, Sizes, is_plain
@@ -225,7 +225,11 @@ class Report(msgspec.Struct, frozen=True, eq=False, dict=True):
         return self.found.outputs
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Report) and self._content() == other._content()
+        if not isinstance(other, Report):
+            return False
+        if self.is_plain and other.is_plain:
+            return self._content() == other._content()
+        return bool(told(self._content()) == told(other._content()))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -270,23 +274,31 @@ class Report(msgspec.Struct, frozen=True, eq=False, dict=True):
         known = [figure for figure in flops if figure is not None]
         return sum(known) if len(known) == len(flops) else None
 
-    @property
+    @functools.cached_property
     def is_plain(self) -> bool:
         """Whether all figures are whole numbers: no symbols, no arrays."""
         settings = (*self.settings.inputs.values(), self.settings.batch, list(self.settings.vars.values()))
         layers = {id(row.layer): row.layer for row in self.layers}.values()
         return is_plain(*settings, *[field for layer in layers for field in msgspec.structs.astuple(layer)])
 
+    def require_plain(self, treated: str) -> None:
+        """Raise SettingError unless all figures are whole numbers, as what is `treated` so needs them.
+
+        >>> from archcalc import analyze
+        >>> analyze("alexnet").require_plain("compared")
+        """
+        if not self.is_plain:
+            raise SettingError(
+                f"a report whose figures are symbols or arrays cannot be {treated}",
+                hint="analyze it at whole numbers, or read its figures in Python",
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """The report as `archcalc table --json` prints it: plain lists, dicts and exact integers.
 
         Raises SettingError where figures are symbols or arrays.
         """
-        if not self.is_plain:
-            raise SettingError(
-                "a report whose figures are symbols or arrays cannot be written",
-                hint="analyze it at whole numbers, or read its figures in Python",
-            )
+        self.require_plain("written")
         return {
             "schema_version": SCHEMA_VERSION,
             "archcalc": __version__,

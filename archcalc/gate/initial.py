@@ -21,12 +21,14 @@ DEFAULT_METRICS = ("params", "flops", "memory", "peak")
 def maxima(reports: Sequence[Report], metrics: Sequence[str], headroom: Fraction) -> dict[str, str]:
     """For each metric a maximum that the largest of the reports keeps, with this share to spare, rounded up.
 
-    Raises SettingError where a figure is unknown.
+    Raises SettingError where a figure is unknown, and where figures are symbols or arrays.
 
     >>> from archcalc import analyze, load
     >>> maxima([analyze(load("alexnet"))], ["params", "memory"], Fraction(1, 10))
     {'params': '67.3M', 'memory': '4.67 MiB'}
     """
+    for report in reports:
+        report.require_plain("given a budget")
     found = {}
     for name in metrics:
         figures = [METRICS[name].of(report) for report in reports]

@@ -140,7 +140,8 @@ def check(
 ) -> tuple[Judgement, ...]:
     """What comes of every limit of a budget, in its order; nobody needs a warning of what is over its maximum.
 
-    `base` is what increases are measured from; `place` tells where the layer of a name stands.
+    `base` is what increases are measured from; `place` tells where the layer of a name stands. Raises SettingError
+    where figures are symbols or arrays.
 
     >>> from archcalc import analyze, load
     >>> from archcalc.budget import make_limit
@@ -149,6 +150,7 @@ def check(
     >>> judgement.finding.rule.id, judgement.finding.message
     ('AC001', 'params: 61,100,840, over the maximum of 60M by 1,100,840 (1.8 %)')
     """
+    report.require_plain("checked")
     found = [_judgement(report, limit, budget, base or Base(), place) for limit in budget.limits.values()]
     over = {one.limit.metric for one in found if one.limit.kind == "max" and one.finding}
     return tuple(one for one in found if not (one.limit.kind == "warn" and one.limit.metric in over))
