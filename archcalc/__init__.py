@@ -13,7 +13,8 @@ from archcalc._version import __version__
 if TYPE_CHECKING:
     from archcalc.analysis import analyze, load
     from archcalc.api import to_torch
-    from archcalc.engine.report import LayerReport, Report, Settings
+    from archcalc.engine.report import LayerReport, Report
+    from archcalc.engine.settings import Settings
     from archcalc.engine.totals import Totals
     from archcalc.errors import ArchcalcError, SettingError, SpecError
     from archcalc.graph import Graph
@@ -29,7 +30,7 @@ _HOMES = {
     "LayerReport": "archcalc.engine.report",
     "Report": "archcalc.engine.report",
     "SettingError": "archcalc.errors",
-    "Settings": "archcalc.engine.report",
+    "Settings": "archcalc.engine.settings",
     "SpecError": "archcalc.errors",
     "Totals": "archcalc.engine.totals",
     "analyze": "archcalc.analysis",

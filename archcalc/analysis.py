@@ -8,7 +8,8 @@ import msgspec
 
 from archcalc.engine.conventions import convention_named
 from archcalc.engine.propagation import report_on
-from archcalc.engine.report import Report, Settings
+from archcalc.engine.report import Report
+from archcalc.engine.settings import Settings
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.graph import Graph, Input
 from archcalc.layers.core.arithmetic import Dim, Shape, is_plain, whole

@@ -7,7 +7,8 @@ import msgspec
 from archcalc.engine.figures import IN_TOTALS
 
 if TYPE_CHECKING:
-    from archcalc.engine.report import Findings, Settings
+    from archcalc.engine.report import Findings
+    from archcalc.engine.settings import Settings
 
 
 class Totals:

@@ -6,7 +6,8 @@ import msgspec
 
 from archcalc.engine.conventions import CONVENTIONS
 from archcalc.engine.figures import FIGURES, LECTURE
-from archcalc.engine.report import LayerReport, Report, inputs_in_words
+from archcalc.engine.report import LayerReport, Report
+from archcalc.engine.settings import inputs_in_words
 from archcalc.errors import printable
 from archcalc.render.columns import (
     COSTS,
