@@ -92,6 +92,7 @@ def test_a_figure(tree: Path) -> None:
     assert "MACs/sample" in run(tree, "table", "net.yaml", "--columns", "layer,macs_per_sample")
     assert data(tree, "compare", "net.yaml", "net.yaml")["totals"]["macs_per_sample"] == [216, 216]
     assert "AC012" in run(tree, "rules")
+    assert "macs_per_sample" in run(tree, "check", "--help")
     assert '"macs_per_sample"' in run(tree, "schema")
     assert "ok" in run(tree, "check", "net.yaml", "--max", "macs_per_sample=216")
 
@@ -100,6 +101,8 @@ def test_a_convention(tree: Path) -> None:
     found = data(tree, "table", "net.yaml", "--convention", "arithmetic")["layers"]
     assert [row["flops"] for row in found] == [48, 48, 48, 2 * 216 + found[-1]["ops"]["additions"]]
     assert '"arithmetic"' in run(tree, "schema")
+    words = "".join(run(tree, "table", "--help").split())  # which breaks lines at hyphens, too
+    assert "arithmetic:1FLOP=oneoperationofarithmetic,amultiply-addtwo." in words
 
 
 def test_a_command(tree: Path) -> None:
