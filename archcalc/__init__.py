@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 from archcalc._version import __version__
 
 if TYPE_CHECKING:
-    from archcalc.analysis import analyze
+    from archcalc.analysis import analyze, load
     from archcalc.api import to_torch
-    from archcalc.engine.report import LayerReport, Report, Settings
+    from archcalc.engine.report import LayerReport, Report
+    from archcalc.engine.settings import Settings
     from archcalc.engine.totals import Totals
     from archcalc.errors import ArchcalcError, SettingError, SpecError
     from archcalc.graph import Graph
     from archcalc.graph.builder import Builder
     from archcalc.spec.architecture import Architecture
-    from archcalc.spec.catalogue import load, names
+    from archcalc.spec.catalogue import names
 
 _HOMES = {
     "ArchcalcError": "archcalc.errors",
@@ -29,11 +30,11 @@ _HOMES = {
     "LayerReport": "archcalc.engine.report",
     "Report": "archcalc.engine.report",
     "SettingError": "archcalc.errors",
-    "Settings": "archcalc.engine.report",
+    "Settings": "archcalc.engine.settings",
     "SpecError": "archcalc.errors",
     "Totals": "archcalc.engine.totals",
     "analyze": "archcalc.analysis",
-    "load": "archcalc.spec.catalogue",
+    "load": "archcalc.analysis",
     "names": "archcalc.spec.catalogue",
     "to_torch": "archcalc.api",
 }

@@ -8,12 +8,13 @@ import msgspec
 
 from archcalc.engine.conventions import convention_named
 from archcalc.engine.propagation import report_on
-from archcalc.engine.report import Report, Settings
+from archcalc.engine.report import Report
+from archcalc.engine.settings import Settings
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
 from archcalc.graph import Graph, Input
 from archcalc.layers.core.arithmetic import Dim, Shape, is_plain, whole
 from archcalc.spec.architecture import Architecture
-from archcalc.spec.catalogue import load
+from archcalc.spec.catalogue import find, named
 from archcalc.spec.ends import UNNAMED, input_overrides
 from archcalc.spec.expand import expand
 from archcalc.spec.source import MAX_NUMBER
@@ -29,6 +30,27 @@ GivenInput: TypeAlias = Sequence[Dim] | Mapping[str, Sequence[Dim]]
 
 Network: TypeAlias = Graph | Architecture | str | os.PathLike[str]
 """A graph, a loaded architecture, or what `load` takes: a name or a path."""
+
+
+def load(what: str | os.PathLike[str]) -> Architecture:
+    """Read an architecture: a shipped one by name, a YAML or JSON file by its path, or `-` for standard input.
+
+    A `Path` is always a file. Raises SpecError with all problems found while reading, and SettingError for anything
+    but a name or a path. What only shows with values (an unknown variable, a kernel larger than its input) is raised
+    by `analyze`.
+
+    >>> load("vgg16").name
+    'vgg16'
+    >>> load("zfnte")
+    Traceback (most recent call last):
+    ...
+    archcalc.errors.SpecError: error: no architecture or file is called 'zfnte'
+      hint: did you mean zfnet?
+    """
+    architecture = _whole(find(named(what)))
+    if architecture.problems:
+        raise SpecError(architecture.problems)
+    return architecture
 
 
 def analyze(
@@ -110,7 +132,19 @@ def graph_of(network: Network, *, input: GivenInput | None = None, vars: Mapping
 
 
 def _loaded(network: Network) -> Graph | Architecture:
-    return network if isinstance(network, Graph | Architecture) else load(network)
+    if isinstance(network, Graph):
+        return network
+    return _whole(network) if isinstance(network, Architecture) else load(network)
+
+
+def _whole(architecture: Architecture) -> Architecture:
+    """The architecture with what is wrong in its budgets among its problems."""
+    if not architecture.all_budgets:
+        return architecture
+    from archcalc.budget import budget_problems  # which most specs do without
+
+    problems = (*architecture.problems, *budget_problems(architecture))
+    return msgspec.structs.replace(architecture, problems=problems)
 
 
 def _graph(

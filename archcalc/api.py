@@ -1,7 +1,7 @@
 """What users of the library call that needs more than one of its parts."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis import GivenInput, Network, analyze_graph, graph_of
 from archcalc.engine.report import Report
@@ -33,6 +33,18 @@ def to_torch(
     from archcalc.torch_backend import build
 
     return build.build(graph_of(network, input=input, vars=vars))
+
+
+def spec_schema() -> dict[str, Any]:
+    """The JSON Schema of a spec, with all kinds of layers and all metrics that a budget can limit.
+
+    >>> "flops" in spec_schema()["$defs"]["budget"]["properties"]
+    True
+    """
+    from archcalc.gate.schema import budget_definitions
+    from archcalc.spec import schema
+
+    return schema.spec_schema(budget_definitions())
 
 
 def smaller_copy(architecture: Architecture, report: Report, vars: Mapping[str, Value]) -> SmallerCopy | None:

@@ -121,10 +121,11 @@ def _read(path: str) -> Any:
 def _reports(path: str, settings: dict[str, Any], *, of_spec: bool) -> dict[str | None, "Report"]:
     """The report of every variant in a file; with `of_spec`, at the settings that its budget states."""
     from archcalc.analysis import analyze
+    from archcalc.budget import budget_of
     from archcalc.spec.catalogue import find_all
 
     return {
-        variant: analyze(architecture, **(architecture.budget.settings if of_spec else settings))
+        variant: analyze(architecture, **(budget_of(architecture).settings if of_spec else settings))
         for variant, architecture in find_all(path).items()
     }
 

@@ -15,10 +15,10 @@ from archcalc.errors import ArchcalcError, SettingError, printable
 from archcalc.units import BYTES_PER_ELEMENT, MAX_BATCH
 
 if TYPE_CHECKING:
+    from archcalc.budget import Budget, LimitKind
     from archcalc.gate.baselines import Baselines
     from archcalc.gate.config import Config
     from archcalc.gate.judge import Checked
-    from archcalc.spec.budget import Budget, LimitKind
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit", "markdown")
@@ -33,7 +33,7 @@ class LimitType(click.ParamType):  # type: ignore[type-arg]  # generic only sinc
         self.name = "metric=percentage" if kind == "max-increase" else "metric=quantity"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from archcalc.spec.budget import make_limit
+        from archcalc.budget import make_limit
 
         metric, equals, text = str(value).partition("=")
         if not equals:
@@ -143,7 +143,7 @@ def check(
 
 def _given(allow_unknown: bool, given: dict[str, Any]) -> "Budget":
     """The budget of the command line."""
-    from archcalc.spec.budget import SETTING_KEYS, Budget
+    from archcalc.budget import SETTING_KEYS, Budget
 
     limits = {(limit.metric, limit.kind): limit for kind in _KINDS for limit in given[kind]}
     settings = {name: given[name] for name in SETTING_KEYS if given[name] is not None}

@@ -112,7 +112,7 @@ def _with_hint(problem: Problem, hint: str) -> Problem:
 
 def caption(reports: "list[Report]", own_input: bool) -> str:
     """What the figures were made at."""
-    from archcalc.engine.report import inputs_in_words
+    from archcalc.engine.settings import inputs_in_words
     from archcalc.render.table import caption as of_one
 
     inputs = dict.fromkeys(inputs_in_words(report.settings.inputs, with_name=False) for report in reports)

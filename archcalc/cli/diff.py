@@ -145,7 +145,7 @@ def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any
 
 def _caption(settings: dict[str, Any], against: str) -> str:
     from archcalc.engine.conventions import CONVENTIONS
-    from archcalc.engine.report import inputs_in_words
+    from archcalc.engine.settings import inputs_in_words
 
     parts = [against] if against else []
     given = settings["input"]

@@ -14,7 +14,7 @@ def list_(format_: str | None, json_: bool, output: str | None) -> None:
 
     FLOPs are those of the lecture convention: a multiply-add counts one.
     """
-    from archcalc.engine.report import inputs_in_words
+    from archcalc.engine.settings import inputs_in_words
     from archcalc.render.formats.data import records
     from archcalc.render.grid import Cell, Column, Grid
     from archcalc.render.output import print_grid, write

@@ -129,7 +129,7 @@ def settings_options(command: Command) -> Command:
                 type=click.Choice(list(CONVENTIONS)),
                 default="lecture",
                 show_default=True,
-                help="What a FLOP is: lecture counts a multiply-add once, torch twice.",
+                help=f"What a FLOP is. {' '.join(f'{name}: {one.statement}.' for name, one in CONVENTIONS.items())}",
             ),
         )
     ):

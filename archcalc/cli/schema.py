@@ -26,6 +26,6 @@ def schema(claims: bool, output: str | None) -> None:
 
         write(as_json(claims_schema()), output)
         return
-    from archcalc.spec.schema import spec_schema
+    from archcalc.api import spec_schema
 
     write(as_json(spec_schema()), output)

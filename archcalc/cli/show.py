@@ -19,7 +19,7 @@ def show(spec: str, flat: bool, output: str | None) -> None:
 
     A family is shown whole, even if one of it is named; --flat shows just that one.
     """
-    from archcalc.errors import SpecError, printable
+    from archcalc.errors import printable
     from archcalc.render.output import write
     from archcalc.spec.catalogue import find, find_text
 
@@ -32,11 +32,8 @@ def show(spec: str, flat: bool, output: str | None) -> None:
             text = f"{lines}\n"
         write(text, output)
         return
-    from archcalc.spec.expand import expand
+    from archcalc.analysis import graph_of
     from archcalc.spec.writer import flat_spec
 
     format_by_ending(output, SPEC_ENDINGS, "yaml")
-    graph, problems = expand(find(spec))
-    if problems:
-        raise SpecError(problems)
-    write(flat_spec(graph), output)
+    write(flat_spec(graph_of(find(spec))), output)

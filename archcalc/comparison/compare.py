@@ -60,11 +60,13 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 def compare(reports: Sequence[Report], by: By = "stage") -> Comparison:
-    """Reports side by side.
+    """Reports side by side. Raises SettingError where figures are symbols or arrays.
 
     >>> from archcalc import analyze, load
     >>> found = compare([analyze(load("alexnet")), analyze(load("vgg16"))])
     >>> [round(float(ratio), 1) for ratio in found.ratios("params")], found.lines[0].name
     ([1.0, 2.3], 'stage1')
     """
+    for report in reports:
+        report.require_plain("compared")
     return Comparison(tuple(reports), by, tuple(aligned(reports, by)))

@@ -156,12 +156,16 @@ def diff(name: str, before: Report | None, after: Report | None) -> ReportDiff:
 
     Layers belong together by their names, or by their kinds and fields where that leaves fewer of them changed, as when
     a layer put in between numbers all after it anew. The other way round it gives the mirror image.
+    Raises SettingError where figures are symbols or arrays.
 
     >>> from archcalc import analyze, load
     >>> found = diff("resnet", analyze(load("resnet18")), analyze(load("resnet34")))
     >>> found.metrics["params"].change, found.layers[0].kind, found.layers[0].name
     (10108160, 'added', 'layer1.2.conv1')
     """
+    for report in (before, after):
+        if report is not None:
+            report.require_plain("compared")
     pairs = paired(before.layers if before else (), after.layers if after else ())
     return ReportDiff(name, before, after, tuple(LayerChange(*pair) for pair in pairs if _differs(*pair)))
 

@@ -14,7 +14,8 @@ from archcalc.errors import SettingError, did_you_mean
 from archcalc.units import BYTES_PER_ELEMENT, Measure
 
 if TYPE_CHECKING:
-    from archcalc.engine.report import LayerReport, Report, Settings
+    from archcalc.engine.report import LayerReport, Report
+    from archcalc.engine.settings import Settings
 
 OfRow: TypeAlias = "Callable[[LayerReport], int | None]"
 OfWhole: TypeAlias = "Callable[[Sequence[LayerReport], Settings], int | None]"

@@ -10,7 +10,8 @@ from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.engine.layer_problems import layer_problem
 from archcalc.engine.memory import Memory, memory
 from archcalc.engine.receptive_field import FieldTransform, field_transform, plain_parts, receptive_fields
-from archcalc.engine.report import LayerReport, Output, Report, Settings
+from archcalc.engine.report import LayerReport, Output, Report
+from archcalc.engine.settings import Settings
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
 from archcalc.graph import Graph, Node
 from archcalc.graph.nodes import index_bounds, of_the_batch

@@ -1,7 +1,7 @@
 """What an analysis found: one immutable row for each layer, and their totals, as exact integers."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -9,60 +9,14 @@ import msgspec
 from archcalc._version import __version__
 from archcalc.engine.conventions import Convention, Work, convention_named
 from archcalc.engine.figures import IN_ROWS
-from archcalc.engine.totals import Totals
+from archcalc.engine.settings import Settings
+from archcalc.engine.totals import Totals, told
 from archcalc.errors import SettingError
 from archcalc.layers import Layer
 from archcalc.layers.core.arithmetic import UNKNOWN, Sizes, is_plain
-from archcalc.layers.core.base import Ops, elements, fmt_shape
+from archcalc.layers.core.base import Ops, elements
 
 SCHEMA_VERSION = 1
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """What a report was made at: each input's shape without the batch, the batch, the dtype and the convention.
-
-    `vars` are those of the spec that the run set, as JSON has them.
-    """
-
-    inputs: dict[str, Sizes]
-    batch: int
-    dtype: str
-    convention: str
-    vars: dict[str, Any] = {}
-
-    @property
-    def input(self) -> Sizes:
-        """The shape of the only input, or the first one."""
-        return next(iter(self.inputs.values()))
-
-    def inputs_to_dict(self) -> dict[str, Any]:
-        """The shapes as JSON has them: `input` is the only input or the first one, `inputs` are all by their names."""
-        inputs = {name: list(shape) for name, shape in self.inputs.items()}
-        return {"input": list(self.input), "inputs": inputs}
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON has them, without `vars` where none was set."""
-        others = {name: getattr(self, name) for name in ("batch", "dtype", "convention")}
-        return {**self.inputs_to_dict(), **others, **({"vars": self.vars} if self.vars else {})}
-
-    def differences(self, other: "Settings") -> dict[str, str]:
-        """For each setting in which these and others differ, both values in words.
-
-        >>> small = Settings({"input": (3, 8, 8)}, 1, "float32", "lecture")
-        >>> Settings({"input": (3, 8, 8)}, 2, "float32", "lecture").differences(small)
-        {'batch': 'batch 2, this at 1'}
-        """
-        found = {
-            name: f"{name} {_words(getattr(self, name))}, this at {_words(getattr(other, name))}"
-            for name in self.__struct_fields__[1:]
-            if getattr(self, name) != getattr(other, name)
-        }
-        if self.inputs == other.inputs:
-            return found
-        return {
-            "inputs": f"{inputs_in_words(self.inputs)}, this at {inputs_in_words(other.inputs, with_name=False)}",
-            **found,
-        }
 
 
 class LayerReport(msgspec.Struct, frozen=True, gc=False):
@@ -225,7 +179,11 @@ class Report(msgspec.Struct, frozen=True, eq=False, dict=True):
         return self.found.outputs
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Report) and self._content() == other._content()
+        if not isinstance(other, Report):
+            return False
+        if self.is_plain and other.is_plain:
+            return self._content() == other._content()
+        return bool(told(self._content()) == told(other._content()))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -270,23 +228,31 @@ class Report(msgspec.Struct, frozen=True, eq=False, dict=True):
         known = [figure for figure in flops if figure is not None]
         return sum(known) if len(known) == len(flops) else None
 
-    @property
+    @functools.cached_property
     def is_plain(self) -> bool:
         """Whether all figures are whole numbers: no symbols, no arrays."""
         settings = (*self.settings.inputs.values(), self.settings.batch, list(self.settings.vars.values()))
         layers = {id(row.layer): row.layer for row in self.layers}.values()
         return is_plain(*settings, *[field for layer in layers for field in msgspec.structs.astuple(layer)])
 
+    def require_plain(self, treated: str) -> None:
+        """Raise SettingError unless all figures are whole numbers, as what is `treated` so needs them.
+
+        >>> from archcalc import analyze
+        >>> analyze("alexnet").require_plain("compared")
+        """
+        if not self.is_plain:
+            raise SettingError(
+                f"a report whose figures are symbols or arrays cannot be {treated}",
+                hint="analyze it at whole numbers, or read its figures in Python",
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """The report as `archcalc table --json` prints it: plain lists, dicts and exact integers.
 
         Raises SettingError where figures are symbols or arrays.
         """
-        if not self.is_plain:
-            raise SettingError(
-                "a report whose figures are symbols or arrays cannot be written",
-                hint="analyze it at whole numbers, or read its figures in Python",
-            )
+        self.require_plain("written")
         return {
             "schema_version": SCHEMA_VERSION,
             "archcalc": __version__,
@@ -311,25 +277,6 @@ class Report(msgspec.Struct, frozen=True, eq=False, dict=True):
         from archcalc.engine.saved_report import report_of
 
         return report_of(data)
-
-
-def inputs_in_words(inputs: Mapping[str, Sizes], *, with_name: bool = True) -> str:
-    """The shapes of inputs, by their names where there are several.
-
-    >>> inputs_in_words({"input": (3, 224, 224)}), inputs_in_words({"ids": (77,), "image": (3, 224, 224)})
-    ('input 3×224×224', 'inputs ids 77, image 3×224×224')
-    """
-    if len(inputs) == 1:
-        words = fmt_shape(*inputs.values())
-        return f"input {words}" if with_name else words
-    words = ", ".join([f"{name} {fmt_shape(shape)}" for name, shape in inputs.items()])
-    return f"inputs {words}" if with_name else words
-
-
-def _words(setting: Any) -> str:
-    if isinstance(setting, dict):
-        return ", ".join(f"{name}={value}" for name, value in setting.items()) or "none"
-    return str(setting)
 
 
 def plain_shape(shape: Sizes) -> list[int | None]:

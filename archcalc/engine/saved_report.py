@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from archcalc.engine.conventions import convention_named
-from archcalc.engine.report import SCHEMA_VERSION, LayerReport, Output, Report, Settings, Stored
+from archcalc.engine.report import SCHEMA_VERSION, LayerReport, Output, Report, Stored
+from archcalc.engine.settings import Settings
 from archcalc.errors import SettingError
 from archcalc.layers import Layer, kinds
 from archcalc.layers.core.arithmetic import UNKNOWN, Sizes, whole

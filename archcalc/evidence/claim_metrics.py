@@ -8,15 +8,15 @@ from typing import TypeAlias
 
 import msgspec
 
-from archcalc.analysis import analyze
+from archcalc.analysis import analyze, load
 from archcalc.engine.figures import FIGURES, LECTURE, Figure
 from archcalc.engine.report import LayerReport, Report
 from archcalc.engine.stages import stages
 from archcalc.errors import SettingError, did_you_mean
 from archcalc.evidence.claims import Quantity
+from archcalc.layers.core.arithmetic import is_plain
 from archcalc.layers.core.base import elements
 from archcalc.spec.architecture import Architecture, read
-from archcalc.spec.catalogue import load
 from archcalc.spec.expression import Expression
 from archcalc.spec.source import Document
 from archcalc.training.initialisation import MEAN_SQUARE_KEPT, preserving_std, variance_gain
@@ -116,8 +116,11 @@ class Computer:
     def value(self, quantity: Quantity, variables: Mapping[str, int] | None = None) -> Number | str:
         """The value of a quantity in its base unit: bytes, or a plain count.
 
-        Raises ArchcalcError where the quantity names what there is not.
+        Raises ArchcalcError where the quantity names what there is not, and where variables are symbols or arrays.
         """
+        if not is_plain(*(variables or {}).values()):
+            message = "a claim is computed at whole numbers, got symbols or arrays"
+            raise SettingError(message, hint="`analyze` takes them")
         report = self._report(quantity, variables or {})
         rows = _chosen(report, quantity)
         if quantity.metric in FIGURES:

@@ -202,7 +202,11 @@ class Verification(msgspec.Struct, frozen=True):
 def compare(
     report: Report, measurements: Sequence[Measurement], memory: MemoryMeasurement | None = None, device: str = "cpu"
 ) -> tuple[LayerVerdict, ...]:
-    """Every row of a report against the measurement of its layer, and what training keeps of it, where measured."""
+    """Every row of a report against the measurement of its layer, and what training keeps of it, where measured.
+
+    Raises SettingError where figures are symbols or arrays.
+    """
+    report.require_plain("compared")
     other = _takes_other_steps(report, device)
     saved: Sequence[tuple[Comparison, ...]] = [()] * len(measurements)
     if memory is not None and memory.saved_for_backward_bytes is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from archcalc.analysis import analyze
+from archcalc.budget import budget_of
 from archcalc.engine.report import Report
 from archcalc.engine.saved_report import HOW_TO_SAVE, report_of
 from archcalc.errors import ArchcalcError, SettingError
@@ -87,7 +88,7 @@ class GitBaselines:
                 return _unknown(found, point.words)
             report = analyze(found.architecture, **settings)
             hint = f"if it was not {found.was}, {_say_so(found.now, NEW)}" if found.was else None
-            return Base(report, found.words, budget=found.architecture.budget, hint=hint)
+            return Base(report, found.words, budget=budget_of(found.architecture), hint=hint)
         except ArchcalcError as error:
             return Base(None, f"at {point.words}, {error.problems[0].message}")
 

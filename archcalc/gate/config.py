@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
+from archcalc.budget import Budget, read_budget
 from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
-from archcalc.spec.budget import Budget, read_budget
 from archcalc.spec.catalogue import file_and_variant
 from archcalc.spec.files import MAX_BYTES, read_file
 from archcalc.spec.search import specs_matching

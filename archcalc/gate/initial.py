@@ -5,13 +5,13 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from archcalc.budget import budget_of, budget_problems, make_limit
 from archcalc.engine.figures import METRICS
 from archcalc.engine.report import Report
 from archcalc.errors import SettingError, SpecError
 from archcalc.gate.config import FILES
 from archcalc.spec import source
 from archcalc.spec.architecture import read
-from archcalc.spec.budget import make_limit
 from archcalc.spec.source import Document, Scalar, Tree, lines_of, parse
 from archcalc.units import parse_quantity, written_up
 
@@ -21,12 +21,14 @@ DEFAULT_METRICS = ("params", "flops", "memory", "peak")
 def maxima(reports: Sequence[Report], metrics: Sequence[str], headroom: Fraction) -> dict[str, str]:
     """For each metric a maximum that the largest of the reports keeps, with this share to spare, rounded up.
 
-    Raises SettingError where a figure is unknown.
+    Raises SettingError where a figure is unknown, and where figures are symbols or arrays.
 
     >>> from archcalc import analyze, load
     >>> maxima([analyze(load("alexnet"))], ["params", "memory"], Fraction(1, 10))
     {'params': '67.3M', 'memory': '4.67 MiB'}
     """
+    for report in reports:
+        report.require_plain("given a budget")
     found = {}
     for name in metrics:
         figures = [METRICS[name].of(report) for report in reports]
@@ -175,7 +177,7 @@ def _proved(document: Document, text: str, limits: Mapping[str, str]) -> str:
     except SpecError:
         raise refusal from None
     wanted = {(name, "max"): make_limit(name, "max", value).bound for name, value in limits.items()}
-    found = {key: limit.bound for key, limit in after.budget.limits.items() if key in wanted}
-    if after.problems or found != wanted or len(after.entries) != len(before.entries):
+    found = {key: limit.bound for key, limit in budget_of(after).limits.items() if key in wanted}
+    if after.problems or budget_problems(after) or found != wanted or len(after.entries) != len(before.entries):
         raise refusal
     return text

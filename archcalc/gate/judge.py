@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from archcalc.budget import NO_BUDGET, Budget, Limit
 from archcalc.engine.figures import METRICS, Figure, largest
 from archcalc.engine.report import LayerReport, Report
 from archcalc.errors import Location
@@ -22,7 +23,6 @@ from archcalc.gate.rules import (
     UNKNOWN_COUNT,
     Rule,
 )
-from archcalc.spec.budget import NO_BUDGET, Budget, Limit
 from archcalc.units import exact, percent
 
 MOST_NAMED = 3
@@ -140,15 +140,17 @@ def check(
 ) -> tuple[Judgement, ...]:
     """What comes of every limit of a budget, in its order; nobody needs a warning of what is over its maximum.
 
-    `base` is what increases are measured from; `place` tells where the layer of a name stands.
+    `base` is what increases are measured from; `place` tells where the layer of a name stands. Raises SettingError
+    where figures are symbols or arrays.
 
     >>> from archcalc import analyze, load
-    >>> from archcalc.spec.budget import make_limit
+    >>> from archcalc.budget import make_limit
     >>> limit = make_limit("params", "max", "60M")
     >>> (judgement,) = check(analyze(load("alexnet")), Budget({("params", "max"): limit}))
     >>> judgement.finding.rule.id, judgement.finding.message
     ('AC001', 'params: 61,100,840, over the maximum of 60M by 1,100,840 (1.8 %)')
     """
+    report.require_plain("checked")
     found = [_judgement(report, limit, budget, base or Base(), place) for limit in budget.limits.values()]
     over = {one.limit.metric for one in found if one.limit.kind == "max" and one.finding}
     return tuple(one for one in found if not (one.limit.kind == "warn" and one.limit.metric in over))
@@ -167,7 +169,7 @@ def unknown_counts(report: Report, place: Place = lambda _: None) -> Finding | N
 def missing_limits(budget: Budget, base: Base | None, *, required: bool = False) -> list[Finding]:
     """That there is no limit at all where a budget is `required`, and which of the spec's own limits were removed.
 
-    >>> from archcalc.spec.budget import make_limit
+    >>> from archcalc.budget import make_limit
     >>> before = Base(is_new=True, budget=Budget({("params", "max"): make_limit("params", "max", "60M")}))
     >>> [finding.message for finding in missing_limits(NO_BUDGET, before, required=True)]
     ['no limit holds for this spec', 'limits were removed since the base: params max 60M']

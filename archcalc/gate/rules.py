@@ -2,8 +2,8 @@
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from archcalc.budget import LimitKind
 from archcalc.engine.figures import METRICS
-from archcalc.spec.budget import LimitKind
 
 Level: TypeAlias = Literal["error", "warning", "note"]
 

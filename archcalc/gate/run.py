@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from archcalc.analysis import analyze_graph
+from archcalc.budget import NO_BUDGET, Budget, budget_of
 from archcalc.errors import ArchcalcError, Location, Problem, SpecError
 from archcalc.gate.baselines import Baselines
 from archcalc.gate.config import Config, Pattern
@@ -14,7 +15,6 @@ from archcalc.gate.rules import INTERNAL_ERROR, INVALID_SPEC
 from archcalc.gate.subjects import STANDARD_INPUT, Subject
 from archcalc.graph import Graph
 from archcalc.spec.architecture import Architecture
-from archcalc.spec.budget import NO_BUDGET, Budget
 from archcalc.spec.catalogue import find, find_all
 from archcalc.spec.source import Document
 
@@ -87,7 +87,7 @@ class Gate:
         for pattern in self._patterns(subject.path) if subject.path else ():
             if pattern.variant in (None, variant):
                 budget = budget.overridden_by(pattern.budget)
-        budget = budget.overridden_by(architecture.budget).overridden_by(self.given)
+        budget = budget.overridden_by(budget_of(architecture)).overridden_by(self.given)
         settings = dict(budget.settings)
         graph, report = analyze_graph(architecture, **settings)
         file = None if subject.path == "-" else subject.path

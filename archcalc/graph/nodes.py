@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from archcalc.errors import SettingError
 from archcalc.layers import Layer
-from archcalc.layers.core.arithmetic import Dim, Shape, minimum
+from archcalc.layers.core.arithmetic import Dim, Shape, is_plain, minimum
 
 if TYPE_CHECKING:
     from archcalc.graph.origin import Origin
@@ -61,6 +62,19 @@ class Graph(msgspec.Struct, frozen=True):
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
     source: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all sizes and fields are whole numbers: no symbols, no arrays."""
+        layers = {id(node.layer): node.layer for node in self.nodes}.values()
+        return is_plain(*[one.shape for one in self.inputs], *map(msgspec.structs.astuple, layers))
+
+    def require_plain(self, treated: str) -> None:
+        """Raise SettingError unless all sizes and fields are whole numbers, as what is `treated` so needs them."""
+        if not self.is_plain:
+            raise SettingError(
+                f"a graph of symbols or arrays cannot be {treated}", hint="give whole numbers in their place"
+            )
 
     def position(self, value: int) -> int | None:
         """The position of the node that makes a value; None for that of an input."""

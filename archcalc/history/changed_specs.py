@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from archcalc.analysis import graph_of
+from archcalc.budget import budget_of
 from archcalc.errors import ArchcalcError, SpecError
 from archcalc.history.git import Change
 from archcalc.history.pairing import Sketch, Sketches, Spec
@@ -50,7 +51,7 @@ class ChangedSpecs:
         """Those of `gone` that may have had limits of their own."""
         files = {path: self._before(path) for path in {spec.path for spec in self.gone}}
         found = ((spec, files[spec.path][spec.variant]) for spec in self.gone)
-        return frozenset(spec for spec, one in found if one is None or one.budget.limits)
+        return frozenset(spec for spec, one in found if one is None or budget_of(one).limits)
 
     @cached_property
     def _changes(self) -> list[Change]:

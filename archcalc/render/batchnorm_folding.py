@@ -16,7 +16,12 @@ SHOWN = (LAYERS, PARAMS, BUFFERS, MEMORY, PEAK, MACS, FLOPS)
 
 
 def totals_grid(folding: BatchNormFolding, before: Report, after: Report) -> Grid:
-    """The totals before and after, exact; below them every batch norm that stays, and why."""
+    """The totals before and after, exact; below them every batch norm that stays, and why.
+
+    Raises SettingError where figures are symbols or arrays.
+    """
+    for report in (before, after):
+        report.require_plain("compared")
     columns = (
         Column("figure", ("",), "left"),
         Column("before", ("before",)),

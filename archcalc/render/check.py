@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from archcalc.engine.figures import METRICS
-from archcalc.engine.report import inputs_in_words
+from archcalc.engine.settings import inputs_in_words
 from archcalc.errors import Problem, printable
 from archcalc.gate.judge import VERDICTS, Checked, Finding, Judgement
 from archcalc.render.grid import Cell, Column, Grid

@@ -6,7 +6,8 @@ import msgspec
 
 from archcalc.engine.conventions import CONVENTIONS
 from archcalc.engine.figures import FIGURES, LECTURE
-from archcalc.engine.report import LayerReport, Report, inputs_in_words
+from archcalc.engine.report import LayerReport, Report
+from archcalc.engine.settings import inputs_in_words
 from archcalc.errors import printable
 from archcalc.render.columns import (
     COSTS,
@@ -40,7 +41,9 @@ def report_grid(
 
     `fold` leaves out the rows that cost nothing and change no shape; one closing row sums them up, and another what is
     beyond MOST_ROWS, so that every column still adds up to its total. The heaviest cells stand out.
+    Raises SettingError where figures are symbols or arrays.
     """
+    report.require_plain("shown as a table")
     columns = default_columns(report) if columns is None else columns
     unfolded, folded = list[LayerReport](), list[LayerReport]()
     for row in report.layers:

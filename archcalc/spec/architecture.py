@@ -7,7 +7,6 @@ import msgspec
 
 from archcalc.errors import MAX_PROBLEMS, Problem, SpecError, did_you_mean, printable
 from archcalc.layers import is_kind
-from archcalc.spec.budget import NO_BUDGET, Budget, read_budget
 from archcalc.spec.ends import INPUT, read_inputs, read_names
 from archcalc.spec.entry import STRUCTURES, Entry, Note, read_entries
 from archcalc.spec.evaluation import some
@@ -55,7 +54,7 @@ class Variant(msgspec.Struct, frozen=True, eq=False, gc=False):
     vars: dict[str, Tree]
     inputs: dict[str, Tree]
     title: str
-    budget: Budget = NO_BUDGET
+    budget: Tree | None = None
 
 
 class Replacement(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -68,7 +67,9 @@ class Replacement(msgspec.Struct, frozen=True, eq=False, gc=False):
 class Architecture(msgspec.Struct, frozen=True, eq=False):
     """A spec that has been read. Expressions are evaluated when it is analysed, with the vars of that run.
 
-    `problems` are those found while reading; analysing it raises them together with all others.
+    `problems` are those found while reading; analysing it raises them together with all others. `budgets` are kept as
+    they are written: those that hold, each overriding those before it, and `all_budgets` with those of other
+    variants and of what it extends.
 
     >>> from archcalc import load
     >>> load("alexnet").title
@@ -88,7 +89,8 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
     extends: Scalar | None = None
     replace: dict[str, Replacement] = {}
     reduced: dict[str, Scalar] = {}
-    budget: Budget = NO_BUDGET
+    budgets: tuple[Tree, ...] = ()
+    all_budgets: tuple[Tree, ...] = ()
     outputs: tuple[Scalar, ...] = ()
     unused: tuple[Scalar, ...] = ()
 
@@ -102,7 +104,7 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
             inputs=self.inputs | chosen.inputs,
             vars=self.vars | chosen.vars,
             variants={},
-            budget=self.budget.overridden_by(chosen.budget),
+            budgets=(*self.budgets, *_trees(chosen.budget)),
         )
 
     @property
@@ -153,8 +155,10 @@ def read(document: Document) -> Architecture:
     variants = _mapping(tree, "variants", "such as `variants: {small: {width: 32}}`", note)
     inputs = read_inputs(tree, note)
 
-    def variant(value: Tree) -> Variant:
-        return _variant(value, variables, None if base is not None else inputs, note)
+    changes = {
+        key: _variant(value, variables, None if base is not None else inputs, note) for key, value in variants.items()
+    }
+    budgets = _trees(tree.items.get("budget"))
 
     return Architecture(
         name=name,
@@ -165,11 +169,12 @@ def read(document: Document) -> Architecture:
         entries=entries,
         document=document,
         blocks=blocks,
-        variants={key: variant(value) for key, value in variants.items()},
+        variants=changes,
         extends=base if isinstance(base, Scalar) else None,
         replace=_replacements(tree, note),
         reduced=_reduced(tree, None if base is not None else variables, note),
-        budget=read_budget(tree.items.get("budget"), note),
+        budgets=budgets,
+        all_budgets=(*budgets, *[budget for change in changes.values() for budget in _trees(change.budget)]),
         outputs=read_names(tree, "outputs", "such as `outputs: [boxes, classes]`", note),
         unused=read_names(tree, "unused", "such as `unused: [aux_pool]`", note),
         problems=tuple(problems),
@@ -282,12 +287,15 @@ def _variant(tree: Tree, variables: dict[str, Tree], inputs: dict[str, Tree] | N
     changed = {key: value for key, value in tree.items.items() if key not in VARIANT_KEYS}
     for key in () if inputs is None else changed.keys() - variables.keys():
         note(tree.keys[key], *unknown_variable(key, variables, *VARIANT_KEYS))
-    budget = read_budget(tree.items.get("budget"), note)
     own = read_inputs(tree, note)
     for name in own:
         if inputs is not None and name not in inputs:
             note(own[name], *unknown_input(name, inputs))
-    return Variant(changed, own, _text(tree, "title", note), budget)
+    return Variant(changed, own, _text(tree, "title", note), tree.items.get("budget"))
+
+
+def _trees(tree: Tree | None) -> tuple[Tree, ...]:
+    return () if tree is None else (tree,)
 
 
 def _text(tree: MappingNode, key: str, note: Note) -> str:

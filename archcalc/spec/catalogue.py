@@ -129,8 +129,13 @@ def _shipped_file(what: str) -> str | None:
     return shipped_files().get(what)
 
 
-def _named(what: str | os.PathLike[str]) -> str:
-    """What `find` takes: of a path one that no shipped name hides."""
+def named(what: str | os.PathLike[str]) -> str:
+    """What `find` takes: of a path one that no shipped name hides. Raises SettingError for anything else.
+
+    >>> from pathlib import Path
+    >>> named("alexnet"), named(Path("alexnet"))
+    ('alexnet', './alexnet')
+    """
     path = what if isinstance(what, str | bytes) or not isinstance(what, os.PathLike) else os.fspath(what)
     if not isinstance(path, str):
         raise SettingError(
@@ -186,24 +191,3 @@ def _variant(family: Architecture, name: str | None, path: str) -> Architecture:
         how = "name one of them" if shipped else f"name one of them, such as {path}:{next(iter(family.variants))}"
         raise SpecError([Problem(f"{family.name} is a family; {known}", hint=how)])
     raise SpecError([Problem(f"{path} has no variant {name!r}", hint=did_you_mean(name, family.variants, known))])
-
-
-def load(what: str | os.PathLike[str]) -> Architecture:
-    """Read an architecture: a shipped one by name, a YAML or JSON file by its path, or `-` for standard input.
-
-    A `Path` is always a file. Raises SpecError with all problems found while reading, and SettingError for anything
-    but a name or a path. What only shows with values (an unknown variable, a
-    kernel larger than its input) is raised by `analyze`.
-
-    >>> load("vgg16").name
-    'vgg16'
-    >>> load("zfnte")
-    Traceback (most recent call last):
-    ...
-    archcalc.errors.SpecError: error: no architecture or file is called 'zfnte'
-      hint: did you mean zfnet?
-    """
-    architecture = find(_named(what))
-    if architecture.problems:
-        raise SpecError(architecture.problems)
-    return architecture

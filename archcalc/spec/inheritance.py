@@ -41,6 +41,7 @@ def extended(own: Architecture, base: Architecture) -> Architecture:
         entries=(*kept, *own.entries),
         reduced=base.reduced | own.reduced,
         problems=(*base.problems, *own.problems, *problems),
+        all_budgets=(*base.all_budgets, *own.all_budgets),
         outputs=own.outputs or base.outputs,
         unused=(*base.unused, *own.unused),
         extends=None,

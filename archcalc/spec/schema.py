@@ -5,22 +5,18 @@ from typing import Any
 import msgspec
 
 from archcalc.docstrings import docstring
-from archcalc.engine.conventions import CONVENTIONS
-from archcalc.engine.figures import METRICS
 from archcalc.layers import Layer, joins, kinds
 from archcalc.spec.architecture import BLOCK_KEYS, TOP_LEVEL
-from archcalc.spec.budget import BUDGET_KEYS, LIMIT_KEYS, SETTING_KEYS
 from archcalc.spec.entry import COMMON_FIELDS, LAYER_FIELDS, STRUCTURE_FIELDS, STRUCTURES
 from archcalc.spec.fields import required_fields
-from archcalc.units import BYTES_PER_ELEMENT
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def spec_schema() -> dict[str, Any]:
-    """The schema of a spec.
+def spec_schema(budget: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a spec; `budget` are the definitions of a budget and of what is in it.
 
-    >>> sorted(spec_schema()["properties"])[:4]
+    >>> sorted(spec_schema({"budget": {}})["properties"])[:4]
     ['blocks', 'budget', 'extends', 'input']
     """
     value = {"anyOf": [{"type": ["number", "boolean"]}, _ref("expression"), {"type": "array", "items": _ref("value")}]}
@@ -80,8 +76,7 @@ def spec_schema() -> dict[str, Any]:
                 "required": ["layers"],
                 "additionalProperties": False,
             },
-            "budget": _budget(),
-            "limit": {"type": ["string", "integer", "number"], "description": "such as 60M, 1.5G or 512 MiB"},
+            **budget,
             "variant": {
                 "type": "object",
                 "properties": {
@@ -181,32 +176,6 @@ def _calls() -> list[dict[str, Any]]:
             "maxProperties": 1,
         },
     ]
-
-
-def _budget() -> dict[str, Any]:
-    limits = {name: {"description": words, "$ref": "#/$defs/limit"} for name, words in LIMIT_KEYS.items()}
-    mapping = {"type": "object", "properties": limits, "minProperties": 1, "additionalProperties": False}
-    given = [{"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}, _ref("limit")]
-    settings: dict[str, dict[str, Any]] = {
-        "batch": {"type": "integer", "minimum": 1},
-        "input": {"anyOf": [*given, {"type": "object", "additionalProperties": {"anyOf": given}, "minProperties": 1}]},
-        "dtype": {"enum": list(BYTES_PER_ELEMENT)},
-        "convention": {"enum": list(CONVENTIONS)},
-    }
-    keys: dict[str, dict[str, Any]] = {
-        **{name: {"anyOf": [_ref("limit"), mapping]} for name in METRICS},
-        "settings": {
-            "type": "object",
-            "properties": {name: {"description": SETTING_KEYS[name], **part} for name, part in settings.items()},
-            "additionalProperties": False,
-        },
-        "allow-unknown": {"type": "boolean"},
-    }
-    return {
-        "type": "object",
-        "properties": {name: {"description": BUDGET_KEYS[name], **part} for name, part in keys.items()},
-        "additionalProperties": False,
-    }
 
 
 def _common() -> dict[str, Any]:

@@ -22,7 +22,7 @@ _PLAIN = re.compile(r"[A-Za-z_][\w.-]*", flags=re.ASCII)
 def flat_spec(graph: Graph) -> str:
     """A spec of the same layers under the same names; `from` stands only where it is not the layer before.
 
-    Raises SpecError where it would be larger than what is read.
+    Raises SpecError where it would be larger than what is read, and SettingError for a graph of symbols or arrays.
 
     >>> from archcalc import load
     >>> from archcalc.spec.expand import expand
@@ -30,6 +30,7 @@ def flat_spec(graph: Graph) -> str:
     >>> print(flat_spec(graph).splitlines()[5].strip())
     - conv: {name: C1, filters: 6, kernel: 5}
     """
+    graph.require_plain("written as a spec")
     lines = [f"name: {_text(graph.name)}", f"title: {_text(graph.title)}"]
     lines += [f"source: {_text(graph.source)}"] if graph.source else []
     first = len(graph.inputs)

@@ -105,8 +105,10 @@ class Network(nn.Module):
 def build(graph: Graph, device: str = "cpu") -> Network:
     """The module of a graph, on a device, in training mode as PyTorch's modules begin, with its own initial weights.
 
-    Raises RefusalError for a layer that PyTorch does not take, PyTorchError for one that cannot run without data.
+    Raises RefusalError for a layer that PyTorch does not take, PyTorchError for one that cannot run without data, and
+    SettingError for a graph of symbols or arrays.
     """
+    graph.require_plain("built in PyTorch")
     with torch.device("meta"):
         values = random_inputs(graph, DRY_BATCH)
     once = of_the_batch(graph)

@@ -64,8 +64,10 @@ def time_network(
     Every round runs the network once as it is, once compiled where that is asked for, and once between hooks for the
     times of the layers, so that what disturbs the machine for a while disturbs all of them.
 
-    Raises PyTorchError where it cannot be run, with the layer where that is known.
+    Raises PyTorchError where it cannot be run, with the layer where that is known, and SettingError where figures are
+    symbols or arrays.
     """
+    report.require_plain("run in PyTorch")
     repetitions, clock = repetitions or Repetitions(), clock or clock_of(device)
     settings = report.settings
     _check_memory(report, device)

@@ -27,13 +27,14 @@ def verify(
     With `memory`, also what training keeps of each layer, and the most that is alive at once in eval mode.
 
     On the device `auto`, a model that does not fit the memory runs on the meta device; the note then says so.
-    Raises SettingError for a device that is not there.
+    Raises SettingError for a device that is not there, and where figures are symbols or arrays.
 
     >>> from archcalc.analysis import analyze_graph
     >>> found = verify(*analyze_graph("lenet5"), device="meta")
     >>> found.verdict, found.checked, found.figures
     ('agrees', 60, 60)
     """
+    report.require_plain("run in PyTorch")
     started = time.perf_counter()
     on, note, settings = device, "", report.settings
     layers: tuple[LayerVerdict, ...] = ()
@@ -80,12 +81,14 @@ def memory_needed(report: Report, *, training: bool = False, spare: int = SPARE)
     """About how many bytes a forward pass takes: the parameters, and generously the most that is alive at once.
 
     The latter is taken `spare` times. In training, what is kept for the backward pass comes on top. What fits must be
-    guessed before it is run, so this goes by the very figures that the run then checks.
+    guessed before it is run, so this goes by the very figures that the run then checks. Raises SettingError where they
+    are symbols or arrays.
 
     >>> from archcalc import analyze, load
     >>> memory_needed(analyze(load("alexnet")))
     251075300
     """
+    report.require_plain("run in PyTorch")
     # PyTorch makes parameters as float32, whatever they become.
     params: int = report.totals.params * max(4, BYTES_PER_ELEMENT[report.settings.dtype])
     peak: int | None = report.totals.peak_memory_bytes

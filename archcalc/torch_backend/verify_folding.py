@@ -31,7 +31,7 @@ def verify_folding(graph: Graph, report: Report, *, device: str = "auto", seed: 
 
     Batch and dtype (float64 or float32) are those of the report. The batch norms have random statistics, gammas and
     betas. Compared are the outputs of all layers that the folded network runs. Where there is nothing to fold, nothing
-    is run. Raises SettingError for a device that is not there.
+    is run. Raises SettingError for a device that is not there, and where figures are symbols or arrays.
 
     >>> from archcalc import load
     >>> from archcalc.analysis import analyze_graph
@@ -39,6 +39,7 @@ def verify_folding(graph: Graph, report: Report, *, device: str = "auto", seed: 
     >>> found.verdict, found.folded, len(found.differences)
     ('agrees', 19, 54)
     """
+    report.require_plain("run in PyTorch")
     started = time.perf_counter()
     folding = fold_batchnorms(graph, [row.output for row in report.layers])
     on = chosen_device(device)

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from archcalc.engine.propagation import report_on
-from archcalc.engine.report import Settings
+from archcalc.engine.settings import Settings
 from archcalc.spec.architecture import read
 from archcalc.spec.expand import expand
 from archcalc.spec.source import Document

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 import archcalc
+from archcalc.api import spec_schema
 from archcalc.layers import kinds
 from archcalc.spec.catalogue import specs_directory
 from archcalc.spec.description import describe_kind
-from archcalc.spec.schema import spec_schema
 from archcalc.spec.standard import standard_blocks
 from tests.running import ROOT, environment, on_terminal, piped
 

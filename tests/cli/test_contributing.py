@@ -1,37 +1,111 @@
-"""The guide's promise: a kind is one class in one place."""
+"""The guide's promise: what it adds works with what it says, on a copy of the package."""
 
+import json
 import re
-import subprocess
-import sys
+import shutil
 from pathlib import Path
+from typing import Any
 
-from tests.running import ROOT, environment
+import pytest
 
-USES = """
-import doctest
-from archcalc import analyze
-from archcalc.spec.architecture import read
-from archcalc.spec.description import describe_kind
-from archcalc.spec.schema import spec_schema
-from archcalc.spec.source import Document
+from tests.running import ROOT, python
 
-spec = read(Document("net.yaml", "input: [3, 4, 4]\\nlayers:\\n  - sine\\n  - sine: {repeat: 2}\\n"))
-report = analyze(spec)
-assert [row.kind for row in report.layers] == ["sine"] * 3
-assert [row.name for row in report.layers] == ["sine", "sine_2", "sine_3"]
-assert "sine" in spec_schema()["$defs"]["entry"]["anyOf"][0]["enum"]
-assert describe_kind("sine")["torch"] == "torch.sin"
-doctest.run_docstring_examples(Sine, {"Sine": Sine})
-"""
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+NET = "input: [3, 4, 4]\nlayers:\n  - sine\n  - squared_relu: {repeat: 2}\n  - conv: {filters: 2, kernel: 3}\n"
 
 
-def test_the_class_of_the_guide_is_all_that_a_new_kind_takes(tmp_path: Path) -> None:
-    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    example = re.search(r"^```python\n(.*?)^```", guide, flags=re.MULTILINE | re.DOTALL)
-    assert example is not None
-    script = tmp_path / "new_kind.py"
-    script.write_text(
-        f"from archcalc.layers.activation import *\nfrom archcalc.layers.core.base import *\n{example[1]}\n{USES}"
-    )
-    result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment(), cwd=ROOT)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+def code(heading: str) -> list[str]:
+    """The blocks of Python below a heading of the guide."""
+    section = re.search(rf"^##+ {heading}\n(.*?)(?=^##+ |\Z)", GUIDE, flags=re.MULTILINE | re.DOTALL)
+    assert section is not None
+    return re.findall(r"^```python\n(.*?)^```", section[1], flags=re.MULTILINE | re.DOTALL)
+
+
+def edit(path: Path, before: str, more: str) -> None:
+    """Put more text before a text that a file has; at its end where that is empty."""
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, more + before, 1) if before else f"{text}\n\n{more}", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package with all that the guide adds in its examples."""
+    root = tmp_path_factory.mktemp("tree")
+    package = root / "archcalc"
+    shutil.copytree(ROOT / "archcalc", package, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "specs").symlink_to(ROOT / "specs")
+    (root / "net.yaml").write_text(NET, encoding="utf-8")
+    (sine,) = code("Add a layer kind")
+    twin, squared_relu = code("A kind that PyTorch does not have")
+    (figure,) = code("Add a figure")
+    (convention,) = code("Add a convention")
+    command, line = code("Add a command")
+    edit(package / "layers/activation.py", "", sine)
+    edit(package / "layers/piecewise.py", "", squared_relu)
+    edit(package / "layers/__init__.py", "softplus softsign", "sine ")
+    edit(package / "layers/__init__.py", "threshold", "squared_relu ")
+    (package / "torch_backend/twins/squared_relu.py").write_text(twin, encoding="utf-8")
+    edit(package / "engine/figures.py", "FLOPS = Figure(", figure)
+    edit(package / "engine/figures.py", "        FLOPS,\n", "        MACS_PER_SAMPLE,\n")
+    edit(package / "engine/conventions.py", "CONVENTIONS: Mapping", convention)
+    edit(package / "engine/conventions.py", "LECTURE, TORCH)", "ARITHMETIC, ")
+    (package / "cli/shapes.py").write_text(command, encoding="utf-8")
+    edit(package / "cli/__init__.py", '        "graph":', line)
+    return root
+
+
+def run(tree: Path, *arguments: str) -> str:
+    result = python("-m", "archcalc", *arguments, cwd=tree)
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
+    return result.stdout
+
+
+def data(tree: Path, *arguments: str) -> Any:
+    return json.loads(run(tree, *arguments, "--json"))
+
+
+def test_kinds(tree: Path) -> None:
+    layers = data(tree, "table", "net.yaml")["layers"]
+    assert [row["kind"] for row in layers] == ["sine", "squared_relu", "squared_relu", "conv"]
+    assert [row["name"] for row in layers] == ["sine", "squared_relu", "squared_relu_2", "conv1"]
+    assert [row["ops"]["special"] for row in layers] == [48, 0, 0, 0]
+    words = run(tree, "schema")
+    assert '"sine"' in words
+    assert '"squared_relu"' in words
+    twin = "archcalc.torch_backend.twins.squared_relu.squared_relu"
+    assert [data(tree, "kinds", kind)[0]["torch"] for kind in ("sine", "squared_relu")] == ["torch.sin", twin]
+    for file in ("activation", "piecewise"):
+        result = python("-m", "doctest", f"archcalc/layers/{file}.py", cwd=tree, PYTHONPATH=".")
+        assert (result.returncode, result.stdout) == (0, ""), result.stdout + result.stderr
+
+
+def test_kinds_in_pytorch(tree: Path) -> None:
+    pytest.importorskip("torch")
+    (found,) = data(tree, "verify", "net.yaml", "--memory")["architectures"]
+    assert found["verdict"] == "agrees"
+
+
+def test_a_figure(tree: Path) -> None:
+    found = data(tree, "table", "net.yaml", "--batch", "8")
+    assert found["totals"]["macs_per_sample"] == found["layers"][-1]["macs_per_sample"] == 2 * 2 * 2 * 27
+    assert "MACs/sample" in run(tree, "table", "net.yaml", "--columns", "layer,macs_per_sample")
+    assert data(tree, "compare", "net.yaml", "net.yaml")["totals"]["macs_per_sample"] == [216, 216]
+    assert "AC012" in run(tree, "rules")
+    assert "macs_per_sample" in run(tree, "check", "--help")
+    assert '"macs_per_sample"' in run(tree, "schema")
+    assert "ok" in run(tree, "check", "net.yaml", "--max", "macs_per_sample=216")
+
+
+def test_a_convention(tree: Path) -> None:
+    found = data(tree, "table", "net.yaml", "--convention", "arithmetic")["layers"]
+    assert [row["flops"] for row in found] == [48, 48, 48, 2 * 216 + found[-1]["ops"]["additions"]]
+    assert '"arithmetic"' in run(tree, "schema")
+    words = "".join(run(tree, "table", "--help").split())  # which breaks lines at hyphens, too
+    assert "arithmetic:1FLOP=oneoperationofarithmetic,amultiply-addtwo." in words
+
+
+def test_a_command(tree: Path) -> None:
+    assert data(tree, "shapes", "net.yaml")[-1] == {"layer": "conv1", "output": [2, 2, 2]}
+    assert run(tree, "shapes", "net.yaml").splitlines()[-1].split() == ["conv1", "2×2×2"]
+    assert "Print the shape of every layer's output." in run(tree, "--help")

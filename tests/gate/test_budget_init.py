@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archcalc import SettingError, load
+from archcalc.budget import budget_of
 from archcalc.engine.figures import METRICS
 from archcalc.gate.initial import in_config, in_spec, maxima, updated_spec
 from archcalc.spec.source import Document
@@ -192,7 +193,7 @@ def test_a_round_trip_at_stated_settings(tmp_path: Path) -> None:
     assert piped("budget", "init", "net.yaml", *arguments, cwd=tmp_path).returncode == 0
     assert spec.read_bytes().startswith(b"\xef\xbb\xbf# A net")
     settings = {"batch": 8, "dtype": "float16", "convention": "torch", "input": (3, 9, 9)}
-    assert load(str(spec)).budget.settings == settings
+    assert budget_of(load(str(spec))).settings == settings
     result = piped("check", "net.yaml", cwd=tmp_path)
     assert result.returncode == 0
     assert "input 3×9×9 · batch 8 · float16 · torch convention" in result.stdout

@@ -1,5 +1,6 @@
 """Budgets where they are written: in specs, in archcalc.toml, in pyproject.toml; every limit knows its place."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,13 +8,15 @@ import jsonschema
 import pytest
 import yaml
 
-from archcalc import SettingError
+from archcalc import SettingError, SpecError, load
+from archcalc.api import spec_schema
+from archcalc.budget import BUDGET_KEYS, Budget, budget_of
+from archcalc.cli import main
 from archcalc.engine.figures import METRICS
+from archcalc.errors import MAX_PROBLEMS
 from archcalc.gate.config import find_config, read_config
 from archcalc.gate.rules import RULES
 from archcalc.spec.architecture import read
-from archcalc.spec.budget import BUDGET_KEYS, Budget
-from archcalc.spec.schema import spec_schema
 from archcalc.spec.source import Document
 from tests.specs_helper import messages, spec
 
@@ -41,14 +44,14 @@ def limits(budget: Budget) -> dict[str, tuple[object, tuple[int, int] | None]]:
 
 
 def test_limits_know_their_bounds_and_places() -> None:
-    assert limits(spec(FAMILY).budget) == {
+    assert limits(budget_of(spec(FAMILY))) == {
         "params max": (60_000_000, (3, 11)),
         "flops max": (1_500_000_000, (4, 16)),
         "flops warn": (1_200_000_000, (4, 28)),
         "memory max-increase": (Fraction(2, 100), (5, 26)),
     }
-    assert spec(FAMILY).budget.limits["memory", "max-increase"].min_delta == 1024
-    assert spec(FAMILY).budget.settings == {
+    assert budget_of(spec(FAMILY)).limits["memory", "max-increase"].min_delta == 1024
+    assert budget_of(spec(FAMILY)).settings == {
         "batch": 8,
         "input": (3, 16, 16),
         "dtype": "float16",
@@ -57,15 +60,15 @@ def test_limits_know_their_bounds_and_places() -> None:
 
 
 def test_a_variant_overrides_limit_by_limit() -> None:
-    small, large = (spec(FAMILY).variant(name).budget for name in ("small", "large"))
+    small, large = (budget_of(spec(FAMILY).variant(name)) for name in ("small", "large"))
     assert limits(small)["params max"] == (20_000_000, (9, FAMILY.splitlines()[8].index("20M") + 1))
     assert limits(small)["flops warn"] == limits(large)["flops warn"]
     assert (small.settings["batch"], small.settings["dtype"]) == (4, "float16")
-    assert large == spec(FAMILY).budget
+    assert large == budget_of(spec(FAMILY))
 
 
 def test_a_fraction_of_a_byte_falls_to_the_side_of_the_limit() -> None:
-    budget = spec("input: [3]\nbudget: {memory: {min: 0.3 KiB, max: 1.1 KiB}}\nlayers: [relu]").budget
+    budget = budget_of(spec("input: [3]\nbudget: {memory: {min: 0.3 KiB, max: 1.1 KiB}}\nlayers: [relu]"))
     assert limits(budget)["memory min"][0] == 308  # 307.2
     assert limits(budget)["memory max"][0] == 1126  # 1126.4
 
@@ -110,6 +113,48 @@ def test_errors_in_the_budget_of_a_variant() -> None:
     assert "net.yaml:9:44: error: params: '20m': 'm' is an unknown unit" in said
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["table", "check", "show --flat", "graph", "compare lenet5", "chart", "report", "fold", "bench"],
+)
+def test_every_command_names_a_bad_layer_and_a_bad_budget_at_once(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text("input: [3]\nbudget: {flop: 3}\nlayers: [rleu]\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as left:
+        main([*command.split(), "net.yaml"])
+    assert left.value.code == 2
+    said = "".join(capsys.readouterr())
+    for place, message in (("net.yaml:2:10: ", "unknown metric 'flop'"), ("net.yaml:3:10: ", "unknown kind 'rleu'")):
+        assert re.search(f"{place}.*{message}", said)
+
+
+def test_load_names_a_bad_key_and_a_bad_budget_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text("input: [3]\nbudget: {flop: 3}\nlayers: [relu]\ntilte: x\n", encoding="utf-8")
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    assert [problem.message for problem in caught.value.problems] == ["unknown metric 'flop'", "unknown key 'tilte'"]
+
+
+def test_the_budgets_of_other_variants_and_of_what_is_extended_must_be_right_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(FAMILY.replace("{max: 20M}", "{max: 20m}"), encoding="utf-8")
+    Path("own.yaml").write_text("extends: net.yaml:large\nlayers: [relu]\n", encoding="utf-8")
+    for what in ("net.yaml:large", "own.yaml"):
+        with pytest.raises(SpecError, match=r"net.yaml:9:44: error: params: '20m'"):
+            load(what)
+
+
+def test_of_a_budget_full_of_mistakes_only_so_many_are_noted() -> None:
+    keys = ", ".join(f"m{n}: 1" for n in range(1000))
+    said = messages(f"input: [3]\nbudget: {{{keys}}}\nlayers: [relu]\n")
+    assert said.endswith(f"too many errors; these are the first {MAX_PROBLEMS}")
+
+
 def test_the_schema_knows_budgets() -> None:
     schema = spec_schema()
     jsonschema.validate(yaml.safe_load(FAMILY), schema)
@@ -123,7 +168,7 @@ def test_rules_have_ids_that_stay() -> None:
     numbers = [figure.rule for figure in METRICS.values()]
     assert len(set(numbers)) == len(numbers)
     ids, names = [rule.id for rule in RULES], [rule.name for rule in RULES]
-    assert len(set(ids)) == len(ids) == 53
+    assert len(set(ids)) == len(ids) == 4 * len(METRICS) + 9
     assert len(set(names)) == len(names)
     kept = {"AC001": "params-over-budget", "AC103": "flops-under-minimum", "AC205": "peak-near-budget"}
     kept |= {"AC306": "saved-increased", "AC901": "invalid-spec", "AC902": "unknown-count", "AC903": "no-base"}
@@ -214,14 +259,12 @@ def test_a_pyproject_without_a_table_of_ours_is_none(tmp_path: Path) -> None:
 
 
 def test_a_budget_is_not_inherited_by_what_extends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from archcalc import load
-
     (tmp_path / "base.yaml").write_text("input: [3]\nbudget: {params: 1}\nlayers: [{linear: 4}]\n")
     (tmp_path / "own.yaml").write_text("extends: base.yaml\nlayers: [relu]\n")
     monkeypatch.chdir(tmp_path)
-    assert load("base.yaml").budget.limits
-    assert not load("own.yaml").budget.limits
+    assert budget_of(load("base.yaml")).limits
+    assert not budget_of(load("own.yaml")).limits
 
 
 def test_a_spec_without_a_budget_has_none() -> None:
-    assert read(Document("net.yaml", "input: [3]\nlayers: [relu]")).budget == Budget()
+    assert budget_of(read(Document("net.yaml", "input: [3]\nlayers: [relu]"))) == Budget()

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from archcalc import analyze, load
+from archcalc.budget import Budget, make_limit
 from archcalc.engine.report import Report
 from archcalc.gate.judge import Base, check
-from archcalc.spec.budget import Budget, make_limit
 from tests.git_repository import Repo
 from tests.running import piped
 from tests.specs_helper import report

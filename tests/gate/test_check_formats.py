@@ -15,6 +15,7 @@ import xmlschema
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archcalc.budget import Budget, LimitKind, make_limit
 from archcalc.errors import Location, printable
 from archcalc.gate.baselines import GitBaselines
 from archcalc.gate.config import Config
@@ -25,7 +26,6 @@ from archcalc.gate.subjects import Subject
 from archcalc.render.check import markdown
 from archcalc.render.formats import findings
 from archcalc.render.formats.junit import junit
-from archcalc.spec.budget import Budget, LimitKind, make_limit
 from tests.running import ROOT
 
 SCHEMAS = ROOT / "tests" / "gate" / "schemas"

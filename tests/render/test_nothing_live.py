@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from archcalc import Report, analyze
+from archcalc.budget import Budget, make_limit
 from archcalc.comparison.diff import diff
 from archcalc.errors import printable
 from archcalc.gate.baselines import GitBaselines
@@ -26,7 +27,6 @@ from archcalc.render.diff import comment
 from archcalc.render.formats.markup import escaped, escaped_in_html, markdown
 from archcalc.render.table import fitted_grid
 from archcalc.spec.architecture import read
-from archcalc.spec.budget import Budget, make_limit
 from archcalc.spec.source import Document
 from tests.git_repository import Repo
 from tests.running import ROOT, environment

@@ -68,7 +68,8 @@ def outline_of(graph: Graph, report: Report, depth: int | None = None, *, repeti
 
     A name such as `layer1.0.conv1` is a path. `depth` is how many of its levels are shown: a group below is one box.
     Without it, it is the greatest that leaves ENOUGH_BOXES, and at least 1. With `repetitions`, the members of a group
-    that are numbered and follow one another with equal layers, shapes and connections are drawn once.
+    that are numbered and follow one another with equal layers, shapes and connections are drawn once. Raises
+    SettingError where figures are symbols or arrays.
 
     >>> from archcalc import load
     >>> from archcalc.analysis import analyze_graph
@@ -78,6 +79,7 @@ def outline_of(graph: Graph, report: Report, depth: int | None = None, *, repeti
     >>> picture.edges[0]
     Edge(source='input', target=0, shapes=((3, 224, 224),))
     """
+    report.require_plain("drawn")
     tree = _Tree(graph, report.layers, repetitions)
     if depth is not None:
         drawing = _Drawing(tree, depth)

@@ -69,10 +69,14 @@ def bar_picture(found: Comparison, metrics: Sequence[str], caption: str, form: s
 
 
 def scatter_picture(reports: Sequence[Report], x: Figure, y: Figure, caption: str, form: str) -> bytes:
-    """Architectures as points, labelled; an axis is logarithmic where the figures span a decade or more."""
+    """Architectures as points, labelled; an axis is logarithmic where the figures span a decade or more.
+
+    Raises SettingError where a figure is unknown, and where figures are symbols or arrays.
+    """
     plt = _matplotlib()
     points: list[Point] = []
     for report in reports:
+        report.require_plain("drawn")
         across, up = x.of(report), y.of(report)
         if across is None or up is None:
             title = x.title if across is None else y.title

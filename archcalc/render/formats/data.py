@@ -78,8 +78,9 @@ def records(rows: Sequence[dict[str, Any]], form: str) -> str:
 def report_data(report: Report, form: str, columns: tuple[str, ...]) -> str:
     """A report as json, jsonl (settings and totals, then a line for each layer), csv or tsv (these columns).
 
-    What is unknown is an empty cell.
+    What is unknown is an empty cell. Raises SettingError where figures are symbols or arrays.
     """
+    report.require_plain("written")
     if form == "json":
         return as_json(report.to_dict())
     if form == "jsonl":

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from archcalc._version import __version__
+from archcalc.budget import Limit
 from archcalc.engine.figures import METRICS
 from archcalc.errors import Location, printable
 from archcalc.gate.judge import Checked, Finding, Judgement, fingerprint
@@ -14,7 +15,6 @@ from archcalc.gate.rules import RULES, Level
 from archcalc.gate.run import exit_code
 from archcalc.render.check import settings_words, summary
 from archcalc.render.formats.data import as_json
-from archcalc.spec.budget import Limit
 
 SCHEMA_VERSION = 1
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -38,12 +38,16 @@ MOST_BOXES = 500
 def page(networks: Sequence[tuple[Graph, Report]], caption_of_all: str) -> str:
     """The page of one architecture or several, which are then set side by side first.
 
+    Raises SettingError where figures are symbols or arrays.
+
     >>> from archcalc import load
     >>> from archcalc.analysis import analyze_graph
     >>> page([analyze_graph(load("lenet5"))], "")[:15]
     '<!doctype html>'
     """
     reports = [report for _, report in networks]
+    for report in reports:
+        report.require_plain("written")
     title = printable(" and ".join(report.title for report in reports))
     style, script = _own("report.css"), _own("report.js")
     policy = (

@@ -1,4 +1,7 @@
-"""Budgets: what an architecture may cost, as it is written in a spec or a configuration file."""
+"""Budgets: what an architecture may cost, as it is written in a spec or a configuration file.
+
+A spec keeps its `budget:` as a tree. It is read here, where the figures and settings are known that limits are on.
+"""
 
 import re
 from collections.abc import Mapping
@@ -8,9 +11,10 @@ import msgspec
 
 from archcalc.engine.conventions import CONVENTIONS
 from archcalc.engine.figures import METRICS
-from archcalc.errors import Location, SettingError, did_you_mean
+from archcalc.errors import MAX_PROBLEMS, Location, Problem, SettingError, did_you_mean
+from archcalc.spec.architecture import Architecture
 from archcalc.spec.entry import Note
-from archcalc.spec.source import MappingNode, Scalar, SequenceNode, Tree
+from archcalc.spec.source import MappingNode, Scalar, SequenceNode, Tree, problem_at
 from archcalc.units import BYTES_PER_ELEMENT, MAX_BATCH, parse_percent, parse_quantity
 
 if TYPE_CHECKING:
@@ -77,10 +81,36 @@ class Budget(msgspec.Struct, frozen=True):
 NO_BUDGET = Budget()
 
 
-def read_budget(tree: Tree | None, note: Note) -> Budget:
+def budget_of(architecture: Architecture) -> Budget:
+    """The budget that a spec has of its own, a variant's after its family's; what is wrong in it is left out.
+
+    >>> from archcalc.spec.architecture import read
+    >>> from archcalc.spec.source import Document
+    >>> spec = read(Document("net.yaml", "{input: [3], budget: {params: 60M}, layers: [{linear: 4}]}"))
+    >>> budget_of(spec).limits["params", "max"].bound
+    60000000
+    """
+    budget = NO_BUDGET
+    for tree in architecture.budgets:
+        budget = budget.overridden_by(read_budget(tree, lambda *_: None))
+    return budget
+
+
+def budget_problems(architecture: Architecture) -> list[Problem]:
+    """What is wrong with the budgets in a spec: with those of its other variants and of what it extends as well."""
+    problems: list[Problem] = []
+
+    def note(where: Tree, message: str, hint: str | None = None) -> None:
+        if len(problems) <= MAX_PROBLEMS:
+            problems.append(problem_at(where, message, hint))
+
+    for tree in architecture.all_budgets:
+        read_budget(tree, note)
+    return problems
+
+
+def read_budget(tree: Tree, note: Note) -> Budget:
     """The budget that a tree describes; what is wrong with it is noted."""
-    if tree is None:
-        return NO_BUDGET
     if not isinstance(tree, MappingNode):
         note(tree, "budget must be a mapping of metrics to limits", FORM)
         return NO_BUDGET
