@@ -179,7 +179,7 @@ def _check_arrays(*values: Value) -> None:
         shapes = ", ".join([str(array.shape) for array in arrays])
         raise SettingError(
             f"arrays must have one axis and one length, got the shapes {shapes}",
-            hint="a number for each variant, the same variants in all arrays",
+            hint="give one number for each variant in every array",
         )
 
 

@@ -121,7 +121,7 @@ def parse_quantity(text: str, measure: Measure) -> "Fraction":
         other: Measure = "bytes" if measure == "count" else "count"
         known = symbol in WRITTEN[other]
         wanted = "bytes" if measure == "bytes" else "a count"
-        what = f"is no unit of {wanted}" if known else "is an unknown unit"
+        what = f"is not a unit of {wanted}" if known else "is an unknown unit"
         raise SettingError(f"{_quoted(text)}: {symbol!r} {what}", hint=FORMS[measure])
     value = Fraction(whole.replace(",", "") + rest) * WRITTEN[measure][symbol]
     if value > MAX_WRITTEN:

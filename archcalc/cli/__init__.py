@@ -47,7 +47,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 )
 @click.version_option(__version__, "-V", "--version", prog_name="archcalc", message="%(prog)s %(version)s")
 def group() -> None:
-    """Tell what a neural network costs: output sizes, memory, parameters and FLOPs of every layer, from a text spec.
+    """Report what a neural network costs: output sizes, memory, parameters and FLOPs of every layer, from a text spec.
 
     Begin with `archcalc table alexnet`; `archcalc list` names the shipped architectures.
     """

@@ -82,7 +82,7 @@ def convention_named(name: str) -> Convention:
     """
     known = f"conventions: {', '.join(CONVENTIONS)}"
     if not isinstance(name, str):
-        raise SettingError(f"a convention is named by text, got: {type(name).__name__}", hint=known)
+        raise SettingError(f"a convention must be a name, got {type(name).__name__}", hint=known)
     if name not in CONVENTIONS:
         raise SettingError(f"unknown convention {name!r}", hint=did_you_mean(name, CONVENTIONS, known))
     return CONVENTIONS[name]

@@ -275,7 +275,7 @@ class Propagation:
             raise LayerError(
                 f"tied to {other.name}, {_misfit(unlike, own, theirs)}",
                 field="tied",
-                hint="both must hold weights of the same shapes, such as an embedding and the linear layer back",
+                hint="both must hold weights of the same shapes, such as an embedding and the output layer",
             )
         return Params.of({name: own[name] for name in own if name not in shared}, buffers)
 

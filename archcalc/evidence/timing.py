@@ -205,7 +205,7 @@ class Timing(msgspec.Struct, frozen=True):
     """The times of one architecture: of its layers, and of the whole without the watch on its layers.
 
     `compiled` is the whole as torch.compile makes it; None where that was not asked for. `preemptions_per_second` is
-    how often the system gave the processor to other work meanwhile, None where it does not say: a busy machine can slow
+    how often the system interrupted it for other work meanwhile, None where it does not say: a busy machine can slow
     every repetition alike, which no spread shows.
     """
 

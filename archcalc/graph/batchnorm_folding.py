@@ -111,23 +111,23 @@ def _obstacle(
     """Why a norm cannot be folded into a layer, None where it can; `readers` are those of each node."""
     nodes, node = graph.nodes, graph.nodes[norm]
     if node.train_only:
-        return "it runs in training mode alone"
+        return "it runs only in training mode"
     place = graph.position(node.inputs[0])
     if layer is None or place is None:
-        return "it reads the input, which no layer makes"
+        return "it reads the network's input"
     before, source = nodes[layer], nodes[place]
     if not isinstance(before.layer, TAKES_A_NORM):
-        return f"it follows {source.name} ({source.layer.kind}), which is no convolution or linear layer"
+        return f"it follows {source.name} ({source.layer.kind}), which is not a convolution or linear layer"
     if isinstance(before.layer, Linear) and len(outputs[layer]) > 1:
         return f"{before.name} has its features along the last axis, and the norm its channels along the first"
     others = [nodes[reader].name for reader in readers[place] if reader != norm]
     if others:
-        return f"{source.name} is read by {_listed(others)}, too"
+        return f"{source.name} is also read by {_listed(others)}"
     if node.inputs[0] in graph.outputs:
-        return f"{source.name} is an output of the network, too"
+        return f"{source.name} is also an output of the network"
     for position, whose in ((norm, "its weights"), (layer, f"the weights of {before.name}")):
         if position in tied:
-            return f"{whose} are used by {nodes[tied[position]].name}, too"
+            return f"{whose} are also used by {nodes[tied[position]].name}"
     for user, who in ((node, "it"), (before, before.name)):
         if user.tied is not None:
             return f"{who} uses the weights of {nodes[user.tied].name}"

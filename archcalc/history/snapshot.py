@@ -46,7 +46,7 @@ class Snapshot:
         """The text of a file; raises SpecError where it was not there, is no text, or where nobody can tell."""
         entry = self._find(path)
         if entry is None:
-            raise SpecError([Problem(f"{path} is not there at {self.commit[:10]}")])
+            raise SpecError([Problem(f"{path} does not exist at {self.commit[:10]}")])
         data = self._same_here(path, entry.hash)
         return text_of(self.repository.blob(entry.hash) if data is None else data, f"{path}@{self.commit[:10]}")
 
@@ -59,7 +59,7 @@ class Snapshot:
             part = ahead.pop()
             if part == "..":
                 if not at:
-                    raise _unknowable(f"{path} leads out of the repository")
+                    raise _unknowable(f"{path} is a link out of the repository")
                 at.pop()
                 continue
             here = "/".join((*at, part))
@@ -69,11 +69,11 @@ class Snapshot:
             elif entry is None:
                 return None
             elif entry.mode == _SUBMODULE:
-                raise _unknowable(f"{path} lies in the submodule {here}, whose files are not the repository's")
+                raise _unknowable(f"{path} is in the submodule {here}, whose files are not part of the repository")
             elif entry.mode == _LINK:
                 links += 1
                 if links > _MAX_LINKS:
-                    raise _unknowable(f"{path} is a link that leads in a circle")
+                    raise _unknowable(f"{path} is a circular link")
                 target = os.fsdecode(self.repository.blob(entry.hash))
                 at = [] if os.path.isabs(target) else at
                 ahead += self._parts(target, path)
@@ -86,7 +86,7 @@ class Snapshot:
         if os.path.isabs(path):
             inside = self.repository.inside(path)
             if inside is None:
-                raise _unknowable(f"{whole} leads out of the repository")
+                raise _unknowable(f"{whole} is a link out of the repository")
             path = inside
         return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 

@@ -121,10 +121,10 @@ def markdown(checked: Sequence[Checked]) -> str:
     items = [f"- {_item(finding, markup.escaped)}" for finding in findings[:MOST_ROWS]]
     if len(findings) > MOST_ROWS:
         items.append(f"- {len(findings) - MOST_ROWS:,} more findings are left out")
-    bases = "".join(
+    compared = "".join(
         f"\n\nCompared with {markup.escaped(base)}" for base in dict.fromkeys(o.base for o in checked) if base
     )
-    head = f"### archcalc: {summary(checked)}{bases}\n"
+    head = f"### archcalc: {summary(checked)}{compared}\n"
     return "\n".join([head, markup.markdown(grid), *items, *([""] if items else [])])
 
 

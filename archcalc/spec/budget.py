@@ -26,13 +26,13 @@ LIMIT_KEYS = {
 }
 SETTING_KEYS = {
     "batch": "the batch size",
-    "input": "the input's shape without the batch, in place of the spec's; of several, shapes by name",
+    "input": "the input's shape without the batch, in place of the spec's; for several inputs, shapes by name",
     "dtype": "the type of the activations and parameters",
-    "convention": "what a FLOP is",
+    "convention": "the FLOP convention",
 }
 BUDGET_KEYS = {
     **{metric.name: f"{metric.title}: {metric.statement}" for metric in METRICS.values()},
-    "settings": "what the figures are taken at",
+    "settings": "the settings of the analysis",
     "allow-unknown": "whether operations that cannot be counted are allowed",
 }
 FORM = "such as `budget: {params: 60M, flops: {max: 1.5G, warn: 1.2G}, memory: 512 MiB}`"
@@ -133,7 +133,7 @@ def _limits(metric: str, tree: Tree, note: Note) -> list[Limit]:
         least = _limit(metric, "max", delta, note)
         if "max-increase" not in tree.items:
             hint = "such as `{max-increase: 2%, min-delta: 1k}`"
-            note(tree.keys["min-delta"], "min-delta goes with max-increase", hint)
+            note(tree.keys["min-delta"], "min-delta needs max-increase", hint)
         elif least and "max-increase" in found:
             found["max-increase"] = msgspec.structs.replace(found["max-increase"], min_delta=int(least.bound))
     for low, high in (("min", "max"), ("warn", "max"), ("min", "warn")):

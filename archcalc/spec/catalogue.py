@@ -84,8 +84,8 @@ def find(what: str, within: tuple[str, ...] = (), reader: Reader = read_file) ->
         path, variant = file or (what, None)
         return _variant(_read(reader(path), within, reader), variant, path)
     known = names()
-    hint = did_you_mean(what, known, f"shipped: {some(known)}; a file is named with its ending or a slash")
-    raise SpecError([Problem(f"no architecture or file is called {what!r}", hint=hint)])
+    hint = did_you_mean(what, known, f"shipped: {some(known)}; a file needs its ending or a slash")
+    raise SpecError([Problem(f"no architecture or file named {what!r}", hint=hint)])
 
 
 def find_all(path: str, reader: Reader = read_file) -> dict[str | None, Architecture]:
@@ -150,7 +150,7 @@ def _read(document: Document, within: tuple[str, ...], reader: Reader = read_fil
     base, tree = base_of(document, own.extends.text), own.extends
     chain = (*within, document.name)
     if len(chain) > MAX_EXTENDS or os.path.normpath(document.name) in map(os.path.normpath, within):
-        raise SpecError([problem_at(tree, f"extends itself: {' → '.join(chain)}", "a spec must come to an end")])
+        raise SpecError([problem_at(tree, f"extends itself: {' → '.join(chain)}", "remove the cycle")])
     try:
         return extended(own, find(base, chain, read_plain_file if reader is read_file else reader))
     except SpecError as error:
@@ -170,7 +170,9 @@ def _read_base(document: Document, within: tuple[str, ...]) -> Architecture:
         own = read(document)
         if own.entries or own.replace or own.extends is not None:
             return own
-    raise SpecError([Problem(f"{document.name} is no spec", hint=f"`archcalc table {document.name}` tells why")])
+    raise SpecError(
+        [Problem(f"{document.name} is not a valid spec", hint=f"`archcalc table {document.name}` shows why")]
+    )
 
 
 def _variant(family: Architecture, name: str | None, path: str) -> Architecture:
@@ -200,7 +202,7 @@ def load(what: str | os.PathLike[str]) -> Architecture:
     >>> load("zfnte")
     Traceback (most recent call last):
     ...
-    archcalc.errors.SpecError: error: no architecture or file is called 'zfnte'
+    archcalc.errors.SpecError: error: no architecture or file named 'zfnte'
       hint: did you mean zfnet?
     """
     architecture = find(_named(what))

@@ -32,7 +32,7 @@ def evaluated_vars(
         try:
             later = [read for read in evaluate.names(tree) if read in trees and read not in values]
             if later:
-                message = f"{name} reads {min(later)!r}, which is not given above it"
+                message = f"{name} uses {min(later)!r}, which is defined below it"
                 raise evaluate.error(tree, message, "vars are computed in their order: move it up")
             values[name] = evaluate.value(tree, values)
         except SpecError as error:
@@ -48,7 +48,9 @@ def input_shapes(
     shapes, problems = dict[str, Shape](), list[Problem]()
     for name, tree in inputs.items():
         if name != INPUT and name in variables:
-            problems.append(problem_at(tree, f"{name} is an input and a variable", "give one of them another name"))
+            problems.append(
+                problem_at(tree, f"{name} is both an input and a variable", "give one of them another name")
+            )
         elif name in given:
             shapes[name] = given[name]
         else:

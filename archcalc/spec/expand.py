@@ -215,8 +215,8 @@ class _Expansion:
     def _require_run(self, inputs: Inputs, tree: Tree) -> None:
         for i in inputs:
             if i >= self.first and (node := self.nodes[i - self.first]).train_only:
-                message = f"from: {node.name} runs in training alone"
-                raise self.evaluate.error(tree, message, "what reads it must be `train_only` as well")
+                message = f"from: {node.name} runs only in training"
+                raise self.evaluate.error(tree, message, "layers that read it must also be `train_only`")
 
     def _wrong_count(self, where: Tree, entry: Entry, kind: type[Layer] | Block | None, got: int) -> SpecError:
         least, most = _arity(kind)
@@ -274,13 +274,15 @@ class _Expansion:
         layer = self._layer(entry, cls, variables)
         varies = repeated and "i" in self.evaluate.reads(entry)
         if entry.common.get("first") is not None:
-            raise self.evaluate.error(entry.common["first"], "first is for blocks", "a layer may use `i` in its fields")
+            raise self.evaluate.error(
+                entry.common["first"], "only blocks have first", "a layer may use `i` in its fields"
+            )
         tree = entry.common.get("tied")
         tied = None if tree is None else self._tied(tree, entry, scope)
         train_only = self._condition("train_only", entry, scope, otherwise=scope.train_only)
         self.name_characters += times * len(f"{scope.prefix}{name or ''}")
         if self.name_characters > MAX_NAME_CHARACTERS:
-            message = f"the names of all layers are longer than {MAX_NAME_CHARACTERS:,} characters together"
+            message = f"the names of all layers exceed {MAX_NAME_CHARACTERS:,} characters in total"
             raise self.evaluate.error(entry.tree, message, "give shorter names")
         origin = self._origin(entry, scope)
         for i in range(times):
@@ -292,8 +294,8 @@ class _Expansion:
                 scope.namer.count(cls)
                 local = f"{name}.{i}" if repeated else name
             if (repeated or name is not None) and scope.prefix + local in self.paths:
-                message = f"name {local!r} is given twice"
-                raise self.evaluate.error(entry.place("name"), message, "every layer needs a name of its own")
+                message = f"duplicate name {local!r}"
+                raise self.evaluate.error(entry.place("name"), message, "every layer needs a unique name")
             uses = tied if tree is not None else self._counterpart(cls, scope.prefix + local, scope.tied)
             inputs = (self._add(local, layer, inputs, origin, scope, uses, train_only),)
         if name is not None:
@@ -400,9 +402,7 @@ class _Expansion:
                 results.append(found)
             elif name.text not in inner.failed:
                 hint = did_you_mean(name.text, inner.given, f"its layers: {some(inner.given)}")
-                problems.append(
-                    problem_at(name, f"outputs of block {block.name}: no layer is called {name.text!r}", hint)
-                )
+                problems.append(problem_at(name, f"outputs of block {block.name}: no layer named {name.text!r}", hint))
         if problems or len(results) < len(block.outputs):
             raise SpecError(problems)
         return results
@@ -412,11 +412,9 @@ class _Expansion:
     ) -> dict[str, Value]:
         if any(call.block == block.name for call in scope.calls):
             chain = " → ".join([*(call.block for call in scope.calls), block.name])
-            raise self.evaluate.error(
-                entry.tree, f"block {block.name} calls itself: {chain}", "a block must come to an end"
-            )
+            raise self.evaluate.error(entry.tree, f"block {block.name} calls itself: {chain}", "remove the cycle")
         if len(scope.calls) >= MAX_DEPTH:
-            raise self.evaluate.error(entry.tree, f"blocks inside one another more than {MAX_DEPTH} deep")
+            raise self.evaluate.error(entry.tree, f"blocks nested deeper than {MAX_DEPTH} levels")
         return block_arguments(entry, block, self.evaluate, variables, first=first)
 
     def _structure(self, entry: Entry, scope: Scope, current: int) -> int:

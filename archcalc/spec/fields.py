@@ -55,7 +55,7 @@ class Evaluator:
                 raise self.error(tree, f"a list of more than {MAX_ITEMS:,} values")
             return items
         if not isinstance(tree, Scalar):
-            raise self.error(tree, "a mapping stands where a value was expected")
+            raise self.error(tree, "expected a value, got a mapping")
         try:
             self._steps.take(1)
             if not isinstance(tree.value, str):
@@ -77,7 +77,7 @@ class Evaluator:
         """The value of a tree that must be a whole number of at least `least`; raises SpecError."""
         value = self.value(tree, variables)
         if type(value) is not int or value < least:
-            hint = "analyze each number apart" if is_open(value) else None
+            hint = "analyze each number separately" if is_open(value) else None
             raise self.error(tree, f"{what} must be a whole number ≥ {least}, got {show(value)}", hint)
         return value
 
@@ -250,7 +250,7 @@ def _invalid(
         if not is_fixed:
             return None
     message = f"{entry.kind}: {name} must be {describe(types[name])}, got {show(value)}"
-    hint = "it chooses what is computed, which symbols and arrays cannot; analyze each value apart"
+    hint = "it chooses what is computed, which symbols and arrays cannot; analyze each value separately"
     return problem_at(trees[name], message, hint if is_fixed else None)
 
 

@@ -66,11 +66,11 @@ class Scope:
         if not isinstance(tree, Scalar) or tree.value is None or not tree.text:
             raise SpecError([problem_at(tree, "name must be text")])
         if tree.text == INPUT or (tree.text in self.network and not self.prefix):
-            message = f"the name {tree.text!r} stands for an input"
+            message = f"the name {tree.text!r} is an input's"
             raise SpecError([problem_at(tree, message, "choose another name")])
         if tree.text in self.lines:
-            message = f"name {tree.text!r} is given twice (first in line {self.lines[tree.text]})"
-            raise SpecError([problem_at(tree, message, "every layer needs a name of its own")])
+            message = f"duplicate name {tree.text!r} (first in line {self.lines[tree.text]})"
+            raise SpecError([problem_at(tree, message, "every layer needs a unique name")])
         self.lines[tree.text] = entry.line
         return tree.text
 
@@ -92,7 +92,7 @@ class Scope:
             return self._not_there(name, tree, entry, field)
         known = [*dict.fromkeys((*self.inputs, *self.network)), *paths]
         hint = did_you_mean(name, known, f"known: {some(known)}")
-        return problem_at(tree, f"{field}: no layer is called {name!r}", hint)
+        return problem_at(tree, f"{field}: no layer named {name!r}", hint)
 
     def path(self, name: str, paths: Mapping[str, int]) -> str | None:
         """The path that a name stands for: from here, from the scopes around, or as a path from the outside."""
@@ -106,11 +106,13 @@ class Scope:
     def _not_there(self, name: str, tree: Tree, entry: Entry, field: str) -> Problem:
         line = self.given[name]
         if line == entry.line:
-            return problem_at(tree, f"{field}: {name!r} is this layer itself", "a layer reads earlier ones")
+            return problem_at(tree, f"{field}: {name!r} is this layer itself", "a layer can only read earlier layers")
         if line < entry.line:
             message = f"{field}: {name!r} (line {line}) is left out: its `when` is false or its `repeat` 0"
             return problem_at(tree, message, "give both the same `when`")
-        return problem_at(tree, f"{field}: {name!r} comes later, in line {line}", "a layer reads earlier ones")
+        return problem_at(
+            tree, f"{field}: {name!r} is defined later, in line {line}", "a layer can only read earlier layers"
+        )
 
 
 def _given(entries: Iterable[Entry]) -> Iterator[tuple[str, int]]:

@@ -65,8 +65,8 @@ def _require_readable(text: str) -> None:
     except SpecError as error:
         problems = list(error.problems)
     if problems:
-        message = f"a spec of every layer would be beyond what archcalc reads: {problems[0].message}"
-        raise SpecError([Problem(message, hint="a network of fewer layers can be written")])
+        message = f"the flat spec would exceed archcalc's own limits: {problems[0].message}"
+        raise SpecError([Problem(message, hint="only smaller networks can be written")])
 
 
 def _fields(graph: Graph, node: Node, current: int) -> list[str]:

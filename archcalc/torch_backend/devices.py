@@ -20,7 +20,7 @@ def chosen_device(wanted: str) -> str:
     if wanted == "auto":
         return next((device for device, is_there in there.items() if is_there), "cpu")
     if not there.get(wanted, True):
-        raise SettingError(f"PyTorch finds no {wanted} device here", hint="--device auto takes what there is")
+        raise SettingError(f"PyTorch finds no {wanted} device", hint="--device auto uses what is available")
     return wanted
 
 

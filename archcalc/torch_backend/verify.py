@@ -5,7 +5,7 @@ import time
 import msgspec
 
 from archcalc.engine.report import Report
-from archcalc.evidence.layer_agreement import LayerVerdict, SmallerCopy, Verification, compare, compare_memory
+from archcalc.evidence.layer_agreement import LayerAgreement, LayerVerdict, SmallerCopy, compare, compare_memory
 from archcalc.graph import Graph
 from archcalc.torch_backend.build import SMALLER, PyTorchError, RefusalError
 from archcalc.torch_backend.devices import chosen_device, free_memory
@@ -21,7 +21,7 @@ KEPT_OUTPUTS = 2
 
 def verify(
     graph: Graph, report: Report, *, device: str = "auto", train: bool = False, seed: int = 0, memory: bool = False
-) -> Verification:
+) -> LayerAgreement:
     """Run a graph in PyTorch at the settings of its report, and compare the two figure by figure.
 
     With `memory`, also what training keeps of each layer, and the most that is alive at once in eval mode.
@@ -50,7 +50,7 @@ def verify(
         (problem,) = error.problems
         failure = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
         refused = isinstance(error, RefusalError)
-    return Verification(report, layers, on, time.perf_counter() - started, note, failure, refused, found)
+    return LayerAgreement(report, layers, on, time.perf_counter() - started, note, failure, refused, found)
 
 
 def verify_as_it_fits(
@@ -62,7 +62,7 @@ def verify_as_it_fits(
     train: bool = False,
     seed: int = 0,
     memory: bool = False,
-) -> list[Verification]:
+) -> list[LayerAgreement]:
     """As `verify`; where memory is asked for and `auto` must take the meta device, a smaller copy is run as well.
 
     >>> from archcalc.analysis import analyze_graph
@@ -115,4 +115,4 @@ def _affordable_device(report: Report, wanted: str, training: bool) -> tuple[str
 
 
 def _short(needed: int, free: int, device: str) -> str:
-    return f"it needs about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} are free"
+    return f"it needs about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} is free"

@@ -44,7 +44,7 @@ def test_an_ending_that_stands_for_no_format_is_refused(command: tuple[str, ...]
 def test_an_empty_name_is_no_file(command: tuple[str, ...]) -> None:
     result = piped(*command, "-o", "")
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.endswith("'-o': the name of the file is empty; - is standard output\n")
+    assert result.stderr.endswith("'-o': the file name is empty; - is standard output\n")
 
 
 @pytest.mark.parametrize("command", [*WITHOUT_TORCH, ("chart", SPEC)], ids=words)

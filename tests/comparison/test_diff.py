@@ -123,7 +123,7 @@ def test_a_report_kept_as_json_is_compared_with(tmp_path: pytest.TempPathFactory
     path.write_text(piped("table", "lenet5", "--json").stdout)
     same = piped("diff", "lenet5", "--compare-to", path)
     assert (same.returncode, same.stderr) == (0, "")
-    assert "no spec changed what it costs" in same.stdout
+    assert "no spec changed its cost" in same.stdout
     changed = piped("diff", "lenet5", "--compare-to", path, "--set", "classes=20", "--json")
     found = json.loads(changed.stdout)
     (spec,) = found["specs"]
@@ -172,4 +172,4 @@ def test_what_comes_through_a_pipe_is_a_spec() -> None:
 
 def test_a_single_pipe_is_in_no_repository() -> None:
     found = piped("diff", "-", stdin="input: [8]\nlayers: [relu]\n")
-    assert (found.returncode, "is in no repository" in found.stderr) == (2, True)
+    assert (found.returncode, "is not in a git repository" in found.stderr) == (2, True)

@@ -64,7 +64,7 @@ def _the_target_of_an_absolute_link_grows(repo: Repo) -> None:
     lambda repo: link(repo, "other.yaml", "net.yaml"),
     spec="net.yaml",
     rule="AC903",
-    said="net.yaml is a link that leads in a circle",
+    said="net.yaml is a circular link",
 )
 def _links_that_led_in_a_circle(repo: Repo) -> None:
     (repo.folder / "net.yaml").unlink()

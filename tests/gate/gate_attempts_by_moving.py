@@ -181,7 +181,7 @@ def _a_link_out_of_the_repository_goes(repo: Repo) -> None:
     lambda repo: repo.write("models/family.yaml", family(a=LIGHT, b=LIGHT)),
     spec="sub/new.yaml",
     rule="AC903",
-    said="and may have been models/family.yaml:b, which is gone",
+    said="and may have been models/family.yaml:b, which was removed",
 )
 def _a_variant_goes_and_git_is_told_to_look_at_little(repo: Repo) -> None:
     path = repo.folder / "models/family.yaml"

@@ -73,10 +73,10 @@ def test_braces_are_left_alone(text: str) -> None:
 
 
 def test_what_cannot_be_edited_safely_is_refused() -> None:
-    with pytest.raises(SettingError, match="cannot be edited without changing what it means"):
+    with pytest.raises(SettingError, match="cannot be edited without changing its meaning"):
         edited("layers: [relu]\ninput: [3]\n...\n")
     limits = {"params": "2"}
-    with pytest.raises(SettingError, match="cannot be edited without changing what it means"):  # below what warns
+    with pytest.raises(SettingError, match="cannot be edited without changing its meaning"):  # below what warns
         updated_spec(Document("net.yaml", "input: [3]\nbudget: {params: {max: 9, warn: 8}}\nlayers: [relu]"), limits)
 
 
@@ -158,8 +158,8 @@ def test_a_new_configuration() -> None:
         (["net.yaml", "--headroom", "10"], "'10' is not a percentage"),
         (["net.yaml", "--metrics", "parms"], "did you mean params?"),
         (["net.yaml", "--update"], "has no maxima to update"),
-        (["net.yaml", "--update", "--batch", "2"], "--update and --batch contradict"),
-        (["net.yaml", "--into", "budgets.toml"], "is no configuration file"),
+        (["net.yaml", "--update", "--batch", "2"], "--update and --batch cannot be combined"),
+        (["net.yaml", "--into", "budgets.toml"], "is not a configuration file"),
         (["nowhere.yaml"], "cannot be read"),
         ([], "no files are named"),
         (["net.yaml", "--metrics", "saved", "--dtype", "int8"], "saved is unknown"),

@@ -85,7 +85,7 @@ def test_a_fraction_of_a_byte_falls_to_the_side_of_the_limit() -> None:
         ("{params: {}}", "must be a quantity, or a mapping", "params: 60M"),
         ("{params: {maxx: 1}}", "unknown limit 'maxx'", "did you mean max?"),
         ("{params: {max-increase: 2}}", "'2' is not a percentage", "such as 2%"),
-        ("{params: {min-delta: 2}}", "min-delta goes with max-increase", "min-delta: 1k"),
+        ("{params: {min-delta: 2}}", "min-delta needs max-increase", "min-delta: 1k"),
         ("{params: {max: 1, min: 2}}", "min 2 is above max 1", "must not be above"),
         ("{params: {max: 1, warn: 2}}", "warn 2 is above max 1", "must not be above"),
         ("{settings: 3}", "settings must be a mapping", "batch: 8"),

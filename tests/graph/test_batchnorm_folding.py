@@ -61,8 +61,8 @@ CONV = "conv: {name: c, filters: 3, kernel: 1}"
 @pytest.mark.parametrize(
     ("lines", "reasons"),
     [
-        (["batchnorm"], {"bn": "it reads the input, which no layer makes"}),
-        (["relu", "batchnorm"], {"bn": "it follows relu (relu), which is no convolution or linear layer"}),
+        (["batchnorm"], {"bn": "it reads the network's input"}),
+        (["relu", "batchnorm"], {"bn": "it follows relu (relu), which is not a convolution or linear layer"}),
         (
             [CONV, "relu", "batchnorm: {from: c}", "add: {from: [bn1, c]}"],
             {"bn1": "c is read by relu1, add1, too"},
@@ -71,7 +71,7 @@ CONV = "conv: {name: c, filters: 3, kernel: 1}"
             [CONV, "batchnorm", "add: {from: [c, c]}", *["relu: {from: c}"] * 4],
             {"bn1": "c is read by add1, relu1, relu1_2 and 2 more, too"},
         ),
-        ([CONV, "batchnorm: {train_only: true}"], {"bn1": "it runs in training mode alone"}),
+        ([CONV, "batchnorm: {train_only: true}"], {"bn1": "it runs only in training mode"}),
         (
             [CONV, "batchnorm", CONV.replace("name: c", "name: d, tied: c"), "batchnorm"],
             {"bn1": "the weights of c are used by d, too", "bn2": "d uses the weights of c"},
@@ -172,8 +172,8 @@ def test_settings_reach_the_folded_spec() -> None:
 
 
 TOO_LONG = """\
-error: a spec of every layer would be beyond what archcalc reads: more than 100,000 values, aliases counted in full
-  hint: a network of fewer layers can be written
+error: the flat spec would exceed archcalc's own limits: more than 100,000 values, aliases counted in full
+  hint: only smaller networks can be written
 """
 
 

@@ -112,7 +112,7 @@ def test_it_is_drawn_as_that_of_a_spec() -> None:
 
 def test_it_is_rendered() -> None:
     graph, report = analyze_graph(by_hand())
-    text = plain(table_text.report_grid(report, columns=("layer", "line", "params"), fold=False))
+    text = plain(table_text.report_grid(report, columns=("layer", "line", "params"), hide=False))
     assert "stem" in text
     assert "None" not in text
     assert "By hand" in page([(graph, report)], "")
@@ -166,7 +166,7 @@ def test_what_does_not_join_names_what_is_joined() -> None:
         (lambda net: net.add(ReLU(), name=""), "a name is empty"),
         (lambda net: [net.add(ReLU(), name="a"), net.add(ReLU(), name="a")], "name 'a' is taken"),
         (lambda net: net.add(ReLU(), tied=0), "relu: tied: no layer makes the value 0"),
-        (lambda net: net.add(ReLU(), net.add(ReLU(), train_only=True)), "relu_2: relu runs in training alone"),
+        (lambda net: net.add(ReLU(), net.add(ReLU(), train_only=True)), "relu_2: relu runs only in training"),
         (lambda _: Builder("net", input=()), "an input has no size"),
     ],
 )

@@ -287,7 +287,7 @@ def test_the_help_says_how_many_boxes_are_enough() -> None:
 
 def test_png_is_not_for_a_terminal() -> None:
     shown = on_terminal("graph", "lenet5", "--format", "png", columns=100)
-    assert shown == "error: png is nothing for a terminal\n  hint: write it to a file: --output net.png\n"
+    assert shown == "error: cannot write png to a terminal\n  hint: write it to a file: --output net.png\n"
 
 
 def test_without_graphviz_there_is_a_message_and_no_file(tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_without_graphviz_there_is_a_message_and_no_file(tmp_path: Path) -> None
     process = piped("graph", "lenet5", "-o", output, PATH=str(tmp_path))
     assert (process.returncode, process.stdout) == (2, "")
     assert process.stderr.startswith(
-        "error: svg needs Graphviz: there is no program 'dot' on the PATH\n  hint: install"
+        "error: svg needs Graphviz, but there is no program 'dot' on the PATH\n  hint: install"
     )
     assert output.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["net.svg"]

@@ -30,7 +30,7 @@ def fifo(tmp_path: Path) -> Path:
 
 
 def test_a_fifo_is_no_spec(tmp_path: Path, fifo: Path) -> None:
-    told = "error: pipe.yaml is a FIFO, not a plain file\n  hint: read it as standard input, which is named `-`\n"
+    told = "error: pipe.yaml is a FIFO, not a plain file\n  hint: pass it on standard input, named `-`\n"
     assert run(tmp_path, "table", fifo.name) == (2, told)
     (tmp_path / "link.yaml").symlink_to(fifo)
     assert "link.yaml is a FIFO" in run(tmp_path, "table", "link.yaml")[1]

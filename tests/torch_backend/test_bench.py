@@ -153,7 +153,7 @@ def test_a_network_is_compiled() -> None:
     [
         (
             ("lenet5", "--device", "meta"),
-            "error: the meta device computes shapes without data: there is nothing to time",
+            "error: the meta device has no data: there is nothing to time",
         ),
         (("lenet6",), "error: "),
         (("lenet5", "--dtype", "int8"), "Usage: "),

@@ -11,7 +11,7 @@ import pytest
 
 import archcalc
 from archcalc.errors import ArchcalcError
-from archcalc.evidence.layer_agreement import MEASURED, NOT_RUN, Measurement, Verification, compare, summary
+from archcalc.evidence.layer_agreement import MEASURED, NOT_RUN, LayerAgreement, Measurement, compare, summary
 from archcalc.layers.conv import Conv2d
 from archcalc.layers.pool import MaxPool2d
 from archcalc.spec.expand import expand
@@ -46,8 +46,8 @@ main(sys.argv[1:])
 """
 
 
-def verified(text: str, **settings: Any) -> Verification:
-    found: Verification = backend.verify(graph(text), report(text), **{"device": "cpu", **settings})
+def verified(text: str, **settings: Any) -> LayerAgreement:
+    found: LayerAgreement = backend.verify(graph(text), report(text), **{"device": "cpu", **settings})
     return found
 
 

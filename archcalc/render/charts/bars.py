@@ -65,7 +65,7 @@ def shown(found: Comparison) -> tuple[list[Aligned], str]:
     """
     lines = list(found.lines)
     if found.by == "layer":
-        lines = [line for line in lines if not all(row.is_foldable for rows in line.groups for row in rows)]
+        lines = [line for line in lines if not all(row.costs_nothing for rows in line.groups for row in rows)]
     note = beyond(f"{found.by}s", "the data formats of table and compare hold all") if len(lines) > MOST_ROWS else ""
     return lines[:MOST_ROWS], note
 

@@ -8,7 +8,7 @@ import pytest
 
 from archcalc import analyze, load
 from archcalc.engine.report import Report
-from archcalc.gate.judge import Base, check
+from archcalc.gate.judge import Baseline, check
 from archcalc.spec.budget import Budget, make_limit
 from tests.git_repository import Repo
 from tests.running import piped
@@ -38,7 +38,7 @@ def judged(before: str, now: str, *limits: str, **settings: Any) -> list[str]:
         metric, share, *delta = text.split()
         delta_value = int(delta[0]) if delta else 0
         budget[metric, "max-increase"] = make_limit(metric, "max-increase", share, min_delta=delta_value)
-    found = check(report(now), Budget(budget), Base(report(before, **settings)))  # type: ignore[arg-type]  # the kinds
+    found = check(report(now), Budget(budget), Baseline(report(before, **settings)))  # type: ignore[arg-type]  # the kinds
     return [one.finding.rule.id for one in found if one.finding]
 
 
@@ -72,7 +72,7 @@ def test_an_increase_from_nothing_and_at_other_settings() -> None:
 def test_an_increase_names_the_layer_that_grew() -> None:
     limit = make_limit("params", "max-increase", "1%")
     grown = NET.replace("filters: 4", "filters: 5")
-    (judgement,) = check(report(grown), Budget({("params", "max-increase"): limit}), Base(report(NET)))
+    (judgement,) = check(report(grown), Budget({("params", "max-increase"): limit}), Baseline(report(NET)))
     assert judgement.finding
     assert [weight.layer for weight in judgement.finding.heaviest] == ["last", "first"]
     assert judgement.finding.over == 28 + 360
@@ -211,10 +211,10 @@ def test_bases_in_git(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(NET, encoding="utf-8")
     result = piped("check", "../net.yaml", "--max-increase", "params=2%", cwd=repo.folder)
     assert result.returncode == 2
-    assert "../net.yaml is outside of this git repository" in result.stdout
+    assert "../net.yaml is outside this git repository" in result.stdout
     result = piped("check", "net.yaml", "--base", "nowhere", cwd=repo.folder)
     assert result.returncode == 2
-    assert "git knows no revision 'nowhere'" in result.stdout
+    assert "unknown git revision 'nowhere'" in result.stdout
 
 
 def test_a_shallow_clone_without_the_base(tmp_path: Path) -> None:
