@@ -85,7 +85,7 @@ def _entry(tree: Tree, note: Note) -> Entry:
     kind, *more = tree.items
     if more:
         hint = f"indent the fields below `{kind}:`, or write {{...}}; each layer begins with its own `- `"
-        note(tree.keys[more[0]], f"two kinds in one entry: {kind!r} and {more[0]!r}", hint)
+        note(tree.keys[more[0]], f"unexpected key {more[0]!r} beside {kind!r}", hint)
         return Entry(MALFORMED, tree)
     value, key = tree.items[kind], tree.keys[kind]
     if kind in STRUCTURES:

@@ -71,7 +71,7 @@ def test_expressions_know_the_shape_of_the_input() -> None:
     assert [row.output for row in report(text).layers] == [(6, 6, 6), (216,), (19,)]
     assert report(layers("flatten", "linear: input[1] + 1"), input=(3, 4, 5)).layers[1].output == (5,)
     assert report(layers("linear: input", head="vars: {input: 7}\ninput: [3]")).layers[0].output == (7,)
-    assert "index 3 of a list of 3" in messages(layers("linear: input[3]"))
+    assert "index 3 is out of range for a list of 3" in messages(layers("linear: input[3]"))
     assert messages(layers("linear: input[2]", head="input: [3, 0, 8]")).count("error") == 1
 
 

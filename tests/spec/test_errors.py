@@ -223,7 +223,7 @@ def test_all_errors_of_a_file_at_once_by_line() -> None:
         "net.yaml:6:25: error: conv has no field 'kernl'",
         "net.yaml:7:17: error: 'a * b': unknown variable 'b'",
         "net.yaml:8:18: error: from: no layer named 'nowhere'",
-        "net.yaml:9:21: error: key 'name' stands twice (first in line 9)",
+        "net.yaml:9:21: error: duplicate key 'name' (first in line 9)",
         "net.yaml:10:31: error: maxpool: pad must be a whole number ≥ 0, or [height, width], got [1, 2, 3]",
         "net.yaml:10:50: error: maxpool: stride must be a whole number ≥ 1, or [height, width], got 0",
     ]

@@ -42,7 +42,7 @@ INPUT = "add `input:`, the input's shape without the batch: [channels, height, w
         ),
         (
             layers("conv:\n    filters: 4\n    kernel: 3"),
-            "net.yaml:4:5: error: 'filters' stands beside 'conv' in one entry\n  4 |     filters: 4\n    |     ^\n"
+            "net.yaml:4:5: error: unexpected key 'filters' beside 'conv'\n  4 |     filters: 4\n    |     ^\n"
             "  hint: indent the fields below `conv:`, or write {...}; each layer begins with its own `- `",
         ),
         (

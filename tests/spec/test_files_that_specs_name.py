@@ -108,8 +108,8 @@ def test_nothing_is_told_of_a_file_that_is_no_spec(tmp_path: Path, name: str, pl
     code, messages = run(folder, "table", "net.yaml")
     assert code == 2
     assert messages == (
-        f"net.yaml:1:10: error: {place} is no spec\n  1 | extends: {place}\n    |          ^\n"
-        f"  hint: `archcalc table {place}` tells why\n"
+        f"net.yaml:1:10: error: {place} is not a valid spec\n  1 | extends: {place}\n    |          ^\n"
+        f"  hint: `archcalc table {place}` shows why\n"
     )
     assert "hunter2" in run(folder, "table", place)[1] or name in ("variants", "input")
 

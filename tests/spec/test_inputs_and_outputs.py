@@ -99,7 +99,7 @@ def test_inputs_are_set_by_their_names(tmp_path: Path) -> None:
     [
         (["--input", "5"], "the network has several inputs: ids, image\n  hint: say which one, such as ids=5"),
         (["--input", "picture=5"], "the network has no input 'picture'"),
-        (["--input", "ids=5", "--input", "7"], "of several inputs, each needs its name"),
+        (["--input", "ids=5", "--input", "7"], "several inputs need names"),
         (["--input", "ids=5", "--input", "ids=7"], "an input is given twice"),
         (["--input", "ids=five"], "'ids=five' is not a shape"),
     ],
@@ -119,7 +119,7 @@ def test_inputs_that_there_are_not(tmp_path: Path, options: list[str], message: 
         ("{ids: [length], image: [3, 8, 8]}", "[5]", "inputs must be a mapping of 1 to 1,000 names to shapes"),
         ("{ids: [length], image: [3, 8, 8]}", "{}", "inputs must be a mapping of 1 to 1,000 names to shapes"),
         ("ids:", "my-ids:", "net.yaml:3:10: error: invalid input name 'my-ids'"),
-        ("ids: [length]", "length: [5]", "length is an input and a variable"),
+        ("ids: [length]", "length: [5]", "length is both an input and a variable"),
         ("ids: [length]", "ids: [0]", "net.yaml:3:15: error: ids must be a list of whole numbers ≥ 1, got [0]"),
         ("[classes, boxes]", "[clases, boxes]", "outputs: no layer named 'clases'\n"),
         ("[classes, boxes]", "[boxes, boxes]", "outputs must be a list of different names"),
@@ -129,7 +129,7 @@ def test_inputs_that_there_are_not(tmp_path: Path, options: list[str], message: 
         ("vars:", "unused: [boxes]\nvars:", "unused: 'boxes' is an output"),
         ("outputs: [sum, other]", "outputs: [sum, mother]", "outputs of block exchange: no layer named 'mother'"),
         ("inputs: [a, b]", "inputs: [b]", "exchange takes one input, got 2"),
-        ("name: stem", "name: image", "the name 'image' stands for an input"),
+        ("name: stem", "name: image", "the name 'image' is an input's"),
         ("from: image", "from: imago", "from: no layer named 'imago'"),
     ],
 )

@@ -117,7 +117,7 @@ ERRORS = {
         "or give it `channels_last: true` where the last axis holds the features",
     ),
     ("[3, 8, 9]", "layernorm"): (
-        "layernorm of 3×8×9 needs to know over how many of the last axes",
+        "layernorm of 3×8×9 needs `axes`, the number of last axes",
         "`axes: 1` where channels are last, `axes: 3` for the whole map",
     ),
     ("[3, 8]", "rmsnorm: 3"): ("axes 3 is more than its input of 3×8 has", "axes ≤ 2"),
@@ -150,7 +150,7 @@ ERRORS = {
         "position_embedding with a length needs a sequence (tokens × features), got 3×8×9",
         "reshape a map (C, H, W) to H·W tokens of C features first",
     ),
-    ("[8, 9]", "position_embedding: 4"): ("length 4 is below the 8 tokens of its input", "length ≥ 8"),
+    ("[8, 9]", "position_embedding: 4"): ("length 4 is less than the 8 tokens of its input", "length ≥ 8"),
     ("[8, 9]", "parameter: 4"): ("shape must be a list of whole numbers ≥ 1, got 4", None),
 }
 

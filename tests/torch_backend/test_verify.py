@@ -91,7 +91,7 @@ def test_a_refusal_by_pytorch_is_a_difference(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(MaxPool2d, "output", lambda *_: (3, 1, 1))
     found = verified(layers("maxpool: {name: big, kernel: 99}"))
     assert (found.verdict, found.refused, found.checked, found.figures) == ("differs", True, 0, 5)
-    assert found.failure.startswith("big (line 3): PyTorch refuses torch.nn.MaxPool2d: ")
+    assert found.failure.startswith("big (line 3): PyTorch rejects torch.nn.MaxPool2d: ")
 
 
 def test_what_cannot_be_compared_says_why() -> None:
