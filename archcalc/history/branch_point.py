@@ -62,8 +62,8 @@ class BranchPoint:
         elif real is None:
             raise SpecError([Problem(f"{inside} does not exist there, and is now a link out of the repository")])
         elif real not in self.repository.watched:
-            leads = "is a file" if real == inside else f"links to {real},"
-            raise SpecError([Problem(f"{inside} does not exist there, and now {leads} which {_UNWATCHED}")])
+            leads = "is a file that" if real == inside else f"links to {real}, which"
+            raise SpecError([Problem(f"{inside} does not exist there, and now {leads} {_UNWATCHED}")])
         linked = Spec(names[-1], variant)
         return self._otherwise(linked if linked in self.changed.came else Spec(file or names[-1], variant), path)
 

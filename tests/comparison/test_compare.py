@@ -141,7 +141,7 @@ def test_errors_of_all_specs_at_once(tmp_path: Path) -> None:
         (("compare", "alexnet", "vgg16", "--bars", "--json"), "--bars cannot be combined with json"),
         (("compare", "alexnet", "vgg16", "--input", "3x9x9", "--own-input"), "cannot be combined"),
         (("chart",), "give at least one architecture"),
-        (("chart", "alexnet", "-o", "x.gif"), "x.gif: no kind of picture"),
+        (("chart", "alexnet", "-o", "x.gif"), "x.gif: not a picture format"),
         (("chart", "alexnet", "--scatter", "flops:params"), "--scatter needs a picture file"),
         (("chart", "alexnet", "--scatter", "flops", "-o", "x.svg"), "is not X:Y"),
         (("chart", "alexnet", "--scatter", "flops:parms", "-o", "x.svg"), "did you mean params?"),

@@ -127,7 +127,7 @@ def test_a_report_kept_as_json_is_compared_with(tmp_path: pytest.TempPathFactory
     changed = piped("diff", "lenet5", "--compare-to", path, "--set", "classes=20", "--json")
     found = json.loads(changed.stdout)
     (spec,) = found["specs"]
-    assert found["notes"] == [f"{path} was taken at vars none, this at classes=20"]
+    assert found["notes"] == [f"{path} was computed at vars none, this at classes=20"]
     assert spec["metrics"]["params"]["change"] == 10 * 85
     assert [layer["after"] for layer in spec["layers"]] == ["output"]
 

@@ -102,13 +102,13 @@ def test_a_wrong_rule_differs(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "published: 783, metric: memory, unit: KB, misprint: {correct: 785, why: x}",
             "differs",
-            "declared a misprint of 785, which does not come out either",
+            "declared a misprint of 785, which is not the computed value either",
         ),
         (
             "published: 783, metric: memory, unit: KB, misprint: {correct: 784, why: x, "
             "printed_is: {architecture: alexnet, layers: conv2, metric: memory, unit: KB}}",
             "differs",
-            "what its misprint says was printed comes out as 546.75",
+            "the figure that its misprint says was printed is computed as 546.75",
         ),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_formula_that_is_wrong_shows_where(tmp_path: Path) -> None:
         (
             "claims:\n  - {id: c, where: w, published: 1, architecture: alexnet}\n"
             "  - {id: c, where: w, published: 1, architecture: alexnet}\n",
-            "claim id 'c' is given twice",
+            "duplicate claim id 'c'",
         ),
         (
             "tables:\n  - {id: t, where: w, architecture: alexnet, "

@@ -170,7 +170,7 @@ def test_unknown_counts_fail_unless_allowed(folder: Path) -> None:
     assert "odd.yaml:4:5: error: AC902 unknown-count: the operations of 1 of 2 layers are unknown: odd" in failed.stdout
     allowed = python(script, "check", "odd.yaml", "--allow-unknown", cwd=folder)
     assert allowed.returncode == 0
-    assert "odd.yaml:2:17: warning: AC905 not-judged: FLOPs: unknown here" in allowed.stdout
+    assert "odd.yaml:2:17: warning: AC905 not-judged: FLOPs: unknown" in allowed.stdout
     (folder / "odd.yaml").write_text("input: [3]\nbudget: {allow-unknown: true}\nlayers:\n  - odd\n")
     assert python(script, "check", "odd.yaml", cwd=folder).returncode == 0
 

@@ -44,7 +44,7 @@ def test_one_goes_and_one_that_is_unlike_it_comes(repo: Repo) -> None:
     assert found["models/new.yaml"] == [
         (
             "AC903",
-            f"params: max-increase 2% is not judged: models/new.yaml is not at base {base}, "
+            f"params: max-increase 2% is not judged: models/new.yaml does not exist at base {base}, "
             "and may have been models/gone.yaml, which was removed",
             'write in the configuration, under [baselines]: "models/new.yaml" = "models/gone.yaml", or = "new"',
         )
@@ -57,7 +57,7 @@ def test_one_goes_and_one_that_is_unlike_it_comes(repo: Repo) -> None:
         repo.write("archcalc.toml", f'{BUDGETS}[baselines]\n"models/new.yaml" = {text}\n')
         found = checked(repo.folder, code=code)
         assert [one for one, *_ in found["models/new.yaml"]] == [rule]
-    assert "models/x.yaml is not there" in found["models/new.yaml"][0][1]
+    assert "models/x.yaml does not exist" in found["models/new.yaml"][0][1]
     repo.write("archcalc.toml", '[tool.archcalc.gate.baselines]\n"models/new.yaml" = "new"\n')
     (repo.folder / "archcalc.toml").rename(repo.folder / "pyproject.toml")
     for folder, path in ((repo.folder, "models/new.yaml"), (repo.folder / "models", "new.yaml")):
@@ -179,6 +179,6 @@ def test_a_base_of_what_is_not_there_is_told(repo: Repo) -> None:
     found = checked(repo.folder, code=2)
     hint = "remove the line, or correct the name"
     for name in ("models/x.yaml", "models/family.yaml:x"):
-        assert found[name] == [("AC906", f"a base is named for {name}, which is not there", hint)]
+        assert found[name] == [("AC906", f"{name} has a baseline, but does not exist", hint)]
     assert found["models/family.yaml:small"] == []
     checked(repo.folder, "models/net.yaml", code=0)

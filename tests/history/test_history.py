@@ -173,7 +173,7 @@ def test_a_shallow_clone_without_the_base_says_how_to_get_it(repo: Repo, tmp_pat
     [
         (("nowhere",), "unknown git revision 'nowhere'"),
         (("--base", "-x"), "unknown git revision '-x'"),
-        (("HEAD", "nothing.yaml"), "there is no 'nothing.yaml'"),
+        (("HEAD", "nothing.yaml"), "'nothing.yaml' exists neither now nor at the base"),
         (("HEAD..nowhere",), "unknown git revision 'nowhere'"),
         (("--compare-to", "models/net.yaml"), "--compare-to is for one spec, got 0"),
         (("--json", "--format", "markdown"), "cannot be combined"),

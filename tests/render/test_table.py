@@ -295,7 +295,10 @@ def test_nothing_is_written_half(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--columns", "layer,param"], "error: unknown column 'param'\n  hint: did you mean params?\n"),
-        (["--json", "--format", "csv"], "error: --json and --format csv contradict\n  hint: give one of them\n"),
+        (
+            ["--json", "--format", "csv"],
+            "error: --json and --format csv cannot be combined\n  hint: give one of them\n",
+        ),
         (["--json", "--columns", "layer"], "error: --columns cannot be combined with json"),
         (["--set", "class=3"], "error: alexnet has no variable 'class'\n  hint: did you mean classes?\n"),
         (["--set", "classes"], "'classes' is not var=value"),
