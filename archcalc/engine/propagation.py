@@ -71,6 +71,7 @@ class Propagation:
         self.is_plain = is_plain(batch, *[input.shape for input in graph.inputs])
         """Whether no symbols and no arrays are involved."""
         self.problems: list[Problem] = []
+        self.left_out = 0
         self.misfits: list[Problem] = []
         """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
         self.indices = index_bounds(graph).keys()  # which are int64, whatever the dtype of the activations
@@ -104,7 +105,7 @@ class Propagation:
                     self.problems += self._problems(node, error, xs)  # type: ignore[arg-type]  # the same
                     shapes[value] = error.assume
                     sound = len(found) if sound is None else sound
-                    if len(self.problems) > MAX_PROBLEMS:
+                    if len(self.problems) + self.left_out > MAX_PROBLEMS:
                         break
                     continue
             shapes[value] = cost.output
@@ -282,7 +283,13 @@ class Propagation:
     def _problems(self, node: Node, error: LayerError, inputs: tuple[Shape, ...]) -> list[Problem]:
         """What is wrong with a layer; behind one that does not fit, that is the reason."""
         if all(map(is_known, inputs)):
-            return [layer_problem(node, error, self.graph, self.shapes)]
+            problem = layer_problem(node, error, self.graph, self.shapes)
+            if node.origin is None or not node.origin.is_shipped:
+                return [problem]
+            if all(known.location != problem.location for known in self.problems):
+                return [problem]
+            self.left_out += 1  # what follows the first problem of a shipped block comes from the call
+            return []
         found, self.misfits = self.misfits, []
         return found
 

@@ -91,6 +91,8 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
     budget: Budget = NO_BUDGET
     outputs: tuple[Scalar, ...] = ()
     unused: tuple[Scalar, ...] = ()
+    extended: Scalar | None = None
+    """The `extends` of the text where the layers of the other are already among the entries."""
 
     def variant(self, name: str) -> "Architecture":
         """The architecture of the family that has this name; raises KeyError where there is none."""

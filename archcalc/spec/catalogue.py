@@ -27,6 +27,11 @@ def specs_directory() -> str:
     return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(_PACKAGE), "specs")
 
 
+def is_shipped(file: str) -> bool:
+    """Whether a document's name is that of a shipped spec, or of the standard blocks."""
+    return file.startswith(os.path.join(specs_directory(), ""))
+
+
 def read_shipped(file: str) -> Document:
     """The document of a shipped spec, with its tree."""
     document = read_file(os.path.join(specs_directory(), file))

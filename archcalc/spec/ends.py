@@ -106,6 +106,6 @@ def output_values(
         node = nodes[value - first]
         if value not in given and value not in left:
             message = f"{node.name}: no layer reads it, and it is not an output"
-            place = None if node.origin is None else node.origin.place(None)
-            problems.append(Problem(message, place, "add it to `outputs`, or to `unused` if that is intended"))
+            hint = "add it to `outputs`, or to `unused` if that is intended"
+            problems.append(Problem(message, hint=hint) if node.origin is None else node.origin.problem(message, hint))
     return tuple(given), problems

@@ -15,7 +15,7 @@ from archcalc.spec.entry import MALFORMED, STRUCTURES, Entry
 from archcalc.spec.environment import evaluated_vars, input_shapes
 from archcalc.spec.evaluation import some
 from archcalc.spec.fields import Evaluator, block_arguments, build_layer, show
-from archcalc.spec.origin import Call, SpecOrigin, call_words
+from archcalc.spec.origin import Call, SpecOrigin, at_call
 from archcalc.spec.scope import Scope, Tied
 from archcalc.spec.source import Scalar, SequenceNode, Tree, problem_at
 from archcalc.spec.standard import standard_blocks
@@ -92,11 +92,11 @@ class _Expansion:
     def _broken(self, problems: tuple[Problem, ...], calls: tuple[Call, ...] = ()) -> None:
         """Note problems, after which the nodes built so far are the last that can be trusted."""
         for problem in problems:
-            if calls:
-                seen_from = problem.location.file if problem.location else ""
-                where = call_words(calls, self.architecture.document, seen_from)
-                problem = problem._replace(hint=f"{problem.hint}; {where}" if problem.hint else where)
-            if not any(known[:2] == problem[:2] for known in self.problems):  # once for all repetitions
+            place = problem.location
+            problem = at_call(problem, calls, self.architecture.document, self.architecture.extended)
+            # Once for all repetitions; and what follows the first problem of a shipped block comes from the call.
+            same = slice(2) if problem.location == place else slice(1, 2)
+            if not any(known[same] == problem[same] for known in self.problems):
                 self.problems.append(problem)
         if self.sound is None:
             self.sound = len(self.nodes)
@@ -331,7 +331,7 @@ class _Expansion:
         return value
 
     def _origin(self, entry: Entry, scope: Scope) -> SpecOrigin:
-        return SpecOrigin(entry, scope.calls, self.architecture.document)
+        return SpecOrigin(entry, scope.calls, self.architecture.document, self.architecture.extended)
 
     def _structures(
         self,

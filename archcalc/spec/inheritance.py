@@ -44,6 +44,7 @@ def extended(own: Architecture, base: Architecture) -> Architecture:
         outputs=own.outputs or base.outputs,
         unused=(*base.unused, *own.unused),
         extends=None,
+        extended=own.extends,
         replace={},
     )
 

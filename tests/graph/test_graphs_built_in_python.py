@@ -151,7 +151,7 @@ def test_what_does_not_join_names_what_is_joined() -> None:
     (problem,) = caught.value.problems
     assert problem.location is None
     assert problem.hint is not None
-    assert problem.hint.startswith("they come from pool and the input")
+    assert problem.hint.startswith("inputs: pool, the input")
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_add_of_unequal_shapes() -> None:
         "add: {from: [a, b]}",
         "[a",
         "add2: add needs inputs of one shape, got 4×6×6 and 5×4×4",
-        "they come from a (line 3) and b (line 4); a 1×1 conv with the same stride and filters makes a shortcut fit",
+        "inputs: a (line 3), b (line 4); a 1×1 conv with the same stride and filters makes a shortcut fit",
         "conv: {name: a, filters: 4, kernel: 3}",
         "conv: {name: b, filters: 5, kernel: 3}",
     )
