@@ -130,7 +130,7 @@ def _check_memory(report: Report, device: str) -> None:
     free = free_memory(device) if device == "cpu" else None
     if free is None or (needed := memory_needed(report)) <= free:
         return
-    short = f"it needs about {human(needed, MEMORY_UNITS)} of memory, {human(free, MEMORY_UNITS)} is free"
+    short = f"it needs about {human(needed, MEMORY_UNITS)} of memory, {human(free, MEMORY_UNITS)} available"
     raise PyTorchError(f"{report.architecture}: {short}", hint=SMALLER)
 
 

@@ -115,4 +115,4 @@ def _affordable_device(report: Report, wanted: str, training: bool) -> tuple[str
 
 
 def _short(needed: int, free: int, device: str) -> str:
-    return f"it needs about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} is free"
+    return f"it needs about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} available"

@@ -108,7 +108,7 @@ def _too_large(report: Report, device: str) -> str:
     needed = 2 * (report.totals.params * BYTES_PER_ELEMENT[report.settings.dtype] + report.totals.memory_bytes)
     if free is None or needed <= free:
         return ""
-    amounts = f"about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} is free"
+    amounts = f"about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} available"
     return f"the two networks need {amounts}"
 
 

@@ -189,7 +189,7 @@ def test_the_tokens_of_a_window_lie_side_by_side_or_are_spread() -> None:
         ("pad", {"pad": [5, 0], "mode": "reflect"}, (4, 5), "mode reflect cannot add 5 to a size of 5"),
         ("pad", {"pad": [0, 6], "mode": "circular"}, (4, 5), "mode circular cannot add 6 to a size of 5"),
         ("pad", {"pad": [1, 1], "mode": "reflect"}, (4, 5, 5), "mode reflect pads all spatial axes, up to three"),
-        ("pad", {"pad": 1, "mode": "reflect", "value": 1}, (4, 5), "a value goes with mode constant, not reflect"),
+        ("pad", {"pad": 1, "mode": "reflect", "value": 1}, (4, 5), "value needs mode constant, not reflect"),
         ("crop", {"size": 6}, (4, 8, 5), "crop to 6×6 needs an input at least as large, got 8×5"),
         ("roll", {"shifts": [1, 1], "axes": [0]}, (4, 5), "roll needs a shift for each axis, got 2 for 1"),
         ("pixel_shuffle", {"factor": 2}, (6, 5, 5), "factor 2 needs channels that are a multiple of 4, got 6"),

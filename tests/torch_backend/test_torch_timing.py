@@ -251,7 +251,7 @@ def test_what_fails_says_where(monkeypatch: pytest.MonkeyPatch, error: Exception
 
 def test_what_would_not_fit_is_refused_before_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "free_memory", lambda _: 1000)
-    with pytest.raises(ArchcalcError, match=r"net: it needs about .* of memory, 1,?000 bytes are free"):
+    with pytest.raises(ArchcalcError, match=r"net: it needs about .* of memory, 1,?000 bytes available"):
         timed(NET)
 
 

@@ -359,7 +359,7 @@ def test_exit_1_where_an_output_differs() -> None:
     ("arguments", "message"),
     [
         (("--train",), "--fold and --train cannot be combined"),
-        (("--device", "meta"), "the meta device has none"),
+        (("--device", "meta"), "the meta device does not compute"),
         (("--dtype", "float16"), "float16 rounds too much"),
     ],
 )
