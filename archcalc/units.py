@@ -75,7 +75,7 @@ def human(value: int, units: tuple[Unit, ...]) -> str:
 
 
 def _decimals(value: int, unit: Unit) -> int:
-    """How many decimals give a quantity three digits in a unit; none where the unit is what is counted."""
+    """How many decimals give a quantity three digits in a unit; none where the unit itself is counted."""
     return 0 if unit.worth == 1 else max(0, 3 - len(str(value // unit.worth)))
 
 
@@ -173,7 +173,7 @@ def _quoted(text: str) -> str:
 
 
 def percent(part: int, whole: int, decimals: int = 0) -> str:
-    """A share of a total in percent, `>99` of what is less than all and would come out as 100; of nothing, a dash.
+    """A share of a total in percent, `>99` if it is less than all but would round to 100; of nothing, a dash.
 
     >>> percent(1331, 2340), percent(1, 0), percent(999, 1000), percent(9999, 10000, 1), percent(1, 1)
     ('57 %', '–', '>99 %', '>99.9 %', '100 %')

@@ -91,7 +91,7 @@ def _complain(message: str) -> None:
 
 
 def _leave(code: int) -> None:
-    """End the process at once: taking every module down in order would be an eighth of the time, for nothing."""
+    """End the process at once: finalising every module in order would take an eighth of the time."""
     with contextlib.suppress(OSError, ArchcalcError):  # what was to be printed was flushed when it was written
         sys.stdout.flush()
         sys.stderr.flush()

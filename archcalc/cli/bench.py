@@ -58,11 +58,10 @@ def bench(
 ) -> None:
     """Time architectures in PyTorch: of one every layer, of several a line each.
 
-    Times are medians over repetitions in eval mode. Beside them stand the multiply-adds of a layer and the bytes that
-    it must at least move: its inputs, output and parameters, each once. What bounds a layer (compute, memory, or
-    neither) follows from the fastest that the device does a large matrix product, a large convolution, and a run
-    through memory, timed just before. `*` marks the layers that together take at least half of the time. Needs
-    `pip install "archcalc[torch]"`.
+    Times are medians over repetitions in eval mode. Beside them are the multiply-adds of a layer and the least bytes
+    that it moves: its inputs, output and parameters, each once. A layer is bound by compute, by memory, or by neither,
+    compared with a large matrix product, a large convolution and a pass through memory, timed just before. `*` marks
+    the layers that together take at least half of the time. Needs `pip install "archcalc[torch]"`.
     """
     from archcalc.analysis import analyze_graph
     from archcalc.cli.progress import with_progress

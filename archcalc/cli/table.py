@@ -32,7 +32,7 @@ Columns: {" ".join(NAMES)}
 @click.option(
     "--columns",
     metavar="LIST",
-    help="Comma-separated columns; `default` and `share` stand for several, a leading + adds to the default ones.",
+    help="Comma-separated columns; `default` and `share` name several, a leading + adds to the default ones.",
 )
 @click.option("--all", "all_", is_flag=True, help="Also show rows that cost nothing and change no shape.")
 @click.option("--exact", is_flag=True, help="Exact integers and bytes in place of KB, k and M.")

@@ -38,7 +38,7 @@ def verify_folding(
     json: bool,
     output: str | None,
 ) -> None:
-    """Compare every architecture with its folded form, print what came of it, and exit as that says.
+    """Compare every architecture with its folded form, print the verdicts, and exit with their code.
 
     `settings` are the device, batch, dtype, input, seed and vars to run them with.
     """

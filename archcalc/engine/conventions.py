@@ -27,7 +27,7 @@ class Work(msgspec.Struct, frozen=True, gc=False):
 
 
 class Convention(msgspec.Struct, frozen=True):
-    """What the operations of a layer cost: by `weights`, save for the operations that `other_weights` names.
+    """What the operations of a layer cost: by `weights`, except for the operations that `other_weights` names.
 
     Where another tool's rule is no sum over a tally, `price` computes the FLOPs of the whole batch instead; None where
     they are unknown.

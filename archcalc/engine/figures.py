@@ -38,7 +38,7 @@ class TableColumn(NamedTuple):
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure. None stands for unknown, of a layer and of the whole; unknown is never 0.
+    """A figure. None means unknown, for a layer and for the whole; unknown is never 0.
 
     `name` is what options, budgets and claims call it, `field` what JSON does (empty where it holds none). `statement`
     says what it is of the whole, `of_a_layer` what of a layer where that needs saying.
@@ -63,7 +63,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     at_most: str = ""
     """What is so at the layer of which it is largest, in words."""
     is_own: bool = False
-    """Whether a layer's is the same wherever the layer stands, whatever its neighbours do."""
+    """Whether a layer's value depends on the layer alone, not on its neighbours."""
     is_rounded: bool = True
     """Whether people want it in k, M or G."""
     column: TableColumn | None = None
@@ -307,7 +307,7 @@ FIGURES: Mapping[str, Figure] = {
 }
 """All figures by their names, in the order in which they are shown."""
 METRICS: Mapping[str, Figure] = {name: figure for name, figure in FIGURES.items() if figure.rule is not None}
-"""Those that a whole architecture is judged by: what is compared, charted and limited."""
+"""The figures of a whole architecture that are compared, charted and limited."""
 LECTURE = ("memory", "params", "flops")
 """The three that the lecture's table is about, in its order."""
 IN_ROWS: Mapping[str, Figure] = {

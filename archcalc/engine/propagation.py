@@ -31,13 +31,13 @@ from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
 
 
 def report_on(graph: Graph, settings: Settings) -> tuple[Report, list[Problem]]:
-    """The report on a graph, and what is wrong with its layers; the rows end before the first layer with a problem."""
+    """The report on a graph, and the problems of its layers; the rows end before the first layer with a problem."""
     found = Propagation(graph, settings.batch, settings.dtype, convention_named(settings.convention))
     return Report(graph.name, graph.title, settings, found), found.problems
 
 
 class _Cost(msgspec.Struct, frozen=True, gc=False):
-    """What a layer costs on inputs of given shapes; equal for every repetition of it."""
+    """The cost of a layer on inputs of given shapes, equal for every repetition of it."""
 
     inputs: tuple[Shape, ...]
     output: Shape

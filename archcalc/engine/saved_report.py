@@ -1,4 +1,4 @@
-"""JSON → Report: what `archcalc table --json` wrote, read again, and in words what is wrong with it."""
+"""JSON → Report: reads what `archcalc table --json` wrote, and reports what is wrong with it."""
 
 import re
 from typing import Any
@@ -61,7 +61,7 @@ def _outputs(data: dict[str, Any], rows: tuple[LayerReport, ...]) -> tuple[Outpu
 
 
 def _row(data: dict[str, Any], where: str, batch: int) -> LayerReport:
-    """The row that `LayerReport.to_dict` made this of; one of an earlier version lacks what came later."""
+    """The row that `LayerReport.to_dict` made this of; one of an earlier version lacks newer fields."""
     kind = _converted(_item(data, "kind", where), str, f"{where}.kind")
     if kind not in kinds():
         raise _wrong(f"{where} has the unknown kind {kind!r}")

@@ -25,7 +25,7 @@ _BOUNDS: dict[str, Callable[[float, float], bool]] = {
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What came of a claim: the figure as printed, as computed (in the printed unit), and whether they agree."""
+    """The verdict on a claim: the figure as printed, as computed (in the printed unit), and whether they agree."""
 
     claim: Claim
     published: Number | str

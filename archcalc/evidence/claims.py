@@ -32,7 +32,7 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Misprint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why a printed figure is wrong, what is right, and, where it is known, the quantity that was printed instead.
+    """A misprint: why the printed figure is wrong, the right one, and, if known, the quantity that was printed instead.
 
     `correct` must come out of the computation, and `printed_is` must give what was printed: both are checked.
     """
@@ -128,7 +128,7 @@ def source_names() -> tuple[str, ...]:
 def find_claims(what: str | None) -> list[ClaimFile]:
     """The claim files that `what` names: a shipped source, a file, a directory of files; all shipped ones for None.
 
-    Raises SpecError where there is none such, or with all that is wrong in it.
+    Raises SpecError if there is none, or with all problems in it.
     """
     if what is None:
         return [_read(os.path.join(published_directory(), f"{name}.yaml")) for name in source_names()]

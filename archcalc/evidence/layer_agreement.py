@@ -1,4 +1,4 @@
-"""Two witnesses meet: archcalc's figures of every layer against what PyTorch did, figure by figure."""
+"""Compares archcalc's figures of every layer with PyTorch's, figure by figure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,8 +28,8 @@ ModelVerdict: TypeAlias = Literal["agrees", "differs", "not checkable", "could n
 class Measurement(msgspec.Struct, frozen=True):
     """What PyTorch did in one layer: shape (batch included), bytes and dtype of its output, and what the layer holds.
 
-    `output` is None of a layer that did not run. `macs` is None where PyTorch's counter cannot tell, and `why` then
-    says why.
+    `output` is None for a layer that did not run. `macs` is None if PyTorch's counter does not know, and `why` then
+    gives the reason.
     """
 
     output: tuple[int, ...] | None
@@ -125,7 +125,7 @@ class MemoryVerdict(msgspec.Struct, frozen=True):
 
 
 class LayerAgreement(msgspec.Struct, frozen=True):
-    """What came of one architecture: the verdicts of its layers, on which device and in how many seconds.
+    """The result for one architecture: the verdicts of its layers, the device and the seconds.
 
     `failure` says why PyTorch gave no measurement at all; `refused` marks that as PyTorch's own no to a layer that
     archcalc takes, which is a difference. `note` says what a reader must know of the run. `reduced` are the vars of a

@@ -46,7 +46,7 @@ class Difference(msgspec.Struct, frozen=True):
         return self.absolute / self.magnitude if self.magnitude else math.inf
 
     def to_dict(self) -> dict[str, Any]:
-        """The difference as `archcalc verify --fold --json` prints it; null stands for what is no finite number."""
+        """The difference as `archcalc verify --fold --json` prints it; null means not a finite number."""
         return {
             "layer": self.layer,
             "counterpart": self.counterpart,
@@ -57,7 +57,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class OutputAgreement(msgspec.Struct, frozen=True):
-    """What came of one architecture and its folded form: the differences of all layers that the folded one runs.
+    """The result for one architecture and its folded form: the differences of all layers that the folded one runs.
 
     `norms` is how many batch norms the original has, `folded` how many of them went into other layers. `failure` says
     why the two could not be run, or not compared.

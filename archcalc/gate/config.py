@@ -26,7 +26,7 @@ from archcalc.spec.search import specs_matching
 from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, problem_at
 
 FILES = {"archcalc.toml": (), "pyproject.toml": ("tool", "archcalc")}
-"""The files that a configuration may stand in, the first before the second, and the table of it there."""
+"""The configuration files, the first before the second, each with the table that holds the configuration."""
 MAX_SEARCHED = 2**26
 KEYS = {
     "budgets": "for each pattern of specs, what they may cost",
@@ -204,7 +204,7 @@ def _configures(path: Path, table: tuple[str, ...]) -> bool:
 
 
 def _speaks_of_archcalc(path: Path) -> bool:
-    """Whether a file that cannot be read as TOML may be meant to configure archcalc: then its user must hear of it."""
+    """Whether a file that cannot be read as TOML may be meant to configure archcalc: then that is an error."""
     try:
         with path.open("rb") as file:
             return b"archcalc" in file.read(MAX_SEARCHED)
@@ -242,7 +242,7 @@ class _Trees:
         return Scalar(known, str(value), self.document, line, column)
 
     def _place(self, path: tuple[str, ...]) -> tuple[int, int]:
-        """Where a key stands; for one in an inline table, after its table's key in the same line."""
+        """The place of a key; for one in an inline table, after its table's key in the same line."""
         if path in self.places or not path:
             return self.places.get(path, (1, 1))
         line, column = self._place(path[:-1])

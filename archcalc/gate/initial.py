@@ -139,7 +139,7 @@ def _update(path: str, table: Any, pattern: str, limits: Mapping[str, str]) -> N
 
 
 def _insertion(lines: list[str], keys: list[Scalar]) -> int:
-    """The index of the line that a budget goes before: after the input and what stands above it.
+    """The index of the line before which a budget is inserted: after the input and everything above it.
 
     Comments and blank lines over the next key belong to that key.
     """

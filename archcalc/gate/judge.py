@@ -30,7 +30,7 @@ MOST_NAMED = 3
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """What an increase is measured from: the report on the spec as it was, or why there is none.
+    """The baseline of an increase: the report on the spec as it was, or why there is none.
 
     `words` say what the base is, or what is missing, and `hint` how to name another; `is_new` where there is a base and
     the spec is not in it. `budget` is what the spec itself allowed then; without a report, `had_limits` says whether it
@@ -46,7 +46,7 @@ class Baseline(msgspec.Struct, frozen=True):
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """A layer that weighs, where it stands, and its share in words."""
+    """A heavy layer, its place, and its share in words."""
 
     layer: str
     share: str
@@ -61,7 +61,7 @@ class Weight(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A rule that a spec breaks: where, what, by how much (`over`, in counts or bytes), and how to mend it."""
+    """A rule that a spec breaks: where, what, by how much (`over`, in counts or bytes), and how to fix it."""
 
     rule: Rule
     message: str
@@ -84,7 +84,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """What came of one limit: the figure (None: unknown), that of the base for an increase, and what was found."""
+    """The result for one limit: the figure (None: unknown), that of the base for an increase, and the finding."""
 
     limit: Limit
     value: int | None
@@ -103,7 +103,7 @@ VERDICTS = (
     "warning",
     "ok",
 )
-"""What may come of a check, the gravest first."""
+"""The outcomes of a check, the worst first."""
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -138,9 +138,9 @@ Place = Callable[[str], Location | None]
 def check(
     report: Report, budget: Budget, base: Baseline | None = None, place: Place = lambda _: None
 ) -> tuple[Judgement, ...]:
-    """What comes of every limit of a budget, in its order; nobody needs a warning of what is over its maximum.
+    """The results of all limits of a budget, in its order; a metric over its maximum gets no warning besides.
 
-    `base` is what increases are measured from; `place` tells where the layer of a name stands.
+    Increases are measured from `base`; `place` gives the location of a layer by its name.
 
     >>> from archcalc import analyze, load
     >>> from archcalc.spec.budget import make_limit

@@ -1,4 +1,4 @@
-"""`archcalc check` spec by spec: what a budget of several sources comes to, the base, and what is found."""
+"""`archcalc check` spec by spec: merges budgets of several sources, finds the base, and judges."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -115,7 +115,7 @@ def exit_code(checked: Sequence[Checked]) -> int:
 
 
 def _places(graph: Graph, document: Document) -> Place:
-    """Where the layer of a name stands: in the spec itself, where it or a call that leads to it does."""
+    """The place of the layer with a name: in the spec itself, its own or that of the call that leads to it."""
     origins = {node.name: node.origin for node in graph.nodes}
 
     def place(name: str) -> Location:

@@ -34,7 +34,7 @@ class Subject(NamedTuple):
 
 
 def named(arguments: Sequence[str], config: Config) -> tuple[list[Subject], list[Checked]]:
-    """What the arguments name, of a folder all specs in it; and what of it, or of its budgets, is not there.
+    """The specs that the arguments name, for a folder all specs in it; and failed checks for what is missing.
 
     Raises SettingError where a name is that of a folder and of a shipped architecture.
     """
@@ -109,7 +109,7 @@ def _is_there(base: NamedBaseline, config: Config) -> bool:
 
 
 def _not_there(base: NamedBaseline, config: Config) -> Checked:
-    """The failed check of a base that is named for no spec."""
+    """The failed check of a baseline whose spec does not exist."""
     assert config.path is not None
     place = base.place.document.locate(base.place.line, base.place.column)
     message = f"{base.place.text} has a baseline, but does not exist"

@@ -64,7 +64,7 @@ class BatchNormFolding(msgspec.Struct, frozen=True, eq=False):
 def fold_batchnorms(graph: Graph, outputs: Sequence[Shape]) -> BatchNormFolding:
     """Fold every batch norm that can be, of a graph whose nodes have outputs of these shapes.
 
-    A layer keeps its name and gets a bias. It stands where the norm stood, so that the last layer stays the last. Of
+    A layer keeps its name and gets a bias. It takes the place of the norm, so that the last layer stays the last. Of
     several norms in a row, the second is folded into what the first was folded into.
 
     >>> from archcalc.analysis import analyze_graph

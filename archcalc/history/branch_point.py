@@ -49,7 +49,7 @@ class BranchPoint:
     def before(self, path: str, variant: str | None) -> Before | Doubt | None:
         """What the architecture in the file at this path was; None where it is new.
 
-        Raises SpecError where nobody can tell, and where the file could not be read at this commit.
+        Raises SpecError if that cannot be determined, or if the file could not be read at this commit.
         """
         inside, real = self.repository.inside(absolute(path)), self.repository.inside(os.path.realpath(path))
         names = [name for name in (inside, real) if name is not None]
@@ -89,7 +89,7 @@ class BranchPoint:
         return self._paired(self.changed.came, self.changed.gone)
 
     def _paired(self, came: Sketches, gone: Sketches) -> Pairs:
-        """The pairs of what is declared, and those that are found of all else."""
+        """The declared pairs, and those found among all others."""
         declared = {new: old for new, old in self.declared.items() if new in came}
         found = pair(
             {new: sketch for new, sketch in came.items() if new not in declared},

@@ -27,7 +27,7 @@ class Change(NamedTuple):
 
 
 class Repository:
-    """The git repository that a folder lies in; raises SettingError where it is in none, or git is not installed.
+    """The git repository that contains a folder; raises SettingError if there is none, or git is not installed.
 
     Paths are relative to that folder, as they are on its command line. `root` is the folder that the repository's own
     paths begin at.
@@ -37,7 +37,7 @@ class Repository:
         self.folder = folder
         self._environment: Mapping[str, str] = {k: v for k, v in os.environ.items() if k not in _ELSEWHERE}
         if self._try("rev-parse", "--show-toplevel") is None and {"GIT_DIR", "GIT_WORK_TREE"} <= os.environ.keys():
-            self._environment = os.environ  # a work tree whose repository lies elsewhere, which nothing in it tells
+            self._environment = os.environ  # a work tree whose repository is elsewhere, known only from the environment
         top = self._git("rev-parse", "--show-toplevel", failure="this folder is not in a git repository")
         self.root = os.path.realpath(os.fsdecode(top).removesuffix("\n"))
 
@@ -137,12 +137,12 @@ class Repository:
 
     @cached_property
     def watched(self) -> frozenset[str]:
-        """The files below the folder that git would tell a change of: neither ignored nor left alone."""
+        """The files below the folder whose changes git would report: neither ignored nor skipped."""
         return frozenset([path for path, tag in self._tracked.items() if tag in "HM"] + self._untracked())
 
     @cached_property
     def left_alone(self) -> frozenset[str]:
-        """The files below the folder that git is told not to look at, as those outside of a sparse checkout."""
+        """The files below the folder that git is told to skip, such as those outside a sparse checkout."""
         return frozenset(path for path, tag in self._tracked.items() if tag not in "HM")
 
     @cached_property

@@ -39,11 +39,11 @@ class Snapshot:
         return entry is not None and entry.mode == _LINK
 
     def has(self, path: str) -> bool:
-        """Whether a file was there; raises SpecError where this commit cannot tell: in a submodule, or outside."""
+        """Whether a file existed; raises SpecError if this commit does not say: in a submodule, or outside."""
         return self._find(path) is not None
 
     def document(self, path: str) -> Document:
-        """The text of a file; raises SpecError where it was not there, is no text, or where nobody can tell."""
+        """The text of a file; raises SpecError if it did not exist, is not text, or cannot be determined."""
         entry = self._find(path)
         if entry is None:
             raise SpecError([Problem(f"{path} does not exist at {self.commit[:10]}")])
@@ -51,7 +51,7 @@ class Snapshot:
         return text_of(self.repository.blob(entry.hash) if data is None else data, f"{path}@{self.commit[:10]}")
 
     def _find(self, path: str) -> _Entry | None:
-        """The file that a path leads to, None where there is none."""
+        """The file that a path resolves to, None if there is none."""
         links = 0
         at: list[str] = []
         ahead = self._parts(path, path)
@@ -91,7 +91,7 @@ class Snapshot:
         return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
     def _same_here(self, path: str, hash_: str) -> bytes | None:
-        """The bytes of the file that lies here now, if they are what git names by this hash: it need not be asked."""
+        """The bytes of the present file, if they have this git hash, so that git need not be asked."""
         here = os.path.join(self.repository.root, path)
         if not os.path.isfile(here):
             return None

@@ -1,4 +1,4 @@
-"""Places of tokens told by turning their features, where learned.py has vectors that are added."""
+"""Positions of tokens encoded by rotating their features; learned.py has vectors that are added."""
 
 from typing import Annotated, Literal
 

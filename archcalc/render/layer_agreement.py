@@ -23,7 +23,7 @@ MOST_SHOWN = 20
 
 
 def architectures_grid(verifications: Sequence[LayerAgreement], caption: str) -> Grid:
-    """A line for each architecture; below it what was not compared and why, and what comes of it all."""
+    """A line for each architecture; below it what was not compared and why, and the summary."""
     columns = (
         Column("name", ("name",), "left"),
         Column("layers", ("layers",)),

@@ -53,7 +53,7 @@ def least_of_half(values: Iterable[Any]) -> Any:
 
 
 def notes(report: Report, shown: Sequence[LayerReport], hidden: Sequence[LayerReport]) -> Iterable[str]:
-    """The lines below the table: the heaviest rows, the kinds that hold most, what was hidden, what is unknown."""
+    """The lines below the table: the heaviest rows, the kinds that hold most, the hidden rows, the unknown figures."""
     whole = {cost: FIGURES[cost].known(shown) for cost in LECTURE}
     most = [_heaviest_words(shown, cost, whole[cost]) for cost in LECTURE if whole[cost]]
     if most and len(shown) > 1:

@@ -78,7 +78,7 @@ NO_BUDGET = Budget()
 
 
 def read_budget(tree: Tree | None, note: Note) -> Budget:
-    """The budget that a tree describes; what is wrong with it is noted."""
+    """The budget that a tree describes; problems go to `note`."""
     if tree is None:
         return NO_BUDGET
     if not isinstance(tree, MappingNode):

@@ -75,7 +75,7 @@ def find(what: str, within: tuple[str, ...] = (), reader: Reader = read_file) ->
     """The architecture that `what` names: a shipped one, a file, or `-` for standard input.
 
     One of a family in a file is named `file.yaml:variant`. A shipped name wins over a file of that name; `./alexnet`
-    is always the file. Raises SpecError where there is none such, or where it cannot be read; problems inside it are
+    is always the file. Raises SpecError if it does not exist or cannot be read; problems inside it are
     kept for the analysis. `within` are the files that extend it, one after the other; `reader` gives the document at a
     path, of any file that is not shipped.
     """
@@ -114,7 +114,7 @@ def has_ending(path: str) -> bool:
 
 
 def base_of(document: Document, base: str) -> str:
-    """What a spec extends, as `find` takes it: a file lies relative to the spec, and has an ending or a slash."""
+    """What a spec extends, as `find` takes it: a file is relative to the spec, and has an ending or a slash."""
     is_file = file_and_variant(base) or os.sep in base
     return os.path.join(os.path.dirname(document.name), base) if is_file else base
 
@@ -165,8 +165,8 @@ def _read(document: Document, within: tuple[str, ...], reader: Reader = read_fil
 def _read_base(document: Document, within: tuple[str, ...]) -> Architecture:
     """The architecture of a document that another extends.
 
-    A spec may come from anybody and name any file, and messages may be read by everybody. Nothing is told of a file
-    that is no spec, and no line is shown of one that lies neither below the working directory nor beside the spec.
+    A spec may come from anybody and name any file, and messages may be read by everybody. They say nothing about a file
+    that is not a spec, and show no line of one that is neither below the working directory nor beside the spec.
     """
     homes = (os.getcwd(), os.path.dirname(os.path.abspath(within[0])), specs_directory())
     path = os.path.realpath(document.name)

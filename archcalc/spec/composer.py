@@ -43,7 +43,7 @@ _WORDS: dict[str, bool | float | None] = {
 
 
 def compose(document: Document) -> tuple[Tree, list[Problem]]:
-    """The tree of a document's text, and the keys in it that cannot stand, as `parse` gives them."""
+    """The tree of a document's text, and the duplicate keys in it, as `parse` gives them."""
     text = document.text
     if text.lstrip().startswith("{"):
         text, pairs = re.subn(SURROGATES, _one_escape, text)

@@ -20,7 +20,7 @@ _FORM = "such as `inputs: {ids: [77], image: [3, 224, 224]}`"
 
 
 def read_inputs(tree: MappingNode, note: Note) -> dict[str, Tree]:
-    """The shapes of the inputs by their names; what is wrong with them is noted."""
+    """The shapes of the inputs by their names; problems go to `note`."""
     only, several = tree.items.get("input"), tree.items.get("inputs")
     if several is None:
         return {} if only is None else {INPUT: only}
@@ -37,7 +37,7 @@ def read_inputs(tree: MappingNode, note: Note) -> dict[str, Tree]:
 
 
 def read_names(tree: MappingNode, key: str, form: str, note: Note) -> tuple[Scalar, ...]:
-    """A list of different names, or a single one; what is wrong with it is noted."""
+    """A list of different names, or a single one; problems go to `note`."""
     value = tree.items.get(key)
     if value is None:
         return ()
@@ -75,7 +75,7 @@ def output_values(
     paths: Mapping[str, int],
     failed: Container[str],
 ) -> tuple[tuple[int, ...], list[Problem]]:
-    """The values that a spec gives as outputs, and what is wrong with what it says of them.
+    """The values that a spec gives as outputs, and the problems with them.
 
     `paths` are the values that names lead to, the first layer's value being `first`; of `failed` names the errors are
     known. Without `outputs`, they are all values that no layer reads, but for `unused` ones. With them, a layer that no

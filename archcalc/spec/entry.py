@@ -38,7 +38,7 @@ STRUCTURES = {
 class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One entry of a list of layers: its kind, and the trees of its fields and of the common fields.
 
-    `scalar` is the value of the short form `kind: value`, which stands for the kind's first field. `parts` are the
+    `scalar` is the value of the short form `kind: value`, which sets the kind's first field. `parts` are the
     lists of layers inside a structure: main and shortcut, the branches, or the layers of a sequence.
     """
 
@@ -63,7 +63,7 @@ class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 def read_entries(tree: Tree, what: str, note: Note, *, may_be_empty: bool = False) -> tuple[Entry, ...]:
-    """The entries of a list of layers; what is wrong with them is noted."""
+    """The entries of a list of layers; problems go to `note`."""
     if not isinstance(tree, SequenceNode):
         note(tree, f"{what} must be a list", "begin each layer with `- `")
         return ()

@@ -71,7 +71,7 @@ class Expression:
         return value
 
     def _variables(self, node: Any) -> list[str]:
-        """The names that are read; refuses, before anything is computed, what is no part of the language."""
+        """The names that are read; refuses, before anything is computed, syntax that is not part of the language."""
         names: list[str] = []
         todo = [node]
         while todo:

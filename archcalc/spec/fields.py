@@ -48,7 +48,7 @@ class Evaluator:
         self._reads: dict[int, tuple[str, ...]] = {}
 
     def value(self, tree: Tree, variables: Variables) -> Value:
-        """The value of a tree: numbers as they stand, text as an expression; raises SpecError."""
+        """The value of a tree: numbers as they are, text as an expression; raises SpecError."""
         if isinstance(tree, SequenceNode):
             items = tuple(self.value(item, variables) for item in tree.items)
             if size_of(items) > MAX_ITEMS:
@@ -238,7 +238,7 @@ def field_value(words: tuple[str, ...], tree: Tree, evaluator: Evaluator, variab
 def _invalid(
     name: str, value: Value, types: dict[str, Any], trees: dict[str, Tree], entry: Entry, *, is_fixed: bool
 ) -> Problem | None:
-    """What is wrong with a field; one that `is_fixed` chooses what is computed, and takes no symbols and no arrays."""
+    """The problem with a field; one that `is_fixed` chooses the computation, and takes no symbols and no arrays."""
     from archcalc.spec.open_numbers import stand_ins
 
     try:

@@ -1,4 +1,4 @@
-"""Files → documents: what is too large, binary or not UTF-8 is refused before it is parsed."""
+"""Files → documents: files that are too large, binary or not UTF-8 are refused before parsing."""
 
 import os
 import stat

@@ -9,7 +9,7 @@ from archcalc.spec.source import Document, Scalar, Tree, line_words, problem_at
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """A block that a node came from: its name, the path that it was called as, and where the call stands."""
+    """A block that a node came from: its name, the path that it was called as, and the place of the call."""
 
     block: str
     path: str

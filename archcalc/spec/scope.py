@@ -28,7 +28,7 @@ class Scope:
     `inputs` are the values that it begins from, by the name that `from` knows them by; in a block, `input` is always
     there. `network` are those that the network begins from, which are known everywhere. `calls` are the blocks that it
     is inside of, the innermost last; `globals` are the vars of the spec, which a block sees besides its own parameters.
-    Inside `train_only` everything runs in training alone, and inside what is `tied` layers use weights of others.
+    Inside `train_only` everything runs only in training, and inside a `tied` call layers use weights of others.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Scope:
         return tree.text
 
     def node(self, tree: Tree, entry: Entry, paths: Mapping[str, int], field: str = "from") -> int | Problem | None:
-        """The value that a name in an entry leads to, or what is wrong with it; None where that is known already."""
+        """The value that a name in an entry refers to, or the problem with it; None if that is reported already."""
         name = tree.text if isinstance(tree, Scalar) else ""
         if name in self.inputs:
             return self.inputs[name]
@@ -95,7 +95,7 @@ class Scope:
         return problem_at(tree, f"{field}: no layer named {name!r}", hint)
 
     def path(self, name: str, paths: Mapping[str, int]) -> str | None:
-        """The path that a name stands for: from here, from the scopes around, or as a path from the outside."""
+        """The path that a name refers to: from here, from the scopes around, or as a path from the outside."""
         scope: Scope | None = self
         while scope is not None:
             if scope.prefix + name in paths:

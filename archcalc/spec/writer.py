@@ -20,9 +20,9 @@ _PLAIN = re.compile(r"[A-Za-z_][\w.-]*", flags=re.ASCII)
 
 
 def flat_spec(graph: Graph) -> str:
-    """A spec of the same layers under the same names; `from` stands only where it is not the layer before.
+    """A spec of the same layers under the same names; `from` is written only where it is not the layer before.
 
-    Raises SpecError where it would be larger than what is read.
+    Raises SpecError if it would exceed archcalc's own limits.
 
     >>> from archcalc import load
     >>> from archcalc.spec.expand import expand
@@ -59,7 +59,7 @@ def _names(graph: Graph, values: Iterable[int]) -> str:
 
 
 def _require_readable(text: str) -> None:
-    """Raise SpecError where a written spec is beyond what is read."""
+    """Raise SpecError if a written spec exceeds archcalc's own limits."""
     try:
         problems = expand(read(text_of(text.encode(errors="replace"), "it")))[1]
     except SpecError as error:

@@ -210,7 +210,7 @@ def freed_after(graph: Graph) -> list[tuple[int, ...]]:
 
 
 def module_paths(names: Iterable[str]) -> list[str]:
-    """Where the module of each name lies: at the name itself, but for `_` behind a part that PyTorch does not take.
+    """The path of the module of each name: the name itself, with `_` after a part that PyTorch does not accept.
 
     It takes no empty part and none that modules use themselves; nor can one module stand in the place of several.
 

@@ -48,7 +48,7 @@ def environment(device: str) -> dict[str, str]:
 
 
 def free_memory(device: str) -> int | None:
-    """How many bytes a model may take on a device; None where that cannot be told, or does not matter."""
+    """How many bytes a model may take on a device; None if that is unknown, or does not matter."""
     if device == "meta":
         return None
     if device == "cuda":

@@ -14,7 +14,7 @@ from archcalc.torch_backend.memory import measure_memory
 from archcalc.units import BYTES_PER_ELEMENT, MEMORY_UNITS, human
 
 SPARE = 3
-"""How often the activations must fit: kernels lay out anew what they read and write."""
+"""How often the activations must fit: kernels copy their inputs and outputs to other layouts."""
 KEPT_OUTPUTS = 2
 """How often outputs are kept for the backward pass, where it is not known: a row's own and what it makes of them."""
 
@@ -79,8 +79,8 @@ def verify_as_it_fits(
 def memory_needed(report: Report, *, training: bool = False, spare: int = SPARE) -> int:
     """About how many bytes a forward pass takes: the parameters, and generously the most that is alive at once.
 
-    The latter is taken `spare` times. In training, what is kept for the backward pass comes on top. What fits must be
-    guessed before it is run, so this goes by the very figures that the run then checks.
+    The latter is taken `spare` times. In training, the memory kept for the backward pass comes on top. This is
+    a guess before the run, from the very figures that the run then checks.
 
     >>> from archcalc import analyze, load
     >>> memory_needed(analyze(load("alexnet")))
