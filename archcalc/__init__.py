@@ -1,4 +1,4 @@
-"""archcalc tells what a neural network costs, from a text spec.
+"""archcalc reports what a neural network costs, from a text spec.
 
 >>> import archcalc
 >>> report = archcalc.analyze(archcalc.load("alexnet"))

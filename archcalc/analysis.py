@@ -44,7 +44,7 @@ def load(what: str | os.PathLike[str]) -> Architecture:
     >>> load("zfnte")
     Traceback (most recent call last):
     ...
-    archcalc.errors.SpecError: error: no architecture or file is called 'zfnte'
+    archcalc.errors.SpecError: error: no architecture or file named 'zfnte'
       hint: did you mean zfnet?
     """
     architecture = _whole(find(named(what)))
@@ -213,7 +213,7 @@ def _check_arrays(*values: Value) -> None:
         shapes = ", ".join([str(array.shape) for array in arrays])
         raise SettingError(
             f"arrays must have one axis and one length, got the shapes {shapes}",
-            hint="a number for each variant, the same variants in all arrays",
+            hint="give one number for each variant in every array",
         )
 
 

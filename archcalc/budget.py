@@ -30,13 +30,13 @@ LIMIT_KEYS = {
 }
 SETTING_KEYS = {
     "batch": "the batch size",
-    "input": "the input's shape without the batch, in place of the spec's; of several, shapes by name",
+    "input": "the input's shape without the batch, in place of the spec's; for several inputs, shapes by name",
     "dtype": "the type of the activations and parameters",
-    "convention": "what a FLOP is",
+    "convention": "the FLOP convention",
 }
 BUDGET_KEYS = {
     **{metric.name: f"{metric.title}: {metric.statement}" for metric in METRICS.values()},
-    "settings": "what the figures are taken at",
+    "settings": "the settings of the analysis",
     "allow-unknown": "whether operations that cannot be counted are allowed",
 }
 FORM = "such as `budget: {params: 60M, flops: {max: 1.5G, warn: 1.2G}, memory: 512 MiB}`"
@@ -82,7 +82,7 @@ NO_BUDGET = Budget()
 
 
 def budget_of(architecture: Architecture) -> Budget:
-    """The budget that a spec has of its own, a variant's after its family's; what is wrong in it is left out.
+    """The budget that a spec has of its own, a variant's after its family's; invalid parts are left out.
 
     >>> from archcalc.spec.architecture import read
     >>> from archcalc.spec.source import Document
@@ -97,7 +97,7 @@ def budget_of(architecture: Architecture) -> Budget:
 
 
 def budget_problems(architecture: Architecture) -> list[Problem]:
-    """What is wrong with the budgets in a spec: with those of its other variants and of what it extends as well."""
+    """The problems of the budgets in a spec, including those of its other variants and of the specs it extends."""
     problems: list[Problem] = []
 
     def note(where: Tree, message: str, hint: str | None = None) -> None:
@@ -110,7 +110,7 @@ def budget_problems(architecture: Architecture) -> list[Problem]:
 
 
 def read_budget(tree: Tree, note: Note) -> Budget:
-    """The budget that a tree describes; what is wrong with it is noted."""
+    """The budget that a tree describes; problems go to `note`."""
     if not isinstance(tree, MappingNode):
         note(tree, "budget must be a mapping of metrics to limits", FORM)
         return NO_BUDGET
@@ -163,7 +163,7 @@ def _limits(metric: str, tree: Tree, note: Note) -> list[Limit]:
         least = _limit(metric, "max", delta, note)
         if "max-increase" not in tree.items:
             hint = "such as `{max-increase: 2%, min-delta: 1k}`"
-            note(tree.keys["min-delta"], "min-delta goes with max-increase", hint)
+            note(tree.keys["min-delta"], "min-delta needs max-increase", hint)
         elif least and "max-increase" in found:
             found["max-increase"] = msgspec.structs.replace(found["max-increase"], min_delta=int(least.bound))
     for low, high in (("min", "max"), ("warn", "max"), ("min", "warn")):

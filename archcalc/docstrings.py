@@ -6,7 +6,7 @@ from typing import Any
 
 
 def docstring(thing: Any) -> str:
-    """The own docstring of a class or function, dedented: from its source where Python was told to drop it.
+    """The class's or function's own docstring, dedented: from its source where Python was told to drop it.
 
     >>> def halved(x):
     ...     '''Half of a number.'''

@@ -1,4 +1,4 @@
-"""One tree of user errors: every message says where, what, what was expected, and how to mend it.
+"""One tree of user errors: every message says where, what, what was expected, and how to fix it.
 
 This module imports nothing but the standard library, so that every other module can raise its errors.
 """
@@ -27,7 +27,7 @@ class Location(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong, where it is, and how to mend it.
+    """One thing that is wrong, where it is, and how to fix it.
 
     >>> print(Problem("unknown kind 'cnov'", Location("net.yaml", 3, 5, "  - cnov: 64"), "did you mean conv?"))
     net.yaml:3:5: error: unknown kind 'cnov'

@@ -75,7 +75,7 @@ def human(value: int, units: tuple[Unit, ...]) -> str:
 
 
 def _decimals(value: int, unit: Unit) -> int:
-    """How many decimals give a quantity three digits in a unit; none where the unit is what is counted."""
+    """How many decimals give a quantity three digits in a unit; none where the unit itself is counted."""
     return 0 if unit.worth == 1 else max(0, 3 - len(str(value // unit.worth)))
 
 
@@ -121,7 +121,7 @@ def parse_quantity(text: str, measure: Measure) -> "Fraction":
         other: Measure = "bytes" if measure == "count" else "count"
         known = symbol in WRITTEN[other]
         wanted = "bytes" if measure == "bytes" else "a count"
-        what = f"is no unit of {wanted}" if known else "is an unknown unit"
+        what = f"is not a unit of {wanted}" if known else "is an unknown unit"
         raise SettingError(f"{_quoted(text)}: {symbol!r} {what}", hint=FORMS[measure])
     value = Fraction(whole.replace(",", "") + rest) * WRITTEN[measure][symbol]
     if value > MAX_WRITTEN:
@@ -173,7 +173,7 @@ def _quoted(text: str) -> str:
 
 
 def percent(part: int, whole: int, decimals: int = 0) -> str:
-    """A share of a total in percent, `>99` of what is less than all and would come out as 100; of nothing, a dash.
+    """A share of a total in percent, `>99` if it is less than all but would round to 100; of nothing, a dash.
 
     >>> percent(1331, 2340), percent(1, 0), percent(999, 1000), percent(9999, 10000, 1), percent(1, 1)
     ('57 %', '–', '>99 %', '>99.9 %', '100 %')

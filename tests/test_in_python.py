@@ -105,7 +105,7 @@ HUGE = 10**5000
         ({"batch": -HUGE}, "batch must be a whole number ≥ 1, got a number of thousands of digits"),
         ({"vars": {"classes": 10**30}}, "vars: classes is out of range\n  hint: numbers go up to 10^18"),
         ({"dtype": HUGE}, "unknown dtype a number of thousands of digits\n  hint: dtypes: float32"),
-        ({"convention": HUGE}, "a convention is named by text, got: int\n  hint: conventions: lecture, torch"),
+        ({"convention": HUGE}, "a convention must be a name, got int\n  hint: conventions: lecture, torch"),
     ],
 )
 def test_settings_that_cannot_be_used_are_said_with_what_can(settings: dict[str, Any], message: str) -> None:

@@ -102,7 +102,7 @@ def test_anything_else_is_an_error_that_names_the_forms(text: str, measure: Meas
     ("text", "measure"), [("60M", "bytes"), ("512 MiB", "count"), ("3MB", "count"), ("1k", "bytes")]
 )
 def test_a_unit_of_the_other_measure_is_an_error(text: str, measure: Measure) -> None:
-    with pytest.raises(SettingError, match="is no unit of"):
+    with pytest.raises(SettingError, match="is not a unit of"):
         parse_quantity(text, measure)
 
 

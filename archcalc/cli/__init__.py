@@ -47,7 +47,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 )
 @click.version_option(__version__, "-V", "--version", prog_name="archcalc", message="%(prog)s %(version)s")
 def group() -> None:
-    """Tell what a neural network costs: output sizes, memory, parameters and FLOPs of every layer, from a text spec.
+    """Report what a neural network costs: output sizes, memory, parameters and FLOPs of every layer, from a text spec.
 
     Begin with `archcalc table alexnet`; `archcalc list` names the shipped architectures.
     """
@@ -91,7 +91,7 @@ def _complain(message: str) -> None:
 
 
 def _leave(code: int) -> None:
-    """End the process at once: taking every module down in order would be an eighth of the time, for nothing."""
+    """End the process at once: finalising every module in order would take an eighth of the time."""
     with contextlib.suppress(OSError, ArchcalcError):  # what was to be printed was flushed when it was written
         sys.stdout.flush()
         sys.stderr.flush()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     default="auto",
     show_default=True,
     metavar="[auto|cpu|cuda|mps]",
-    help="Where to run.",
+    help="Device to run on.",
 )
 @batch_option
 @click.option(
@@ -28,20 +28,18 @@ if TYPE_CHECKING:
     type=click.Choice(DTYPES),
     default="float32",
     show_default=True,
-    help="Type of the parameters and activations.",
+    help="Dtype of parameters and activations.",
 )
 @input_option
 @set_option
-@click.option("--compile", is_flag=True, help="Time the whole network compiled by torch.compile, too.")
-@click.option("--threads", type=click.IntRange(1, 4096), help="How many threads of the CPU PyTorch uses.")
+@click.option("--compile", is_flag=True, help="Also time the whole network under torch.compile.")
+@click.option("--threads", type=click.IntRange(1, 4096), help="Number of CPU threads for PyTorch.")
+@click.option("--repeat", type=click.IntRange(1, 10**6), help="Number of runs; by default 5 to 1000, within 5 seconds.")
 @click.option(
-    "--repeat", type=click.IntRange(1, 10**6), help="How often to run; by default 5 to 1000 times, as 5 seconds allow."
+    "--warm-up", type=click.IntRange(0, 10**6), default=3, show_default=True, help="Number of untimed runs first."
 )
-@click.option(
-    "--warm-up", type=click.IntRange(0, 10**6), default=3, show_default=True, help="How often to run untimed before."
-)
-@click.option("--all", "all_", is_flag=True, help="Show the layers that move nothing, such as flatten, too.")
-@click.option("--json", "json_", is_flag=True, help="All times and what they were taken with, as JSON.")
+@click.option("--all", "all_", is_flag=True, help="Also show layers that move nothing, such as flatten.")
+@click.option("--json", "json_", is_flag=True, help="Print all times and the setup as JSON.")
 @output_option
 def bench(
     specs: tuple[str, ...],
@@ -60,11 +58,10 @@ def bench(
 ) -> None:
     """Time architectures in PyTorch: of one every layer, of several a line each.
 
-    Times are medians over repetitions in eval mode. Beside them stand the multiply-adds of a layer and the bytes that
-    it must at least move: its inputs, output and parameters, each once. What bounds a layer (compute, memory, or
-    neither) follows from the fastest that the device does a large matrix product, a large convolution, and a run
-    through memory, timed just before. `*` marks the layers that together take at least half of the time. Needs
-    `pip install "archcalc[torch]"`.
+    Times are medians over repetitions in eval mode. Beside them are the multiply-adds of a layer and the least bytes
+    that it moves: its inputs, output and parameters, each once. A layer is bound by compute, by memory, or by neither,
+    compared with a large matrix product, a large convolution and a pass through memory, timed just before. `*` marks
+    the layers that together take at least half of the time. Needs `pip install "archcalc[torch]"`.
     """
     from archcalc.analysis import analyze_graph
     from archcalc.cli.progress import with_progress
@@ -73,9 +70,7 @@ def bench(
 
     json_ = json_ or format_by_ending(output, JSON_OR_TABLE, "table", "--json") == "json"
     if device == "meta":
-        raise SettingError(
-            "the meta device computes shapes without data: there is nothing to time", hint="--device auto"
-        )
+        raise SettingError("the meta device has no data: there is nothing to time", hint="--device auto")
     vars_ = dict(assignments)
     pairs = [analyze_graph(find(s), input=input, batch=batch, dtype=dtype, vars=vars_) for s in specs]
     from archcalc.torch_backend import timing as backend

@@ -26,18 +26,18 @@ def budget() -> None:
 
 @click.command("init", cls=Command, context_settings=HELP_OPTIONS)
 @click.argument("files", nargs=-1, metavar="[FILES]...")
-@click.option("--headroom", default="10%", show_default=True, help="How much more than today's figures is allowed.")
+@click.option("--headroom", default="10%", show_default=True, help="Percentage allowed above today's figures.")
 @click.option("--metrics", metavar="LIST", help="Comma-separated metrics.  [default: params,flops,memory,peak]")
-@click.option("--into", type=click.Path(), help="Write to this archcalc.toml or pyproject.toml, not to the specs.")
-@click.option("--update", is_flag=True, help="Rewrite the maxima of the budgets that are there, and nothing else.")
+@click.option("--into", type=click.Path(), help="Write to this archcalc.toml or pyproject.toml, not into the specs.")
+@click.option("--update", is_flag=True, help="Only rewrite the maxima of existing budgets.")
 @input_option
 @click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="Batch size.  [default: 1]")
 @click.option(
     "--dtype",
     type=click.Choice(list(BYTES_PER_ELEMENT)),
-    help="Type of activations and parameters.  [default: float32]",
+    help="Dtype of activations and parameters.  [default: float32]",
 )
-@click.option("--convention", type=click.Choice(list(CONVENTIONS)), help="What a FLOP is.  [default: lecture]")
+@click.option("--convention", type=click.Choice(list(CONVENTIONS)), help="FLOP convention.  [default: lecture]")
 def init(
     files: tuple[str, ...], headroom: str, metrics: str | None, into: str | None, update: bool, **settings: Any
 ) -> None:
@@ -56,11 +56,13 @@ def init(
     chosen = [metric_named(name.strip()).name for name in metrics.split(",")] if metrics else list(DEFAULT_METRICS)
     given = {name: value for name, value in settings.items() if value is not None}
     if update and given:
-        raise SettingError(f"--update and --{next(iter(given))} contradict", hint="the budget's own settings are taken")
+        raise SettingError(
+            f"--update and --{next(iter(given))} cannot be combined", hint="the budget's own settings are used"
+        )
     stated = {**DEFAULTS, **given}
     named = files or _configured()
     if "-" in named:
-        raise SettingError("a budget is written into a file, not into standard input", hint="name the file")
+        raise SettingError("cannot write a budget to standard input", hint="name a file")
     if into is not None:
         _into_config(into, named, chosen, share, stated, update)
         return
@@ -72,7 +74,7 @@ def init(
         edited.append((path, byte_order_mark + text))
     for path, text in edited:  # all or none
         write(text.encode(), path)
-        click.echo(f"{path}: {'maxima updated' if update else 'a budget written'} from today's figures", err=True)
+        click.echo(f"{path}: {'maxima updated' if update else 'budget written'} from today's figures", err=True)
 
 
 def _into_config(path: str, files: Any, metrics: list[str], share: Any, stated: dict[str, Any], update: bool) -> None:
@@ -83,7 +85,7 @@ def _into_config(path: str, files: Any, metrics: list[str], share: Any, stated: 
     from archcalc.spec.catalogue import find_all
 
     if os.path.basename(path) not in FILES:
-        raise SettingError(f"{path} is no configuration file", hint=f"it is called {' or '.join(FILES)}")
+        raise SettingError(f"{path} is not a configuration file", hint=f"name it {' or '.join(FILES)}")
     there = _budgets_in(path) if update else {}
     folder = os.path.dirname(os.path.abspath(path))
     budgets = {}
@@ -91,7 +93,7 @@ def _into_config(path: str, files: Any, metrics: list[str], share: Any, stated: 
         pattern = glob.escape(os.path.relpath(os.path.abspath(file), folder).replace(os.sep, "/"))
         if not pattern.isprintable():
             hint = "write a budget for a pattern that matches it, such as *.yaml"
-            raise SettingError(f"the name of {printable(file)} cannot stand in {path}", hint=hint)
+            raise SettingError(f"the name of {printable(file)} cannot be written in {path}", hint=hint)
         for variant, architecture in find_all(file).items():
             name = f"{pattern}:{variant}" if variant else pattern
             budgets[name] = maxima([analyze(architecture, **there.get(name, {} if update else stated))], metrics, share)
@@ -139,5 +141,5 @@ def _configured() -> tuple[str, ...]:
     config = read_config(find_config(Path.cwd()))
     files = dict.fromkeys(str(file) for pattern in config.patterns for file in config.files(pattern))
     if not files:
-        raise ArchcalcError("no files are named, and the configuration matches none", hint="archcalc budget init FILES")
+        raise ArchcalcError("no files given, and the configuration matches none", hint="archcalc budget init FILES")
     return tuple(files)

@@ -16,11 +16,10 @@ PICTURES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".html": "svg", ".htm":
 
 HELP = f"""Draw what the layers of an architecture cost as bars, or several architectures side by side.
 
-In the terminal, or with --output as a picture (needs pip install "archcalc[plot]"). Bars are of layers, as the
-lecture draws them, without those that compute nothing and change no shape; of several architectures, they are of
-stages, in groups.
+In the terminal, or with --output as a picture (needs pip install "archcalc[plot]"). Bars show layers, as in the
+lecture, except those that compute nothing and keep the shape; for several architectures, they show stages, in groups.
 
---scatter draws each architecture as a labelled point of two metrics: {" ".join(METRICS)}. Each is then taken at the
+--scatter draws each architecture as a labelled point of two metrics: {" ".join(METRICS)}. Each is then analysed at the
 input of its own spec, unless --input gives one for all.
 """
 
@@ -30,9 +29,15 @@ input of its own spec, unless --input gives one for all.
 @settings_options
 @own_input_option
 @metric_option
-@click.option("--by", type=click.Choice(BY_CHOICES), help="What bars are of; by default layer, of several stage.")
-@click.option("--scatter", metavar="X:Y", help="Architectures as points: two metrics, such as flops:params.")
-@click.option("--output", "-o", type=OutputFile(), help="A picture: .svg, .png, .pdf or .html; without, or as -, text.")
+@click.option(
+    "--by",
+    type=click.Choice(BY_CHOICES),
+    help="What each bar shows; by default layer, for several architectures stage.",
+)
+@click.option("--scatter", metavar="X:Y", help="Draw architectures as points of two metrics, such as flops:params.")
+@click.option(
+    "--output", "-o", type=OutputFile(), help="Picture to write: .svg, .png, .pdf or .html; by default, or as -, text."
+)
 def chart(
     specs: tuple[str, ...],
     assignments: tuple[tuple[str, Any], ...],
@@ -49,9 +54,9 @@ def chart(
 
     form = PICTURES.get(os.path.splitext(output or "")[1].lower())
     if output is not None and form is None:
-        raise SettingError(f"{output}: no kind of picture", hint=f"endings: {', '.join(PICTURES)}")
+        raise SettingError(f"{output}: not a picture format", hint=f"endings: {', '.join(PICTURES)}")
     if not specs:
-        raise SettingError("name an architecture", hint="archcalc chart alexnet")
+        raise SettingError("give at least one architecture", hint="archcalc chart alexnet")
     own = own_input or (scatter is not None and not settings["input"])
     reports = [report for _, report in analyzed(specs, own_input=own, vars=dict(assignments), **settings)]
     if scatter is not None:
@@ -81,7 +86,7 @@ def _scatter(reports: Any, metrics: str, caption: str, form: str | None) -> byte
     from archcalc.render.charts.picture import scatter_picture
 
     if form is None:
-        raise SettingError("--scatter draws a picture", hint="add -o picture.svg")
+        raise SettingError("--scatter needs a picture file", hint="add -o picture.svg")
     x, colon, y = metrics.partition(":")
     if not colon:
         raise SettingError(f"--scatter {metrics} is not X:Y", hint="such as --scatter flops:params")

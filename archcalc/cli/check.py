@@ -53,15 +53,15 @@ def _limit_option(kind: "LimitKind", help: str) -> Callable[[Function], Function
 
 HELP = f"""Check that specs are valid, fully counted, and within their budgets.
 
-SPECS are files, folders with all specs in them but those in hidden folders, shipped names, or - for standard input;
-of a family all variants, or one as file.yaml:variant. With none named, all that the configuration matches are
-checked.
+SPECS are files, folders (all specs in them, except in hidden folders), shipped names, or - for standard input.
+    A family means all its variants; file.yaml:variant is one of them. Without SPECS, all files that the configuration
+    matches are checked.
 
-Budgets stand in the spec (budget: {{params: 60M, flops: {{max: 1.5G, warn: 1.2G}}}}), in archcalc.toml under
+Budgets are in the spec (budget: {{params: 60M, flops: {{max: 1.5G, warn: 1.2G}}}}), in archcalc.toml under
 [budgets."models/*.yaml"], in pyproject.toml under [tool.archcalc.budgets."models/*.yaml"], or in the options here.
-Of two limits of the same kind, the spec's goes before the configuration's, and the option's before both. With
---base, limits that a spec had there and that were removed are warned of. Where a spec came as others went,
-[bases] in the configuration says which one it was ("models/new.yaml" = "models/old.yaml"), or that it is "new".
+Of two limits of the same kind, the spec's overrides the configuration's, and the option's overrides both. With
+    --base, limits that were removed since the base give a warning. If a spec was added while others were removed,
+    [baselines] in the configuration says which one it was ("models/new.yaml" = "models/old.yaml"), or that it is "new".
 
 Metrics: {" ".join(METRICS)}; {" ".join(n for n, metric in METRICS.items() if metric.unit == "bytes")} are in bytes.
 
@@ -75,30 +75,36 @@ Exits with 0 if all is fine, warnings included; 1 if over budget; 2 if anything 
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS, help=HELP)
 @click.argument("specs", nargs=-1, metavar="[SPECS|-]...")
-@_limit_option("max", "The most that a metric may be, such as params=60M; repeatable, as are the next three.")
-@_limit_option("min", "The least that it must be.")
-@_limit_option("warn", "What it may be without a warning.")
-@_limit_option("max-increase", "The most that it may grow from the base, such as params=2%.")
+@_limit_option("max", "Maximum of a metric, such as params=60M; repeatable, like the next three.")
+@_limit_option("min", "Minimum of a metric.")
+@_limit_option("warn", "Warn above this value.")
+@_limit_option("max-increase", "Maximum increase since the base, such as params=2%.")
 @input_option
 @click.option("--batch", type=click.IntRange(1, MAX_BATCH), help="Batch size.  [default: the budget's, else 1]")
 @click.option(
     "--dtype",
     type=click.Choice(list(BYTES_PER_ELEMENT)),
-    help="Type of activations and parameters.  [default: the budget's, else float32]",
+    help="Dtype of activations and parameters.  [default: the budget's, else float32]",
 )
 @click.option(
     "--convention",
     type=click.Choice(list(CONVENTIONS)),
-    help="What a FLOP is.  [default: the budget's, else lecture]",
+    help="FLOP convention.  [default: the budget's, else lecture]",
 )
-@click.option("--allow-unknown", is_flag=True, help="Let pass what cannot be counted.")
-@click.option("--require-budget", is_flag=True, help="Fail for a spec without any limit.")
+@click.option("--allow-unknown", is_flag=True, help="Accept figures that cannot be counted.")
+@click.option("--require-budget", is_flag=True, help="Fail if a spec has no limit.")
 @click.option(
-    "--base", metavar="REVISION", help="Increases are measured from where HEAD left it.  [default: the default branch]"
+    "--base",
+    metavar="REVISION",
+    help="Measure increases since HEAD branched off this revision.  [default: the default branch]",
 )
 @click.option("--compare-to", type=click.Path(), help="Measure increases from saved reports (table --json) instead.")
-@click.option("--config", type=click.Path(), help="The configuration.  [default: the nearest one from here upwards]")
-@click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the report.")
+@click.option(
+    "--config", type=click.Path(), help="Configuration file.  [default: the nearest, from this folder upwards]"
+)
+@click.option(
+    "--output-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Format of the report."
+)
 @click.option("--output-file", type=OutputFile(), help="Write the report to this file instead of standard output.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 also when over budget; errors still exit with 2.")
 @click.pass_context
@@ -123,13 +129,13 @@ def check(
     from archcalc.gate.subjects import configured, named
 
     if specs.count("-") > 1:
-        raise SettingError("standard input is named twice", hint="name - once")
+        raise SettingError("standard input is given twice", hint="give - once")
     path = Path(config) if config else find_config(Path.cwd())
     settings = read_config(path)
     gate = Gate(
         settings,
         _given(allow_unknown, given),
-        _bases(base, compare_to, settings),
+        _baselines(base, compare_to, settings),
         require_budget=require_budget,
         compare_budgets=base is not None,
     )
@@ -153,11 +159,11 @@ def _given(allow_unknown: bool, given: dict[str, Any]) -> "Budget":
 _KINDS = ("max", "min", "warn", "max_increase")
 
 
-def _bases(base: str | None, compare_to: str | None, config: "Config") -> "Baselines":
+def _baselines(base: str | None, compare_to: str | None, config: "Config") -> "Baselines":
     from archcalc.gate.baselines import GitBaselines, SavedBaselines
 
     if base is not None and compare_to is not None:
-        raise SettingError("--base and --compare-to contradict", hint="give one of them")
+        raise SettingError("--base and --compare-to cannot be combined", hint="give one of them")
     return GitBaselines(base, config) if compare_to is None else SavedBaselines(compare_to)
 
 

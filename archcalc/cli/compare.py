@@ -19,12 +19,12 @@ BY_CHOICES = ("stage", "kind", "layer")
 ADDED_UP = [name for name, metric in METRICS.items() if metric.adds_up]
 METRIC_CHOICES = (*LECTURE, *(name for name in ADDED_UP if name not in LECTURE), "all")
 
-own_input_option = click.option("--own-input", is_flag=True, help="Each at the input of its own spec, not the first's.")
+own_input_option = click.option("--own-input", is_flag=True, help="Use each spec's own input, not the first's.")
 by_option = click.option(
     "--by", type=click.Choice(BY_CHOICES), default="stage", show_default=True, help="What to group by."
 )
 metric_option = click.option(
-    "--metric", type=click.Choice(METRIC_CHOICES), default="all", show_default=True, help="What to show of each group."
+    "--metric", type=click.Choice(METRIC_CHOICES), default="all", show_default=True, help="What to show for each group."
 )
 
 
@@ -48,21 +48,21 @@ def compare(
     output: str | None,
     **settings: Any,
 ) -> None:
-    """Set architectures side by side: totals, how many times the first's they are, and where they differ.
+    """Compare architectures: totals, ratios to the first, and where they differ.
 
-    All are taken at the input of the first, unless --input gives another or --own-input each its own. The data formats
-    hold exact figures.
+    All are analysed at the input of the first, unless --input gives another or --own-input each its own. The data
+    formats hold exact figures.
 
-    Below the totals stand the stages: layers whose names begin alike; where no name has a dot, a stage ends with a
-    pooling layer. --by kind and --by layer group otherwise; layers are paired as archcalc diff pairs them.
+    Below the totals come the stages: layers whose names share a prefix; if no name has a dot, a stage ends with a
+    pooling layer. --by kind and --by layer group differently; layers are paired as in archcalc diff.
     """
     from archcalc.comparison.compare import compare as compared
 
     form = chosen_format(format_, json_, output)
     if bars and form != "table":
-        raise SettingError(f"--bars does not go with {form}", hint="archcalc chart draws pictures")
+        raise SettingError(f"--bars cannot be combined with {form}", hint="archcalc chart draws pictures")
     if len(specs) < 2:
-        raise SettingError("name two architectures or more", hint="archcalc compare alexnet vgg16")
+        raise SettingError("give at least two architectures", hint="archcalc compare alexnet vgg16")
     networks = analyzed(specs, own_input=own_input, vars=dict(assignments), **settings)
     reports = [report for _, report in networks]
     found = compared(reports, by)
@@ -79,7 +79,7 @@ def analyzed(specs: tuple[str, ...], *, own_input: bool, **settings: Any) -> "li
     from archcalc.spec.catalogue import find
 
     if own_input and settings["input"]:
-        raise SettingError("--input and --own-input contradict", hint="give one of them")
+        raise SettingError("--input and --own-input cannot be combined", hint="give one of them")
     found: list[tuple[Graph, Report]] = []
     problems: list[Problem] = []
     for name in specs:
@@ -93,7 +93,7 @@ def analyzed(specs: tuple[str, ...], *, own_input: bool, **settings: Any) -> "li
         try:
             found.append(analyze_graph(architecture, **given))
         except (SpecError, SettingError) as error:
-            hint = f"at the input of {specs[0]}; --own-input takes each at its own"
+            hint = f"at the input of {specs[0]}; --own-input uses each spec's own"
             problems += [_with_hint(p, hint) if borrowed else p for p in error.problems]
     if problems:
         raise ArchcalcError(problems=problems)

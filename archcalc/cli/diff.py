@@ -17,10 +17,10 @@ FORMATS = ("table", "json", "markdown")
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
 @click.argument("arguments", nargs=-1, metavar="[BASE[..HEAD]] [PATHS]...")
-@click.option("--base", metavar="REVISION", help="The git revision to compare with; all arguments are then paths.")
+@click.option("--base", metavar="REVISION", help="Git revision to compare with; all arguments are then paths.")
 @click.option("--compare-to", type=click.Path(), metavar="REPORT", help="A JSON report to compare one spec with.")
 @settings_options
-@click.option("--all", "all_", is_flag=True, help="Show every layer that changed, not the heaviest 20 of each spec.")
+@click.option("--all", "all_", is_flag=True, help="Show every changed layer, not only the heaviest 20 of each spec.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="Output format; by default a table.")
 @click.option("--json", "json_", is_flag=True, help="Short for --format json.")
 @output_option
@@ -35,17 +35,17 @@ def diff(
     output: str | None,
     **settings: Any,
 ) -> None:
-    """Show what a change of specs does to what they cost: totals, and layer by layer.
+    """Show how a change to specs changes their cost: totals, and layer by layer.
 
     Without arguments, the specs of this folder are compared with the commit where the branch left the default branch.
-    BASE is another branch, tag or commit: compared is what HEAD and the work tree changed since they left it. With
-    BASE..HEAD it is just these two. PATHS, files or folders, leave out all others. Nothing is checked out.
+    BASE is another branch, tag or commit: the changes of HEAD and the work tree since they branched off it are shown.
+    BASE..HEAD compares just these two. PATHS (files or folders) limit the comparison. Nothing is checked out.
 
     Two specs, files or shipped names, are compared with each other: archcalc diff old.yaml new.yaml. A file of a family
     is compared variant by variant, and a spec that extends a changed one changes with it.
 
-    Exits with 0 whatever changed, and with 2 if a spec cannot be read or git cannot tell the base; what could be
-    compared is shown all the same.
+    Exits with 0 whatever changed, and with 2 if a spec cannot be read or git finds no base; everything else is still
+    shown.
     """
     from archcalc.history.changes import History
 
@@ -75,7 +75,7 @@ def _is_spec(what: str) -> bool:
     try:
         if Repository().has_revision(what):
             hint = f"--base {what} for the revision, or refs/heads/{what}"
-            raise SettingError(f"{what!r} is a shipped architecture and a revision of git", hint=hint)
+            raise SettingError(f"{what!r} is both a shipped architecture and a git revision", hint=hint)
     except SettingError as error:
         if "shipped" in error.problems[0].message:
             raise
@@ -109,10 +109,12 @@ def _with_report(specs: tuple[str, ...], path: str, settings: dict[str, Any]) ->
         )
     before, *others = read_reports(path)
     if others:
-        raise SettingError(f"{path} holds {len(others) + 1} reports, diff takes one", hint="archcalc table NAME --json")
+        raise SettingError(
+            f"{path} contains {len(others) + 1} reports, diff takes one", hint="archcalc table NAME --json"
+        )
     after = analyze(find(specs[0]), **settings)
     differences = before.settings.differences(after.settings).values()
-    return diff(specs[0], before, after), tuple(f"{path} was taken at {words}" for words in differences)
+    return diff(specs[0], before, after), tuple(f"{path} was computed at {words}" for words in differences)
 
 
 def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any]) -> tuple[Any, str]:
@@ -122,7 +124,7 @@ def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any
 
     for path in arguments:
         if _is_stream(path):
-            raise SettingError(f"{path!r} is in no repository", hint="archcalc diff OLD NEW compares two specs")
+            raise SettingError(f"{path!r} is not in a git repository", hint="archcalc diff OLD NEW compares two specs")
     repository = Repository()
     head = None
     if base is None and arguments and not os.path.exists(arguments[0]):
@@ -134,12 +136,12 @@ def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any
         start = repository.merge_base(base)
     for path in arguments:
         if not os.path.exists(path) and not any(path in (c.before, c.after) for c in repository.changes(start, head)):
-            raise SettingError(f"there is no {path!r}, neither now nor at the base")
-    left = f" (where HEAD left {base or 'the default branch'})"
+            raise SettingError(f"{path!r} exists neither now nor at the base")
+    left = f" (where HEAD branched off {base or 'the default branch'})"
     against = f"{start[:10]} → {head[:10]}" if head else f"{start[:10]}{left} → the work tree"
     found = compared(repository, start, head, arguments, **settings)
     if head is None and start == repository.commit("HEAD"):
-        found = found._replace(notes=("the base is HEAD itself: only what is not committed is compared", *found.notes))
+        found = found._replace(notes=("the base is HEAD: only uncommitted changes are compared", *found.notes))
     return found, against
 
 
@@ -179,7 +181,7 @@ def _write(found: Any, caption: str, form: str, all_: bool, output: str | None) 
 
     changed = [one for one in found.diffs if one.kind != "same"]
     if not changed:
-        write("\n".join([caption, "", "no spec changed what it costs", *found.notes, ""]), output)
+        write("\n".join([caption, "", "no spec changed its cost", *found.notes, ""]), output)
         return
     most = None if all_ else render.MOST_LAYERS
     grids = []

@@ -18,23 +18,23 @@ ENDINGS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".txt": "table"}
     "--format",
     "format_",
     type=click.Choice(FORMATS),
-    help="yaml: the folded spec, the default; table, json: what was folded, what stays and why, and the totals before "
-    "and after. By default what the ending of --output says (.yaml .json .txt).",
+    help="yaml: the folded spec; table, json: which norms were folded, which stay and why, and the totals before and "
+    "after. By default yaml, or by the ending of --output (.yaml .json .txt).",
 )
 @output_option
 def fold(
     spec: str, assignments: tuple[tuple[str, Any], ...], format_: str | None, output: str | None, **settings: Any
 ) -> None:
-    """Fold batch norms into the convolutions and linear layers before them, and print the spec of what is left.
+    """Fold batch norms into the convolutions and linear layers before them, and print the resulting spec.
 
-    In eval mode a batch norm multiplies each channel by a constant and adds another. So does a layer with other
-    weights and another bias: the norm can go, and its operations and its output with it. One stays where it does not
-    directly follow such a layer, or where something else reads that layer or shares its weights; standard error says
-    which ones stay, why, and what the totals are before and after.
+    In eval mode a batch norm multiplies each channel by a constant and adds another. A layer before it with
+    other weights and another bias gives the same, without the norm's operations and output. A norm stays if it does
+    not directly follow such a layer, or if something else reads that layer or shares its weights; standard error lists
+    the norms that stay, the reasons, and the totals before and after.
 
     The spec is flat: layer by layer, at the --input and --set given. `archcalc verify --fold` shows in PyTorch that
-    the outputs stay the same. A spec that would be larger than what archcalc reads is not written; --format table
-    and json take networks of any size.
+    the outputs stay the same. A spec larger than archcalc can read is not written; --format table and json work for
+    networks of any size.
     """
     from archcalc.analysis import analyze_graph
     from archcalc.engine.propagation import report_on

@@ -20,15 +20,15 @@ ENDINGS = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"
 @click.option(
     "--depth",
     type=click.IntRange(1),
-    help="How many levels of the names to show: at 2, layer1.0.conv1 is inside of a box layer1.0. By default as many "
-    "as leave at most 60 boxes.",
+    help="Levels of names to show: at 2, layer1.0.conv1 is inside a box layer1.0. By default, as many as give at "
+    "most 60 boxes.",
 )
-@click.option("--all", "all_", is_flag=True, help="Show every layer, and every repetition on its own.")
+@click.option("--all", "all_", is_flag=True, help="Show every layer and every repetition.")
 @click.option(
     "--format",
     "format_",
     type=click.Choice(FORMATS),
-    help="Output format; by default mermaid, or what the ending of --output says (.mmd .dot .svg .png).",
+    help="Output format; by default mermaid, or by the ending of --output (.mmd .dot .svg .png).",
 )
 @output_option
 def graph(
@@ -45,9 +45,10 @@ def graph(
     NAME is a shipped architecture (see `archcalc list`), FILE a YAML or JSON spec, - standard input. Mermaid is drawn
     by GitHub in a block of Markdown that begins with ```mermaid; svg and png need Graphviz.
 
-    Layers whose names begin alike are a group: a frame around what it holds, or, below --depth, one box with a double
+    Layers whose names share a prefix are a group: a frame around its layers, or, below --depth, one box with a double
     border. Numbered repetitions of equal layers and shapes are drawn once: `layer3.1…5 ×5` are five in a row, each
-    reading the one before. What no layer reads goes to the output.
+    reading the one before. Layers that nothing reads go to
+    the output.
     """
     from archcalc.analysis import analyze_graph
     from archcalc.render.charts import diagram
@@ -56,10 +57,10 @@ def graph(
     from archcalc.spec.catalogue import find
 
     if all_ and depth is not None:
-        raise SettingError(f"--all and --depth {depth} contradict", hint="give one of them")
+        raise SettingError(f"--all and --depth {depth} cannot be combined", hint="give one of them")
     form = format_ or format_by_ending(output, ENDINGS, "mermaid", "--format")
     if form == "png" and output is None and sys.stdout.isatty():
-        raise SettingError("png is nothing for a terminal", hint="write it to a file: --output net.png")
+        raise SettingError("cannot write png to a terminal", hint="write it to a file: --output net.png")
     drawn = analyze_graph(find(spec), input=input, vars=dict(assignments))
     outline = outline_of(*drawn, MAX_LEVELS + 1 if all_ else depth, repetitions=not all_)
     if form == "mermaid":

@@ -13,9 +13,9 @@ from archcalc.errors import SettingError, did_you_mean
 @click.argument("kind", required=False)
 @format_options
 def kinds_(kind: str | None, format_: str | None, json_: bool, output: str | None) -> None:
-    """List the layer kinds and the blocks that every spec may call; with KIND, all about one.
+    """List the layer kinds and the blocks that every spec may call; with KIND, describe one.
 
-    Of a kind: its fields, rules, source and PyTorch twin. Of a block: its parameters and its layers.
+    For a kind: its fields, rules, source and PyTorch twin. For a block: its parameters and its layers.
     """
     from archcalc.layers import kinds
     from archcalc.render.formats.data import records
@@ -47,7 +47,7 @@ def kinds_(kind: str | None, format_: str | None, json_: bool, output: str | Non
             for k in described
         )
         structures = (f"{name}: {words}" for name, words in STRUCTURES.items())
-        notes = ("archcalc kinds KIND tells all about one", "besides these, lists of layers stand in", *structures)
+        notes = ("archcalc kinds KIND describes one", "lists of layers are written in", *structures)
         print_grid(Grid(columns, rows, notes=notes), form, output)
 
 

@@ -53,7 +53,7 @@ def _inputs(ctx: click.Context, param: click.Parameter, given: tuple[tuple[str, 
     if set(named) == {""}:
         return named[""]
     if "" in named:
-        raise click.BadParameter("of several inputs, each needs its name: ids=77", ctx, param)
+        raise click.BadParameter("several inputs need names, such as ids=77", ctx, param)
     return named or None
 
 
@@ -81,19 +81,19 @@ class OutputFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not value:
-            self.fail("the name of the file is empty; - is standard output", param, ctx)
+            self.fail("the file name is empty; - is standard output", param, ctx)
         return None if value == "-" else super().convert(value, param, ctx)
 
 
 output_option = click.option(
-    "--output", "-o", type=OutputFile(), help="Write to this file instead of standard output, which is also -."
+    "--output", "-o", type=OutputFile(), help="Write to this file instead of standard output; - is standard output."
 )
 input_option = click.option(
     "--input",
     type=InputType(),
     multiple=True,
     callback=_inputs,
-    help="Input shape without the batch, such as 3x227x227; of several inputs name=shape, repeatable.",
+    help="Input shape without the batch, such as 3x227x227; name=shape for several inputs, repeatable.",
 )
 batch_option = click.option(
     "--batch", type=click.IntRange(1, MAX_BATCH), default=1, show_default=True, help="Batch size."
@@ -121,7 +121,7 @@ def settings_options(command: Command) -> Command:
                 type=click.Choice(list(BYTES_PER_ELEMENT)),
                 default="float32",
                 show_default=True,
-                help="Type of the activations; memory is in its bytes.",
+                help="Dtype of the activations, for memory in bytes.",
             ),
             set_option,
             click.option(
@@ -129,7 +129,7 @@ def settings_options(command: Command) -> Command:
                 type=click.Choice(list(CONVENTIONS)),
                 default="lecture",
                 show_default=True,
-                help=f"What a FLOP is. {' '.join(f'{name}: {one.statement}.' for name, one in CONVENTIONS.items())}",
+                help=f"FLOP convention. {' '.join(f'{name}: {one.statement}.' for name, one in CONVENTIONS.items())}",
             ),
         )
     ):
@@ -145,7 +145,7 @@ def format_options(command: Command) -> Command:
                 "--format",
                 "format_",
                 type=click.Choice(FORMATS),
-                help="Output format; by default a table, or what the ending of --output says.",
+                help="Output format; by default a table, or by the ending of --output.",
             ),
             click.option("--json", "json_", is_flag=True, help="Short for --format json."),
             output_option,
@@ -164,7 +164,7 @@ def chosen_format(
 ) -> str:
     """The format that the options ask for, or the ending of the file; raises SettingError where they cannot be met."""
     if json_ and format_ not in (None, "json"):
-        raise SettingError(f"--json and --format {format_} contradict", hint="give one of them")
+        raise SettingError(f"--json and --format {format_} cannot be combined", hint="give one of them")
     return "json" if json_ else format_ or format_by_ending(output, endings, default, "--format")
 
 
@@ -181,5 +181,5 @@ def format_by_ending(output: str | None, endings: Mapping[str, str], default: st
         return default
     if ending not in endings:
         hint = f"use {' '.join(endings)}{f', or {otherwise}' if otherwise else ''}"
-        raise SettingError(f"{output}: no format goes with the ending {ending}", hint=hint)
+        raise SettingError(f"{output}: unknown ending {ending}", hint=hint)
     return endings[ending]

@@ -19,7 +19,7 @@ def with_progress(pairs: list[tuple["Graph", "Report"]], *, ticking: bool = True
 def bar(items: list[Item], name: Callable[[Item], str], *, ticking: bool = True) -> Iterator[Item]:
     """The items one by one, with a bar on standard error where that is a terminal and there are several.
 
-    Without `ticking` the bar is drawn anew only from one item to the next: a clock that ticks disturbs what is timed.
+    Without `ticking` the bar is redrawn only from one item to the next: a ticking clock disturbs timings.
     """
     if len(items) <= 1 or not sys.stderr.isatty():
         yield from items

@@ -22,17 +22,17 @@ def report(
     output: str | None,
     **settings: Any,
 ) -> None:
-    """Write a page of HTML about an architecture, or several side by side.
+    """Write an HTML page about an architecture, or several side by side.
 
     It is one file that needs no network: a table of all layers to sort and filter, bars, a treemap of where the cost
-    is, and the graph. Several architectures are taken at the input of the first, unless --input gives another or
-    --own-input each its own.
+    is, and the graph. Several architectures are analysed at the input of the first, unless --input gives another
+    or --own-input each its own.
     """
     from archcalc.render.output import write
     from archcalc.render.page.document import page
 
     if not specs:
-        raise SettingError("name an architecture", hint="archcalc report resnet50 -o report.html")
+        raise SettingError("give at least one architecture", hint="archcalc report resnet50 -o report.html")
     format_by_ending(output, {".html": "html", ".htm": "html"}, "html")
     networks = analyzed(specs, own_input=own_input, vars=dict(assignments), **settings)
     write(page(networks, caption([report for _, report in networks], own_input)), output)

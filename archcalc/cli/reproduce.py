@@ -14,12 +14,12 @@ LONGEST_WORDS = 18
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
 @click.argument("source", required=False, metavar="[SOURCE]")
-@click.option("--all", "all_", is_flag=True, help="Show the claims that agree, too.")
-@click.option("--json", "json_", is_flag=True, help="All claims as JSON.")
+@click.option("--all", "all_", is_flag=True, help="Also show the claims that agree.")
+@click.option("--json", "json_", is_flag=True, help="Print all claims as JSON.")
 @output_option
 @click.pass_context
 def reproduce(ctx: click.Context, source: str | None, all_: bool, json_: bool, output: str | None) -> None:
-    """Compute published figures again, claim by claim: each agrees, is a known misprint, or differs.
+    """Recompute published figures, claim by claim: each agrees, is a known misprint, or differs.
 
     SOURCE is a shipped source (such as lecture), or a claim file or folder of your own (`archcalc schema --claims`);
     all shipped sources if left out. Exits with 1 if any claim differs.

@@ -7,7 +7,7 @@ from archcalc.cli.options import format_by_ending, output_option
 
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
-@click.option("--claims", is_flag=True, help="The schema of a file of published figures, as `reproduce` reads it.")
+@click.option("--claims", is_flag=True, help="Print the schema of claim files, which `reproduce` reads.")
 @output_option
 def schema(claims: bool, output: str | None) -> None:
     """Print the JSON Schema of a spec, for editors that complete and check YAML.

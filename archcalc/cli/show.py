@@ -12,12 +12,12 @@ SPEC_ENDINGS = {".yaml": "yaml", ".yml": "yaml", ".txt": "yaml"}
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
 @click.argument("spec", metavar="NAME|FILE|-")
-@click.option("--flat", is_flag=True, help="Layer by layer, without blocks, vars and expressions.")
+@click.option("--flat", is_flag=True, help="Print the spec layer by layer, without blocks, vars and expressions.")
 @output_option
 def show(spec: str, flat: bool, output: str | None) -> None:
     """Print the spec of an architecture, to read or to start your own from.
 
-    A family is shown whole, even if one of it is named; --flat shows just that one.
+    A variant's name shows its whole family; --flat shows just that variant.
     """
     from archcalc.errors import printable
     from archcalc.render.output import write

@@ -21,7 +21,7 @@ class _Output(io.FileIO):
 
 
 class _Complaints(io.FileIO):
-    """Standard error. What cannot be said is left unsaid: the exit code tells."""
+    """Standard error. A message that cannot be written is dropped; the exit code still says what happened."""
 
     def write(self, data: Any, /) -> int:
         try:

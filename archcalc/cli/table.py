@@ -32,9 +32,9 @@ Columns: {" ".join(NAMES)}
 @click.option(
     "--columns",
     metavar="LIST",
-    help="Comma-separated columns; `default` and `share` stand for several, a leading + adds to the default ones.",
+    help="Comma-separated columns; `default` and `share` name several, a leading + adds to the default ones.",
 )
-@click.option("--all", "all_", is_flag=True, help="Show the rows that cost nothing and change no shape, too.")
+@click.option("--all", "all_", is_flag=True, help="Also show rows that cost nothing and change no shape.")
 @click.option("--exact", is_flag=True, help="Exact integers and bytes in place of KB, k and M.")
 @click.option("--wide", is_flag=True, help="Never drop a column or change units to fit the terminal.")
 @format_options
@@ -57,12 +57,12 @@ def table(
     choose(columns)  # an unknown column is said before anything is computed
     form = chosen_format(format_, json_, output)
     if columns is not None and form in ("json", "jsonl"):
-        raise SettingError(f"--columns does not go with {form}, which holds every figure", hint="use csv or tsv")
+        raise SettingError(f"--columns cannot be combined with {form}, which holds every figure", hint="use csv or tsv")
     units = EXACT_UNITS if exact else LECTURE_UNITS
     width = None if wide or output else terminal_width()
 
     def grid(report: Report, to: int | None) -> Any:
-        return fitted_grid(report, to, choose(columns, default_columns(report)), units=units, fold=not all_)
+        return fitted_grid(report, to, choose(columns, default_columns(report)), units=units, hide=not all_)
 
     try:
         report = analyze(find(spec), vars=dict(assignments), **settings)

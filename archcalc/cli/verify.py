@@ -9,40 +9,42 @@ from archcalc.cli.options import JSON_OR_TABLE, batch_option, format_by_ending, 
 from archcalc.evidence.layer_agreement import DEVICES, DTYPES
 
 if TYPE_CHECKING:
-    from archcalc.evidence.layer_agreement import Verification
+    from archcalc.evidence.layer_agreement import LayerAgreement
 
 DIFFERS, NOT_CHECKED = 1, 2
 
 
 @click.command(cls=Command, context_settings=HELP_OPTIONS)
 @click.argument("specs", nargs=-1, metavar="NAME|FILE|-...")
-@click.option("--all", "all_", is_flag=True, help="Every shipped architecture.")
+@click.option("--all", "all_", is_flag=True, help="Verify every shipped architecture.")
 @click.option(
     "--device",
     type=click.Choice(DEVICES),
     default="auto",
     show_default=True,
-    help="Where to run; meta computes shapes without data.",
+    help="Device to run on; meta computes shapes without data.",
 )
 @batch_option
 @click.option(
     "--dtype",
     type=click.Choice(DTYPES),
-    help="Type of the parameters and activations; by default float32, with --fold float64.",
+    help="Dtype of parameters and activations; by default float32, with --fold float64.",
 )
 @input_option
 @set_option
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of weights and input.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of weights and input."
+)
 @click.option("--train", is_flag=True, help="Run in training mode rather than in eval mode.")
-@click.option("--memory", is_flag=True, help="Compare also what training keeps, and the most that is alive at once.")
-@click.option("--fold", is_flag=True, help="Compare outputs with those of the network with its batch norms folded.")
+@click.option("--memory", is_flag=True, help="Also compare the memory saved for backward and the peak memory.")
+@click.option("--fold", is_flag=True, help="Compare outputs before and after folding batch norms.")
 @click.option(
     "--layers",
     "layers_",
     is_flag=True,
-    help="Show every layer: of one architecture, or with --json of any number.",
+    help="Show every layer: for one architecture, or with --json for any number.",
 )
-@click.option("--json", "json_", is_flag=True, help="Verdicts, differences, and what they were taken with, as JSON.")
+@click.option("--json", "json_", is_flag=True, help="Print verdicts, differences and the setup as JSON.")
 @output_option
 @click.pass_context
 def verify(
@@ -64,18 +66,18 @@ def verify(
 ) -> None:
     """Build architectures in PyTorch, run each once, and compare every layer with what archcalc computes.
 
-    Compared are the output's shape, its bytes, parameters, buffers and multiply-adds (MACs). Only the fields of the
-    spec reach PyTorch, and all figures are read off its own tensors and its own counter. With --device auto a model
+    It compares the output's shape, its bytes, parameters, buffers and multiply-adds (MACs). Only the fields of the
+    spec reach PyTorch, and PyTorch's figures come from its own tensors and its own counter. With --device auto a model
     that does not fit the memory runs on the meta device, and the output says so. Needs `pip install "archcalc[torch]"`.
 
-    With --memory, a further pass in training mode tells what autograd keeps of each layer for the backward pass, each
-    tensor once, and one in eval mode the most bytes of activations that are alive at once; the peaks may be 2 % apart.
+    With --memory, another pass in training mode measures what autograd saves of each layer for the backward pass, each
+    tensor once, and one in eval mode measures the peak memory of activations; the peaks may differ by 2 %.
 
-    Of an architecture that does not fit and whose spec has `reduced` vars, --memory with --device auto runs a smaller
-    copy besides, with data, and the output says which.
+    If an architecture does not fit and its spec has `reduced` vars, --memory with --device auto also runs a smaller
+    copy with data, and the output names it.
 
     With --fold, batch norms get random statistics and parameters, and are folded into the layers before them as
-    `archcalc fold` does; the outputs of every layer must then agree with those of the network as it stands.
+    `archcalc fold` does; the outputs of every layer must then agree with those of the original network.
 
     Exits with 1 if anything differs, and with 2 if a model could not be run or checked.
     """
@@ -88,7 +90,7 @@ def verify(
 
     json_ = json_ or format_by_ending(output, JSON_OR_TABLE, "table", "--json") == "json"
     if bool(specs) == all_:
-        raise SettingError("name what to verify, or give --all", hint="archcalc verify resnet50")
+        raise SettingError("give at least one architecture, or --all", hint="archcalc verify resnet50")
     dtype = dtype or ("float64" if fold else "float32")
     if fold:
         check_settings(device=device, dtype=dtype, train=train, memory=memory)
@@ -105,7 +107,7 @@ def verify(
     from archcalc.torch_backend.devices import chosen_device, environment
 
     taken_with = environment(chosen_device(device))
-    found: list[Verification] = []
+    found: list[LayerAgreement] = []
     how: dict[str, Any] = {"device": device, "train": train, "seed": seed, "memory": memory}
     for architecture, (graph, report) in zip(chosen, with_progress(pairs), strict=True):
         copy = smaller_copy(architecture, report, vars_)
@@ -133,7 +135,11 @@ def verify(
 
 
 def _write_json(
-    found: list["Verification"], settings: dict[str, Any], taken_with: dict[str, str], layers_: bool, output: str | None
+    found: list["LayerAgreement"],
+    settings: dict[str, Any],
+    taken_with: dict[str, str],
+    layers_: bool,
+    output: str | None,
 ) -> None:
     from archcalc.evidence.layer_agreement import SCHEMA_VERSION, summary
     from archcalc.render.formats.data import as_record_of_a_run
@@ -144,7 +150,7 @@ def _write_json(
     write(text, output)
 
 
-def _write_tables(found: list["Verification"], caption: str, layers_: bool, output: str | None) -> None:
+def _write_tables(found: list["LayerAgreement"], caption: str, layers_: bool, output: str | None) -> None:
     from archcalc.render import layer_agreement as render
     from archcalc.render.output import print_grids
 

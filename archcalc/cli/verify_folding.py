@@ -6,7 +6,7 @@ import click
 
 from archcalc.cli.progress import with_progress
 from archcalc.errors import SettingError
-from archcalc.evidence.output_agreement import TOLERANCES, Equivalence, summary
+from archcalc.evidence.output_agreement import TOLERANCES, OutputAgreement, summary
 from archcalc.render.output import print_grids, write
 from archcalc.spec.architecture import Architecture
 
@@ -17,18 +17,16 @@ SCHEMA_VERSION = 1
 def check_settings(*, device: str, dtype: str, train: bool, memory: bool) -> None:
     """Raise SettingError for what does not go with --fold."""
     if memory:
-        raise SettingError("--fold compares outputs, --memory what is kept of them", hint="run one after the other")
+        raise SettingError("--fold and --memory cannot be combined", hint="run one after the other")
     if train:
         raise SettingError(
-            "--fold and --train contradict: in training mode a batch norm takes the statistics of its batch",
-            hint="folded is what eval mode runs",
+            "--fold and --train cannot be combined: in training mode a batch norm uses the statistics of its batch",
+            hint="leave out --train",
         )
     if device == "meta":
-        raise SettingError("--fold compares outputs, and the meta device has none", hint="--device cpu")
+        raise SettingError("--fold compares outputs, which the meta device does not compute", hint="--device cpu")
     if dtype not in TOLERANCES:
-        raise SettingError(
-            f"{dtype} rounds too much to tell a wrong fold from a right one", hint=f"use {' or '.join(TOLERANCES)}"
-        )
+        raise SettingError(f"{dtype} rounds too much to detect a wrong fold", hint=f"use {' or '.join(TOLERANCES)}")
 
 
 def verify_folding(
@@ -40,7 +38,7 @@ def verify_folding(
     json: bool,
     output: str | None,
 ) -> None:
-    """Compare every architecture with its folded form, print what came of it, and exit as that says.
+    """Compare every architecture with its folded form, print the verdicts, and exit with their code.
 
     `settings` are the device, batch, dtype, input, seed and vars to run them with.
     """
@@ -71,7 +69,7 @@ def verify_folding(
 
 
 def _write_json(
-    found: list[Equivalence], settings: dict[str, Any], taken_with: dict[str, str], layers: bool, output: str | None
+    found: list[OutputAgreement], settings: dict[str, Any], taken_with: dict[str, str], layers: bool, output: str | None
 ) -> None:
     from archcalc.render.formats.data import as_record_of_a_run
 
@@ -80,7 +78,7 @@ def _write_json(
     write(text, output)
 
 
-def _write_tables(found: list[Equivalence], caption: str, layers: bool, output: str | None) -> None:
+def _write_tables(found: list[OutputAgreement], caption: str, layers: bool, output: str | None) -> None:
     from archcalc.render import output_agreement as render
 
     grids = [render.layers_grid(found[0])] if layers and found[0].differences else []

@@ -11,14 +11,14 @@ from archcalc.engine.report import LayerReport, Report, plain_shape
 
 SCHEMA_VERSION = 1
 OWN = tuple(figure for figure in FIGURES.values() if figure.is_own)
-"""What is compared of two rows: what is alive, and what training keeps of one, depends on its neighbours."""
+"""The figures that are compared of two rows; live and saved memory are not, since they depend on neighbours."""
 
 Pair: TypeAlias = tuple[LayerReport | None, LayerReport | None]
 ChangeKind: TypeAlias = Literal["added", "removed", "changed", "renamed"]
 
 
 class Delta(msgspec.Struct, frozen=True):
-    """A figure before and after; None where it is unknown, or where there is none."""
+    """A figure before and after; None where it is unknown or missing."""
 
     before: int | None
     after: int | None
@@ -50,7 +50,7 @@ class LayerChange(msgspec.Struct, frozen=True):
 
     @property
     def kind(self) -> ChangeKind:
-        """Whether it came, went, or stayed with other fields or costs, or merely under another name."""
+        """Whether it was added, removed, changed in fields or costs, or only renamed."""
         if self.before is None or self.after is None:
             return "added" if self.before is None else "removed"
         return "renamed" if _same(self.before, self.after) else "changed"
@@ -120,7 +120,7 @@ class ReportDiff(msgspec.Struct, frozen=True):
 
     @property
     def kind(self) -> Literal["added", "deleted", "changed", "same"]:
-        """What became of the spec."""
+        """Whether the spec was added, deleted, changed, or is the same."""
         if self.before is None or self.after is None:
             return "added" if self.before is None else "deleted"
         return "changed" if self.layers or any(d.before != d.after for d in self.metrics.values()) else "same"
@@ -135,7 +135,7 @@ class ReportDiff(msgspec.Struct, frozen=True):
 
     @property
     def weight(self) -> float:
-        """How much it matters: the largest change of a metric as a share; what came or went matters most."""
+        """The sort key: the largest relative change of a metric; added and removed specs come first."""
         if self.before is None or self.after is None:
             return float("inf")
         return max((abs(delta.share or 0) for delta in self.metrics.values()), default=0)
@@ -155,7 +155,7 @@ def diff(name: str, before: Report | None, after: Report | None) -> ReportDiff:
     """What changed from one report to another; either may be missing.
 
     Layers belong together by their names, or by their kinds and fields where that leaves fewer of them changed, as when
-    a layer put in between numbers all after it anew. The other way round it gives the mirror image.
+    an inserted layer renumbers all after it. With both networks swapped, it gives the mirror image.
     Raises SettingError where figures are symbols or arrays.
 
     >>> from archcalc import analyze, load
@@ -210,7 +210,7 @@ def _in_order(pairs: list[Pair], before: Sequence[LayerReport], after: Sequence[
     partner = {old.name: place[new.name] for old, new in pairs if old is not None and new is not None}
     follows: dict[str, int] = {}
     last = -1
-    for row in before:  # what is gone stands behind what it followed
+    for row in before:  # removed layers come behind the layer that they followed
         last = partner.get(row.name, last)
         follows[row.name] = last
 
@@ -257,7 +257,7 @@ def _contents(row: LayerReport) -> tuple[Any, ...]:
 
 
 def _goes_first(one: Sequence[LayerReport], other: Sequence[LayerReport]) -> bool:
-    """Whether one network goes before another: by how many layers they have, then by the first that differ."""
+    """Whether one network sorts before another: by the number of layers, then by the first that differ."""
     if len(one) != len(other):
         return len(one) < len(other)
     orders = ((_order(a), _order(b)) for a, b in zip(one, other, strict=True))

@@ -12,7 +12,7 @@ BY: tuple[By, ...] = ("stage", "kind", "layer")
 
 
 class Aligned(NamedTuple):
-    """Groups that stand in one line, one of each architecture in their order; empty where there is none."""
+    """Groups that share a line, one for each architecture in order; empty where an architecture has none."""
 
     name: str
     groups: tuple[tuple[LayerReport, ...], ...]
@@ -61,7 +61,7 @@ def _by_stage(reports: Sequence[Report]) -> list[Aligned]:
 
 
 def _place(groups: Sequence[Group], i: int) -> tuple[int, int]:
-    """Where a stage stands: the stem first, the head last, the others by their number."""
+    """The position of a stage: the stem first, the head last, the others by their number."""
     name = groups[i].name
     if name in (STEM, HEAD):
         return (0, 0) if name == STEM else (2, 0)

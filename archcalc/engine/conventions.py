@@ -27,7 +27,7 @@ class Work(msgspec.Struct, frozen=True, gc=False):
 
 
 class Convention(msgspec.Struct, frozen=True):
-    """What the operations of a layer cost: by `weights`, save for the operations that `other_weights` names.
+    """What the operations of a layer cost: by `weights`, except for the operations that `other_weights` names.
 
     Where another tool's rule is no sum over a tally, `price` computes the FLOPs of the whole batch instead; None where
     they are unknown.
@@ -82,7 +82,7 @@ def convention_named(name: str) -> Convention:
     """
     known = f"conventions: {', '.join(CONVENTIONS)}"
     if not isinstance(name, str):
-        raise SettingError(f"a convention is named by text, got: {type(name).__name__}", hint=known)
+        raise SettingError(f"a convention must be a name, got {type(name).__name__}", hint=known)
     if name not in CONVENTIONS:
         raise SettingError(f"unknown convention {name!r}", hint=did_you_mean(name, CONVENTIONS, known))
     return CONVENTIONS[name]

@@ -39,7 +39,7 @@ class TableColumn(NamedTuple):
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure. None stands for unknown, of a layer and of the whole; unknown is never 0.
+    """A figure. None means unknown, for a layer and for the whole; unknown is never 0.
 
     `name` is what options, budgets and claims call it, `field` what JSON does (empty where it holds none). `statement`
     says what it is of the whole, `of_a_layer` what of a layer where that needs saying.
@@ -64,7 +64,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     at_most: str = ""
     """What is so at the layer of which it is largest, in words."""
     is_own: bool = False
-    """Whether a layer's is the same wherever the layer stands, whatever its neighbours do."""
+    """Whether a layer's value depends on the layer alone, not on its neighbours."""
     is_rounded: bool = True
     """Whether people want it in k, M or G."""
     column: TableColumn | None = None
@@ -113,7 +113,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _per_row(self) -> "OfRow":
-        assert self.per_row is not None, f"{self.name} is no figure of a layer"
+        assert self.per_row is not None, f"{self.name} is not a figure of a layer"
         return self.per_row
 
 
@@ -182,8 +182,8 @@ LIVE = Figure(
     name="live",
     title="live",
     unit="bytes",
-    statement="the most alive at once",
-    of_a_layer="what is alive in memory while a layer runs in eval mode, the input included",
+    statement="the most memory in use at once",
+    of_a_layer="the memory in use while a layer runs in eval mode, the input included",
     field="live_bytes",
     per_row=attrgetter("live_bytes"),
     total=largest,
@@ -204,9 +204,9 @@ SAVED = Figure(
     name="saved",
     title="saved for backward",
     unit="bytes",
-    statement="what training keeps for the backward pass",
-    of_a_layer="what training keeps of it for the backward pass beyond what earlier layers keep, as PyTorch does on "
-    "the CPU",
+    statement="the memory that training keeps for the backward pass",
+    of_a_layer="the memory that training keeps of it for the backward pass, beyond that of earlier layers, as PyTorch "
+    "does on the CPU",
     field="saved_for_backward_bytes",
     per_row=attrgetter("saved_for_backward_bytes"),
     column=TableColumn("saved", "KB", "MiB"),
@@ -216,9 +216,9 @@ BYTES_MOVED = Figure(
     name="bytes_moved",
     title="bytes moved",
     unit="bytes",
-    statement="what the layers must at least read and write, one by one",
-    of_a_layer="what a layer must at least read and write: its inputs, its output, and the parameters and buffers that "
-    "it uses, each once; of a table no more than goes into the output, and nothing where the output is a view",
+    statement="the least that the layers read and write, one by one",
+    of_a_layer="the least that a layer reads and writes: its inputs, its output, and the parameters and buffers that "
+    "it uses, each once; of a table no more than goes into the output, and nothing if the output is a view",
     field="bytes_moved",
     per_row=attrgetter("bytes_moved"),
     column=TableColumn("moved", "KB", "MiB"),
@@ -228,7 +228,7 @@ BUFFERS = Figure(
     name="buffers",
     title="buffers",
     unit="count",
-    statement="what is held besides the parameters, such as running statistics",
+    statement="state besides the parameters, such as running statistics",
     field="buffers",
     per_row=attrgetter("buffers"),
     column=TableColumn("buffers", "k", "M"),
@@ -246,7 +246,7 @@ WEIGHT_COUNT = Figure(
     name="weight_count",
     title="weights without biases",
     unit="count",
-    statement="parameters that are no biases",
+    statement="all parameters except biases",
     field="weights",
     per_row=attrgetter("weights"),
 )
@@ -308,7 +308,7 @@ FIGURES: Mapping[str, Figure] = {
 }
 """All figures by their names, in the order in which they are shown."""
 METRICS: Mapping[str, Figure] = {name: figure for name, figure in FIGURES.items() if figure.rule is not None}
-"""Those that a whole architecture is judged by: what is compared, charted and limited."""
+"""The figures of a whole architecture that are compared, charted and limited."""
 LECTURE = ("memory", "params", "flops")
 """The three that the lecture's table is about, in its order."""
 IN_ROWS: Mapping[str, Figure] = {

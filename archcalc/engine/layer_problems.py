@@ -17,19 +17,16 @@ def layer_problem(node: Node, error: LayerError, graph: Graph, shapes: Sequence[
     if shrunk is not None:
         hint = f"{hint}; the size shrank at {shrunk.title}"
     if len(node.inputs) > 1:
-        hint = f"they come from {_sources(node, graph)}" + (f"; {hint}" if hint else "")
+        hint = f"inputs: {_sources(node, graph)}" + (f"; {hint}" if hint else "")
     if node.origin is None:
         return Problem(message, hint=hint)
-    place = node.origin.place(error.field)
-    if (call := node.origin.calls_in_words(place.file)) is not None:
-        hint = f"{hint}; {call}" if hint else call
-    return Problem(message, place, hint)
+    return node.origin.problem(message, hint, error.field)
 
 
 def _sources(node: Node, graph: Graph) -> str:
     """The layers that a node reads, with their lines."""
     makers = map(graph.node, node.inputs)
-    return " and ".join("the input" if maker is None else maker.title for maker in makers)
+    return ", ".join("the input" if maker is None else maker.title for maker in makers)
 
 
 def _shrunk_by(node: Node, graph: Graph, shapes: Sequence[Shape | None]) -> Node | None:

@@ -1,4 +1,4 @@
-"""What is alive in memory while a network runs, and what training keeps of it for the backward pass.
+"""The memory in use while a network runs, and the memory that training keeps for the backward pass.
 
 Both follow PyTorch: some layers (a flatten, a dropout in eval mode) give a view of their input, which shares its
 memory, and a tensor that several layers keep is there once. What a kernel takes for itself while it runs is left out.
@@ -180,7 +180,7 @@ class _Pass:
 
 
 def _bytes_read(value: _Value) -> int:
-    """The bytes of a tensor; what is only repeated along an axis is there once."""
+    """The bytes of a tensor; elements repeated along an axis (stride 0) are counted once."""
     layout = value.layout or in_order(value.shape)
     return value.width * product([size for size, stride in zip(value.shape, layout, strict=True) if stride])
 

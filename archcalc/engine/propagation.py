@@ -32,13 +32,13 @@ from archcalc.units import BYTES_PER_ELEMENT, INTEGERS
 
 
 def report_on(graph: Graph, settings: Settings) -> tuple[Report, list[Problem]]:
-    """The report on a graph, and what is wrong with its layers; the rows end before the first layer with a problem."""
+    """The report on a graph, and the problems of its layers; the rows end before the first layer with a problem."""
     found = Propagation(graph, settings.batch, settings.dtype, convention_named(settings.convention))
     return Report(graph.name, graph.title, settings, found), found.problems
 
 
 class _Cost(msgspec.Struct, frozen=True, gc=False):
-    """What a layer costs on inputs of given shapes; equal for every repetition of it."""
+    """The cost of a layer on inputs of given shapes, equal for every repetition of it."""
 
     inputs: tuple[Shape, ...]
     output: Shape
@@ -72,6 +72,7 @@ class Propagation:
         self.is_plain = is_plain(batch, *[input.shape for input in graph.inputs])
         """Whether no symbols and no arrays are involved."""
         self.problems: list[Problem] = []
+        self.left_out = 0
         self.misfits: list[Problem] = []
         """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
         self.indices = index_bounds(graph).keys()  # which are int64, whatever the dtype of the activations
@@ -105,7 +106,7 @@ class Propagation:
                     self.problems += self._problems(node, error, xs)  # type: ignore[arg-type]  # the same
                     shapes[value] = error.assume
                     sound = len(found) if sound is None else sound
-                    if len(self.problems) > MAX_PROBLEMS:
+                    if len(self.problems) + self.left_out > MAX_PROBLEMS:
                         break
                     continue
             shapes[value] = cost.output
@@ -276,14 +277,20 @@ class Propagation:
             raise LayerError(
                 f"tied to {other.name}, {_misfit(unlike, own, theirs)}",
                 field="tied",
-                hint="both must hold weights of the same shapes, such as an embedding and the linear layer back",
+                hint="both must hold weights of the same shapes, such as an embedding and the output layer",
             )
         return Params.of({name: own[name] for name in own if name not in shared}, buffers)
 
     def _problems(self, node: Node, error: LayerError, inputs: tuple[Shape, ...]) -> list[Problem]:
         """What is wrong with a layer; behind one that does not fit, that is the reason."""
         if all(map(is_known, inputs)):
-            return [layer_problem(node, error, self.graph, self.shapes)]
+            problem = layer_problem(node, error, self.graph, self.shapes)
+            if node.origin is None or not node.origin.is_shipped:
+                return [problem]
+            if all(known.location != problem.location for known in self.problems):
+                return [problem]
+            self.left_out += 1  # what follows the first problem of a shipped block comes from the call
+            return []
         found, self.misfits = self.misfits, []
         return found
 

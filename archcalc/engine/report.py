@@ -86,8 +86,8 @@ class LayerReport(msgspec.Struct, frozen=True, gc=False):
         return cast("int | None", found.flops(Work(self.layer, self.inputs, self.output, self.ops, self.samples)))
 
     @property
-    def is_foldable(self) -> bool:
-        """Whether the row costs nothing and changes no shape, so that the table may fold it away."""
+    def costs_nothing(self) -> bool:
+        """Whether the row costs nothing and changes no shape, so that tables hide it."""
         return self.flops == 0 and self.params == 0 and len(self.inputs) == 1 and self.inputs[0] == self.output
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""JSON → Report: what `archcalc table --json` wrote, read again, and in words what is wrong with it."""
+"""JSON → Report: reads what `archcalc table --json` wrote, and reports what is wrong with it."""
 
 import re
 from typing import Any
@@ -33,7 +33,7 @@ def report_of(data: Any) -> Report:
     whole = "the report"
     version = _item(data, "schema_version", whole)
     if version != SCHEMA_VERSION:
-        raise _wrong(f"a report of schema version {version!r}, this archcalc knows {SCHEMA_VERSION}")
+        raise _wrong(f"the report has schema version {version!r}, this archcalc reads {SCHEMA_VERSION}")
     name = _converted(_item(data, "architecture", whole), str, "architecture")
     title = _converted(data.get("title", name), str, "title")
     taken_at = _item(data, "settings", whole)
@@ -41,10 +41,10 @@ def report_of(data: Any) -> Report:
     settings = _converted({**inputs, **taken_at}, Settings, "settings")
     convention_named(settings.convention)
     if settings.dtype not in BYTES_PER_ELEMENT:
-        raise SettingError(f"a report at the unknown dtype {settings.dtype!r}", hint=KNOWN_DTYPES)
+        raise SettingError(f"the report has the unknown dtype {settings.dtype!r}", hint=KNOWN_DTYPES)
     layers = _converted(_item(data, "layers", whole), list[dict[str, Any]], "layers")
     if not layers:
-        raise _wrong("a report without layers")
+        raise _wrong("the report has no layers")
     rows = tuple([_row(row, f"layers[{n}]", settings.batch) for n, row in enumerate(layers)])
     return Report(name, title, settings, Stored(rows, _outputs(data, rows)))
 
@@ -62,10 +62,10 @@ def _outputs(data: dict[str, Any], rows: tuple[LayerReport, ...]) -> tuple[Outpu
 
 
 def _row(data: dict[str, Any], where: str, batch: int) -> LayerReport:
-    """The row that `LayerReport.to_dict` made this of; one of an earlier version lacks what came later."""
+    """The row that `LayerReport.to_dict` made this of; one of an earlier version lacks newer fields."""
     kind = _converted(_item(data, "kind", where), str, f"{where}.kind")
     if kind not in kinds():
-        raise _wrong(f"{where} is of the kind {kind!r}, which this archcalc does not know")
+        raise _wrong(f"{where} has the unknown kind {kind!r}")
     layer: Layer = _converted(_item(data, "fields", where), kinds()[kind], f"{where}.fields")
     types = {field.name: field.type for field in msgspec.structs.fields(LayerReport)}
     plain = types.keys() - {"layer", "inputs", "output", "samples", *_LATER}

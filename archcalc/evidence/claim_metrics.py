@@ -50,7 +50,7 @@ def _of(figure: Figure, rows: Sequence[LayerReport], report: Report) -> int:
 
 def _share(figure: Figure) -> Callable[[Selection], float]:
     def share(chosen: Selection) -> float:
-        shown = [row for row in chosen.report.layers if not row.is_foldable]
+        shown = [row for row in chosen.report.layers if not row.costs_nothing]
         return 100 * _of(figure, chosen.rows, chosen.report) / _of(figure, shown, chosen.report)
 
     return share

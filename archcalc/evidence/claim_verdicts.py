@@ -25,7 +25,7 @@ _BOUNDS: dict[str, Callable[[float, float], bool]] = {
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What came of a claim: the figure as printed, as computed (in the printed unit), and whether they agree."""
+    """The verdict on a claim: the figure as printed, as computed (in the printed unit), and whether they agree."""
 
     claim: Claim
     published: Number | str
@@ -69,12 +69,12 @@ def judge(claim: Claim, computer: Computer) -> Verdict:
         if agrees:
             return Verdict(claim, published, computed, "differs", "declared a misprint, but it agrees")
         if not correct:
-            note = f"declared a misprint of {misprint.correct}, which does not come out either"
+            note = f"declared a misprint of {misprint.correct}, which is not the computed value either"
             return Verdict(claim, published, computed, "differs", note)
         if misprint.printed_is is not None:
             value = _scaled(misprint.printed_is, computer.value(misprint.printed_is))
             if not _rounds_to(value, str(claim.published)):
-                note = f"what its misprint says was printed comes out as {_shown(value)}"
+                note = f"the figure that its misprint says was printed is computed as {_shown(value)}"
                 return Verdict(claim, published, computed, "differs", note)
         return Verdict(claim, published, computed, "misprint", misprint.why)
     except (ArchcalcError, ExpressionError) as error:

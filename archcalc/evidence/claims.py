@@ -32,7 +32,7 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Misprint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why a printed figure is wrong, what is right, and, where it is known, the quantity that was printed instead.
+    """A misprint: why the printed figure is wrong, the right one, and, if known, the quantity that was printed instead.
 
     `correct` must come out of the computation, and `printed_is` must give what was printed: both are checked.
     """
@@ -128,7 +128,7 @@ def source_names() -> tuple[str, ...]:
 def find_claims(what: str | None) -> list[ClaimFile]:
     """The claim files that `what` names: a shipped source, a file, a directory of files; all shipped ones for None.
 
-    Raises SpecError where there is none such, or with all that is wrong in it.
+    Raises SpecError if there is none, or with all problems in it.
     """
     if what is None:
         return [_read(os.path.join(published_directory(), f"{name}.yaml")) for name in source_names()]
@@ -142,7 +142,7 @@ def find_claims(what: str | None) -> list[ClaimFile]:
     if what == "-" or os.sep in what or has_ending(what) or os.path.exists(what):
         return [_read(what)]
     hint = did_you_mean(what, source_names(), f"sources: {', '.join(source_names())}; or name a file of your own")
-    raise SpecError([Problem(f"no source of published figures is called {what!r}", hint=hint)])
+    raise SpecError([Problem(f"unknown source of published figures {what!r}", hint=hint)])
 
 
 def claims_schema() -> dict[str, Any]:
@@ -162,7 +162,9 @@ def _read(path: str) -> ClaimFile:
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         place = _place(tree, path.rstrip("`"))
-        raise SpecError([problem_at(place, message, "`archcalc schema --claims` says what may stand here")]) from None
+        raise SpecError(
+            [problem_at(place, message, "`archcalc schema --claims` prints what is allowed here")]
+        ) from None
     problems = list(_inconsistencies(tree, file))
     if problems:
         raise SpecError(problems)
@@ -202,7 +204,7 @@ def _inconsistencies(tree: Tree, file: ClaimFile) -> list[Problem]:
                 problems.append(problem_at(_place(place, f".rows.{row}"), message))
         cells_named = {f"{row}.{column}" for row in table.rows for column in table.columns}
         for name in table.misprints.keys() - cells_named:
-            message = f"table {table.id}: misprint {name!r} names no cell"
+            message = f"table {table.id}: misprint {name!r} does not name a cell"
             problems.append(problem_at(_place(place, ".misprints"), message, "write it as row.column"))
     if problems:
         return problems
@@ -211,8 +213,8 @@ def _inconsistencies(tree: Tree, file: ClaimFile) -> list[Problem]:
     placed += [(_place(tree, f".claims[{i}]"), claim) for i, claim in enumerate(file.claims)]
     for place, claim in placed:
         if claim.id in seen:
-            problems.append(problem_at(place, f"claim id {claim.id!r} is given twice", "every claim needs its own"))
+            problems.append(problem_at(place, f"duplicate claim id {claim.id!r}", "every claim needs a unique id"))
         seen.add(claim.id)
         if (claim.architecture is None) == (claim.spec is None):
-            problems.append(problem_at(place, f"claim {claim.id} needs one of architecture and spec"))
+            problems.append(problem_at(place, f"claim {claim.id} needs either architecture or spec"))
     return problems

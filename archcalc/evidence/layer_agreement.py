@@ -1,4 +1,4 @@
-"""Two witnesses meet: archcalc's figures of every layer against what PyTorch did, figure by figure."""
+"""Compares archcalc's figures of every layer with PyTorch's, figure by figure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps", "meta")
 DTYPES = ("float32", "float16", "bfloat16", "float64")
 RULES_UNKNOWN = "archcalc does not know how many there are"
 OTHER_STEPS = "the meta device runs attention step by step, the CPU as one operation"
-NOT_RUN = "the layer runs in training mode alone"
+NOT_RUN = "the layer runs only in training mode"
 IN_TRAINING = "archcalc's figures are those of eval mode, where the layer does not run"
 
 Found: TypeAlias = int | tuple[int, ...] | None
@@ -28,8 +28,8 @@ ModelVerdict: TypeAlias = Literal["agrees", "differs", "not checkable", "could n
 class Measurement(msgspec.Struct, frozen=True):
     """What PyTorch did in one layer: shape (batch included), bytes and dtype of its output, and what the layer holds.
 
-    `output` is None of a layer that did not run. `macs` is None where PyTorch's counter cannot tell, and `why` then
-    says why.
+    `output` is None for a layer that did not run. `macs` is None if PyTorch's counter does not know, and `why` then
+    gives the reason.
     """
 
     output: tuple[int, ...] | None
@@ -124,8 +124,8 @@ class MemoryVerdict(msgspec.Struct, frozen=True):
         }
 
 
-class Verification(msgspec.Struct, frozen=True):
-    """What came of one architecture: the verdicts of its layers, on which device and in how many seconds.
+class LayerAgreement(msgspec.Struct, frozen=True):
+    """The result for one architecture: the verdicts of its layers, the device and the seconds.
 
     `failure` says why PyTorch gave no measurement at all; `refused` marks that as PyTorch's own no to a layer that
     archcalc takes, which is a difference. `note` says what a reader must know of the run. `reduced` are the vars of a
@@ -248,7 +248,7 @@ def _saved(row: LayerReport, measured: int, device: str, takes_other_steps: bool
     if takes_other_steps:
         return Comparison(SAVED.field, computed, measured, "not checkable", OTHER_STEPS)
     if device not in ("cpu", "meta"):
-        reason = f"archcalc tells what kernels of the CPU keep, those of {device} may keep other things"
+        reason = f"archcalc counts what CPU kernels keep; those of {device} may keep other tensors"
         return Comparison(SAVED.field, computed, measured, "not checkable", reason)
     return Comparison(SAVED.field, computed, measured, "differs")
 
@@ -278,7 +278,7 @@ def _compared(row: LayerReport, measured: Measurement) -> tuple[Comparison, ...]
     return tuple(comparisons)
 
 
-def summary(verifications: Sequence[Verification]) -> dict[str, Any]:
+def summary(verifications: Sequence[LayerAgreement]) -> dict[str, Any]:
     """How many architectures have which verdict, how many figures there are, were checked, and differ, and why not."""
     return {
         "architectures": sum(not verification.reduced for verification in verifications),
@@ -292,7 +292,7 @@ def summary(verifications: Sequence[Verification]) -> dict[str, Any]:
     }
 
 
-def reasons(verifications: Iterable[Verification]) -> Counter[str]:
+def reasons(verifications: Iterable[LayerAgreement]) -> Counter[str]:
     """Why figures were not compared, and how many of them for each reason."""
     return Counter(
         f"{comparison.figure}: {comparison.reason}"

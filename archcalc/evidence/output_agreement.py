@@ -19,7 +19,7 @@ TOLERANCES = {"float64": 1e-12, "float32": 1e-4}
 Rounding stays below a tenth of it. A forgotten eps makes about 1e-6, which float64 shows and float32 does not.
 """
 
-EquivalenceVerdict: TypeAlias = Literal["agrees", "differs", "nothing to fold", "could not run"]
+OutputVerdict: TypeAlias = Literal["agrees", "differs", "nothing to fold", "could not run"]
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class Difference(msgspec.Struct, frozen=True):
         return self.absolute / self.magnitude if self.magnitude else math.inf
 
     def to_dict(self) -> dict[str, Any]:
-        """The difference as `archcalc verify --fold --json` prints it; null stands for what is no finite number."""
+        """The difference as `archcalc verify --fold --json` prints it; null means not a finite number."""
         return {
             "layer": self.layer,
             "counterpart": self.counterpart,
@@ -56,8 +56,8 @@ class Difference(msgspec.Struct, frozen=True):
         }
 
 
-class Equivalence(msgspec.Struct, frozen=True):
-    """What came of one architecture and its folded form: the differences of all layers that the folded one runs.
+class OutputAgreement(msgspec.Struct, frozen=True):
+    """The result for one architecture and its folded form: the differences of all layers that the folded one runs.
 
     `norms` is how many batch norms the original has, `folded` how many of them went into other layers. `failure` says
     why the two could not be run, or not compared.
@@ -87,7 +87,7 @@ class Equivalence(msgspec.Struct, frozen=True):
         return _largest(one.absolute for one in self.differences), _largest(one.relative for one in self.differences)
 
     @property
-    def verdict(self) -> EquivalenceVerdict:
+    def verdict(self) -> OutputVerdict:
         """Whether every output agrees, that of the whole network among them."""
         if self.failure:
             return "could not run"
@@ -117,7 +117,7 @@ class Equivalence(msgspec.Struct, frozen=True):
         }
 
 
-def summary(found: Sequence[Equivalence]) -> dict[str, Any]:
+def summary(found: Sequence[OutputAgreement]) -> dict[str, Any]:
     """How many architectures have which verdict, and how many batch norms, folds and outputs there are in them."""
     return {
         "architectures": len(found),

@@ -21,7 +21,7 @@ FEWEST_FOR_A_SPREAD = 4
 NOISY = 0.2
 """The spread from which on a time is called noisy."""
 OFTEN_PREEMPTED = 50.0
-"""How many times a second the processor may be taken away before it is told; a quiet machine does so a few times."""
+"""The preemptions per second from which on a warning is given; a quiet machine has a few."""
 TIMES_THE_SHORTEST = 2
 """A layer is too short to time below this many times what the shortest operation takes."""
 NEAR_THE_ROOF = 0.5
@@ -57,7 +57,7 @@ class Samples(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def spread(self) -> float | None:
-        """The distance between the quartiles as a share of the median; None where it cannot be told."""
+        """The distance between the quartiles as a share of the median; None if it is unknown."""
         if self.quartiles is None or not self.median:
             return None
         return (self.quartiles[1] - self.quartiles[0]) / self.median
@@ -205,7 +205,7 @@ class Timing(msgspec.Struct, frozen=True):
     """The times of one architecture: of its layers, and of the whole without the watch on its layers.
 
     `compiled` is the whole as torch.compile makes it; None where that was not asked for. `preemptions_per_second` is
-    how often the system gave the processor to other work meanwhile, None where it does not say: a busy machine can slow
+    how often the system interrupted it for other work meanwhile, None where it does not say: a busy machine can slow
     every repetition alike, which no spread shows.
     """
 

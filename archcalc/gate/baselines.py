@@ -12,7 +12,7 @@ from archcalc.engine.report import Report
 from archcalc.engine.saved_report import HOW_TO_SAVE, report_of
 from archcalc.errors import ArchcalcError, SettingError
 from archcalc.gate.config import NEW, Config
-from archcalc.gate.judge import Base
+from archcalc.gate.judge import Baseline
 from archcalc.history.branch_point import BranchPoint, Doubt
 from archcalc.history.git import Repository, absolute
 from archcalc.history.pairing import Spec
@@ -26,9 +26,9 @@ MAX_DIGITS = 100
 
 
 class Baselines(Protocol):
-    """Where bases come from."""
+    """Where baselines come from."""
 
-    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
+    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Baseline:
         """The base of an architecture by its report, the file at `path` that it is in (None: in none), and settings."""
 
 
@@ -43,19 +43,19 @@ class SavedBaselines:
         self.reports = _reports(file)
         self._owners: dict[str, tuple[tuple[str | None, str | None], str]] = {}
 
-    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
+    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Baseline:
         """The saved report of the architecture of this name, if that is the only one of the name, on the same input."""
         name = report.architecture
         saved = self.reports.get(name)
         if saved is None:
-            return Base(None, f"{self.file} has no {name!r}")
+            return Baseline(None, f"{self.file} has no {name!r}")
         one = os.path.realpath(path) if path else None, variant
         owner = self._owners.setdefault(name, (one, path or name))
         if owner[0] != one:
-            return Base(None, f"{self.file} has one {name!r}, which is the base of {owner[1]}")
+            return Baseline(None, f"{self.file} has only one {name!r}, the base of {owner[1]}")
         for words in saved.settings.differences(report.settings).values():
-            return Base(None, f"{self.file} was taken at {words}: take both at the same")
-        return Base(saved, self.file)
+            return Baseline(None, f"{self.file} was computed at {words}: use the same for both")
+        return Baseline(saved, self.file)
 
 
 class GitBaselines:
@@ -71,26 +71,28 @@ class GitBaselines:
         self._repositories: dict[str, Repository | SettingError] = {}
         self._points: dict[str, BranchPoint | SettingError] = {}
 
-    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Base:
+    def of(self, report: Report, path: str | None, variant: str | None, settings: dict[str, Any]) -> Baseline:
         """What `analyze` says of the file as it was; what it extends is read as it was, too."""
         if path is None:
-            return Base(None, "only a file has a base in git; --compare-to takes a saved report")
+            return Baseline(None, "only a file has a base in git; use --compare-to with a saved report")
         try:
             point = self._point(self._repository(path))
         except SettingError as error:
             problem = error.problems[0]
-            return Base(None, f"{problem.message}: {problem.hint}" if problem.hint else problem.message)
+            return Baseline(None, f"{problem.message}: {problem.hint}" if problem.hint else problem.message)
         try:
             found = point.before(path, variant)
             if found is None:
-                return Base(None, f"{f'{path}:{variant}' if variant else path} is not at {point.words}", is_new=True)
+                return Baseline(
+                    None, f"{f'{path}:{variant}' if variant else path} does not exist at {point.words}", is_new=True
+                )
             if isinstance(found, Doubt):
                 return _unknown(found, point.words)
             report = analyze(found.architecture, **settings)
             hint = f"if it was not {found.was}, {_say_so(found.now, NEW)}" if found.was else None
-            return Base(report, found.words, budget=budget_of(found.architecture), hint=hint)
+            return Baseline(report, found.words, budget=budget_of(found.architecture), hint=hint)
         except ArchcalcError as error:
-            return Base(None, f"at {point.words}, {error.problems[0].message}")
+            return Baseline(None, f"at {point.words}, {error.problems[0].message}")
 
     def _repository(self, path: str) -> Repository:
         """That of this folder where the file lies in it; else the nearest around the file, but never a submodule's."""
@@ -105,7 +107,7 @@ class GitBaselines:
         for folder in (*Path(whole).parents, *Path(os.path.realpath(whole)).parents):
             if os.path.lexists(folder / ".git"):
                 return self._whole(os.fspath(folder))
-        raise elsewhere or SettingError(f"{path} is outside of this git repository, and in no other")
+        raise elsewhere or SettingError(f"{path} is not in a git repository")
 
     def _whole(self, folder: str) -> Repository:
         """That of a folder, or of a submodule's folder the one that it is part of."""
@@ -124,7 +126,7 @@ class GitBaselines:
     def _declared(self, repository: Repository) -> dict[Spec, Spec | None]:
         """What the configuration says of specs in a repository."""
         found = {}
-        for one in self.config.bases:
+        for one in self.config.baselines:
             new = repository.inside(os.path.realpath(self.config.located(one.path)))
             old = repository.inside(absolute(self.config.located(one.was[0]))) if one.was else None
             if new is not None and (old is not None or one.was is None):
@@ -132,16 +134,16 @@ class GitBaselines:
         return found
 
 
-def _unknown(doubt: Doubt, words: str) -> Base:
+def _unknown(doubt: Doubt, words: str) -> Baseline:
     old = doubt.candidates
-    gone = f"{old[0]}, which is gone" if len(old) == 1 else f"one of {some(map(str, old))}, which are gone"
+    gone = f"{old[0]}, which was removed" if len(old) == 1 else f"one of {some(map(str, old))}, which were removed"
     hint = f'{_say_so(doubt.now, str(old[0]))}, or = "{NEW}"'
-    message = f"{doubt.now} is not at {words}, and may have been {gone}"
-    return Base(None, message, hint=hint, had_limits=doubt.had_limits)
+    message = f"{doubt.now} does not exist at {words}, and may have been {gone}"
+    return Baseline(None, message, hint=hint, had_limits=doubt.had_limits)
 
 
 def _say_so(now: Spec, was: str) -> str:
-    return f'say so in the configuration, below [bases]: "{now}" = "{was}"'
+    return f'write in the configuration, under [baselines]: "{now}" = "{was}"'
 
 
 def _kept(known: dict[str, T | SettingError], key: str, make: Callable[[], T]) -> T:
@@ -161,7 +163,7 @@ def _reports(file: str) -> dict[str, Report]:
     reports: dict[str, Report] = {}
     for report in read_reports(file):
         if report.architecture in reports:
-            raise SettingError(f"{file} holds {report.architecture!r} twice", hint="each architecture once")
+            raise SettingError(f"{file} has two reports of {report.architecture!r}", hint="keep one of them")
         reports[report.architecture] = report
     return reports
 
@@ -180,7 +182,7 @@ def read_reports(file: str) -> list[Report]:
         problem = error.problems[0]
         raise SettingError(f"{file}: {problem.message}", hint=problem.hint or HOW_TO_SAVE) from None
     if not reports:
-        raise SettingError(f"{file} holds no report", hint=HOW_TO_SAVE)
+        raise SettingError(f"{file} contains no report", hint=HOW_TO_SAVE)
     return reports
 
 
@@ -190,7 +192,7 @@ def _json(file: str, text: str) -> Any:
         json.dumps(whole, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         half = ascii(error.object[error.start])[1:-1]
-        raise SettingError(f"{file} is not JSON: {half} is half of a character", hint=HOW_TO_SAVE) from None
+        raise SettingError(f"{file} is not JSON: {half} is an unpaired surrogate", hint=HOW_TO_SAVE) from None
     except json.JSONDecodeError as error:
         message = f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}"
         raise SettingError(message, hint=HOW_TO_SAVE) from None

@@ -4,7 +4,7 @@
 params = "60M"
 flops = {max = "1.5G", warn = "1.2G"}
 
-[bases]                             # of specs that came in a change, what their increases are measured from
+[baselines]                         # of specs that came in a change, what their increases are measured from
 "models/wide.yaml" = "models/net.yaml"
 "models/first.yaml" = "new"
 """
@@ -26,12 +26,12 @@ from archcalc.spec.search import specs_matching
 from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, problem_at
 
 FILES = {"archcalc.toml": (), "pyproject.toml": ("tool", "archcalc")}
-"""The files that a configuration may stand in, the first before the second, and the table of it there."""
+"""The configuration files, the first before the second, each with the table that holds the configuration."""
 MAX_SEARCHED = 2**26
 KEYS = {
     "budgets": "for each pattern of specs, what they may cost",
     "require-budget": "whether a spec without any limit fails",
-    "bases": "for each spec that is not at the base, the one there that it was, or new",
+    "baselines": "for each spec that is not at the base, the one there that it was, or new",
 }
 NEW = "new"
 
@@ -50,7 +50,7 @@ class Pattern(msgspec.Struct, frozen=True):
         return self.place.text
 
 
-class NamedBase(msgspec.Struct, frozen=True):
+class NamedBaseline(msgspec.Struct, frozen=True):
     """What a spec was at the base, None where it is new. Both are files relative to the configuration's folder, with
     the variant in them.
     """
@@ -67,7 +67,7 @@ class Config(msgspec.Struct, frozen=True):
     path: Path | None = None
     patterns: tuple[Pattern, ...] = ()
     require_budget: bool = False
-    bases: tuple[NamedBase, ...] = ()
+    baselines: tuple[NamedBaseline, ...] = ()
 
     def files(self, pattern: Pattern) -> list[str]:
         """The files that a pattern matches, in order, as the user would name them from where they are.
@@ -101,7 +101,7 @@ def find_config(start: Path) -> Path | None:
         found = [folder / name for name, table in FILES.items() if _configures(folder / name, table)]
         if len(found) > 1:
             names = " and ".join(map(os.path.relpath, found))
-            hint = "move all of it into one of them, or name one by --config"
+            hint = "move everything into one of them, or choose one with --config"
             raise SettingError(f"{names} both configure archcalc", hint=hint)
         if found:
             return found[0]
@@ -122,13 +122,13 @@ def read_config(path: Path | None) -> Config:
     tree: Tree = _Trees(document).tree(whole, ())
     for name in prefix:
         tree = tree.items.get(name, MappingNode(document, 1, 1)) if isinstance(tree, MappingNode) else tree
-    patterns, bases = list(_patterns(tree, note)), list(_bases(tree, note))
+    patterns, baselines = list(_patterns(tree, note)), list(_baselines(tree, note))
     required = tree.items.get("require-budget") if isinstance(tree, MappingNode) else None
     if required is not None and not (isinstance(required, Scalar) and isinstance(required.value, bool)):
         note(required, "require-budget must be true or false")
     if problems:
         raise SettingError(problems=problems)
-    return Config(path, tuple(patterns), isinstance(required, Scalar) and required.value is True, tuple(bases))
+    return Config(path, tuple(patterns), isinstance(required, Scalar) and required.value is True, tuple(baselines))
 
 
 def _patterns(tree: Tree, note: Any) -> Iterator[Pattern]:
@@ -153,29 +153,33 @@ def _patterns(tree: Tree, note: Any) -> Iterator[Pattern]:
         yield Pattern(glob, variant, read_budget(value, note), place)
 
 
-def _bases(tree: Tree, note: Any) -> Iterator[NamedBase]:
-    bases = tree.items.get("bases") if isinstance(tree, MappingNode) else None
-    if bases is None:
+def _baselines(tree: Tree, note: Any) -> Iterator[NamedBaseline]:
+    baselines = tree.items.get("baselines") if isinstance(tree, MappingNode) else None
+    if baselines is None:
         return
     hint = 'such as "models/wide.yaml" = "models/net.yaml", or "new"'
-    if not isinstance(bases, MappingNode):
-        note(bases, "bases must be a table of files", hint)
+    if not isinstance(baselines, MappingNode):
+        note(baselines, "baselines must be a table of files", hint)
         return
-    for text, value in bases.items.items():
+    for text, value in baselines.items.items():
         new, old = file_and_variant(text), file_and_variant(value.text) if isinstance(value, Scalar) else None
         if new is None or os.path.isabs(text):
-            note(bases.keys[text], f"{text!r} must be a file, relative to the folder of the configuration", hint)
+            note(baselines.keys[text], f"{text!r} must be a file, relative to the folder of the configuration", hint)
         elif not isinstance(value, Scalar) or (old is None and value.text != NEW) or os.path.isabs(value.text):
-            note(value, f"the base of {text} must be a file, relative to the folder of the configuration, or new", hint)
+            note(
+                value,
+                f"the baseline of {text} must be a file, relative to the folder of the configuration, or new",
+                hint,
+            )
         else:
-            yield NamedBase(*new, old, bases.keys[text])
+            yield NamedBaseline(*new, old, baselines.keys[text])
 
 
 def _toml(path: Path) -> tuple[Document, dict[str, Any]]:
     try:
         document = read_file(os.path.relpath(path))
     except SpecError as error:
-        hint = f"a configuration is UTF-8 text of at most {MAX_BYTES // 2**20} MiB"
+        hint = f"a configuration must be UTF-8 text of at most {MAX_BYTES // 2**20} MiB"
         raise SettingError(error.problems[0].message, hint=hint) from None
     try:
         return document, tomllib.loads(document.text, parse_float=_Written)
@@ -200,7 +204,7 @@ def _configures(path: Path, table: tuple[str, ...]) -> bool:
 
 
 def _speaks_of_archcalc(path: Path) -> bool:
-    """Whether a file that cannot be read as TOML may be meant to configure archcalc: then its user must hear of it."""
+    """Whether a file that cannot be read as TOML may be meant to configure archcalc: then that is an error."""
     try:
         with path.open("rb") as file:
             return b"archcalc" in file.read(MAX_SEARCHED)
@@ -238,7 +242,7 @@ class _Trees:
         return Scalar(known, str(value), self.document, line, column)
 
     def _place(self, path: tuple[str, ...]) -> tuple[int, int]:
-        """Where a key stands; for one in an inline table, after its table's key in the same line."""
+        """The place of a key; for one in an inline table, after its table's key in the same line."""
         if path in self.places or not path:
             return self.places.get(path, (1, 1))
         line, column = self._place(path[:-1])

@@ -50,10 +50,10 @@ def in_spec(document: Document, limits: Mapping[str, str], settings: Mapping[str
     tree, _ = parse(document)
     if not isinstance(tree, source.MappingNode) or document.text.lstrip().startswith("{"):
         hint = "--into archcalc.toml writes the limits there"
-        raise SettingError(f"{document.name} is written in braces; nothing can be put between its lines", hint=hint)
+        raise SettingError(f"{document.name} is written in braces; a budget cannot be inserted", hint=hint)
     if "budget" in tree.keys:
         line = tree.keys["budget"].line
-        raise SettingError(f"{document.name} has a budget already, in line {line}", hint="--update rewrites its maxima")
+        raise SettingError(f"{document.name} already has a budget, in line {line}", hint="--update rewrites its maxima")
     lines = lines_of(document.text)
     newline = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
     at = _insertion(lines, list(tree.keys.values()))
@@ -111,14 +111,14 @@ def in_config(path: str, text: str, budgets: Mapping[str, Mapping[str, str]], se
             table[name] = tomlkit.table(is_super_table=True)
         table = table[name]
         if not isinstance(table, MutableMapping) or isinstance(table, InlineTable):
-            raise SettingError(f"{path}: cannot add a budget to {name}, which is no table of its own", hint=_AS_TABLES)
+            raise SettingError(f"{path}: cannot add a budget to {name}, which is not a separate table", hint=_AS_TABLES)
     for pattern, limits in budgets.items():
         if update:
             _update(path, table.get(pattern), pattern, limits)
             continue
         if pattern in table:
             hint = "--update rewrites its maxima"
-            raise SettingError(f"{path} has a budget for {pattern!r} already", hint=hint)
+            raise SettingError(f"{path} already has a budget for {pattern!r}", hint=hint)
         new = tomlkit.table()
         inline = tomlkit.inline_table()
         inline.update({name: list(v) if isinstance(v, tuple) else v for name, v in settings.items()})
@@ -141,7 +141,7 @@ def _update(path: str, table: Any, pattern: str, limits: Mapping[str, str]) -> N
 
 
 def _insertion(lines: list[str], keys: list[Scalar]) -> int:
-    """The index of the line that a budget goes before: after the input and what stands above it.
+    """The index of the line before which a budget is inserted: after the input and everything above it.
 
     Comments and blank lines over the next key belong to that key.
     """
@@ -169,7 +169,7 @@ def _yaml(value: Any) -> str:
 def _proved(document: Document, text: str, limits: Mapping[str, str]) -> str:
     """The new text, if it says what was meant: the same architecture, with these limits."""
     refusal = SettingError(
-        f"{document.name} cannot be edited without changing what it means",
+        f"{document.name} cannot be edited without changing its meaning",
         hint="write the budget by hand, or --into archcalc.toml",
     )
     try:

@@ -29,8 +29,8 @@ MOST_NAMED = 3
 """How many layers a finding names."""
 
 
-class Base(msgspec.Struct, frozen=True):
-    """What an increase is measured from: the report on the spec as it was, or why there is none.
+class Baseline(msgspec.Struct, frozen=True):
+    """The baseline of an increase: the report on the spec as it was, or why there is none.
 
     `words` say what the base is, or what is missing, and `hint` how to name another; `is_new` where there is a base and
     the spec is not in it. `budget` is what the spec itself allowed then; without a report, `had_limits` says whether it
@@ -38,7 +38,7 @@ class Base(msgspec.Struct, frozen=True):
     """
 
     report: Report | None = None
-    words: str = "no base is given: name one by --base or --compare-to"
+    words: str = "no base given: use --base or --compare-to"
     is_new: bool = False
     budget: Budget = NO_BUDGET
     hint: str | None = None
@@ -46,7 +46,7 @@ class Base(msgspec.Struct, frozen=True):
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """A layer that weighs, where it stands, and its share in words."""
+    """A heavy layer, its place, and its share in words."""
 
     layer: str
     share: str
@@ -61,7 +61,7 @@ class Weight(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A rule that a spec breaks: where, what, by how much (`over`, in counts or bytes), and how to mend it."""
+    """A rule that a spec breaks: where, what, by how much (`over`, in counts or bytes), and how to fix it."""
 
     rule: Rule
     message: str
@@ -84,7 +84,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """What came of one limit: the figure (None: unknown), that of the base for an increase, and what was found."""
+    """The result for one limit: the figure (None: unknown), that of the base for an increase, and the finding."""
 
     limit: Limit
     value: int | None
@@ -103,7 +103,7 @@ VERDICTS = (
     "warning",
     "ok",
 )
-"""What may come of a check, the gravest first."""
+"""The outcomes of a check, the worst first."""
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -136,12 +136,12 @@ Place = Callable[[str], Location | None]
 
 
 def check(
-    report: Report, budget: Budget, base: Base | None = None, place: Place = lambda _: None
+    report: Report, budget: Budget, base: Baseline | None = None, place: Place = lambda _: None
 ) -> tuple[Judgement, ...]:
-    """What comes of every limit of a budget, in its order; nobody needs a warning of what is over its maximum.
+    """The results of all limits of a budget, in its order; a metric over its maximum gets no warning besides.
 
-    `base` is what increases are measured from; `place` tells where the layer of a name stands. Raises SettingError
-    where figures are symbols or arrays.
+    Increases are measured from `base`; `place` gives the location of a layer by its name. Raises SettingError where
+    figures are symbols or arrays.
 
     >>> from archcalc import analyze, load
     >>> from archcalc.budget import make_limit
@@ -151,7 +151,7 @@ def check(
     ('AC001', 'params: 61,100,840, over the maximum of 60M by 1,100,840 (1.8 %)')
     """
     report.require_plain("checked")
-    found = [_judgement(report, limit, budget, base or Base(), place) for limit in budget.limits.values()]
+    found = [_judgement(report, limit, budget, base or Baseline(), place) for limit in budget.limits.values()]
     over = {one.limit.metric for one in found if one.limit.kind == "max" and one.finding}
     return tuple(one for one in found if not (one.limit.kind == "warn" and one.limit.metric in over))
 
@@ -163,21 +163,21 @@ def unknown_counts(report: Report, place: Place = lambda _: None) -> Finding | N
         return None
     named = ", ".join(row.name for row in rows[:MOST_NAMED]) + (" …" if len(rows) > MOST_NAMED else "")
     message = f"the operations of {len(rows):,} of {len(report.layers):,} layers are unknown: {named}"
-    return Finding(UNKNOWN_COUNT, message, place(rows[0].name), "--allow-unknown lets it pass")
+    return Finding(UNKNOWN_COUNT, message, place(rows[0].name), "--allow-unknown accepts it")
 
 
-def missing_limits(budget: Budget, base: Base | None, *, required: bool = False) -> list[Finding]:
+def missing_limits(budget: Budget, base: Baseline | None, *, required: bool = False) -> list[Finding]:
     """That there is no limit at all where a budget is `required`, and which of the spec's own limits were removed.
 
     >>> from archcalc.budget import make_limit
-    >>> before = Base(is_new=True, budget=Budget({("params", "max"): make_limit("params", "max", "60M")}))
+    >>> before = Baseline(is_new=True, budget=Budget({("params", "max"): make_limit("params", "max", "60M")}))
     >>> [finding.message for finding in missing_limits(NO_BUDGET, before, required=True)]
-    ['no limit holds for this spec', 'limits were removed since the base: params max 60M']
+    ['this spec has no limit', 'limits were removed since the base: params max 60M']
     """
     found = []
     if required and not budget.limits:
         hint = "`archcalc budget init` writes limits from today's figures"
-        found.append(Finding(MISSING_BUDGET, "no limit holds for this spec", hint=hint))
+        found.append(Finding(MISSING_BUDGET, "this spec has no limit", hint=hint))
     if base is None:
         return found
     if base.report is None and not base.is_new and base.had_limits:
@@ -199,11 +199,11 @@ def fingerprint(name: str, finding: Finding) -> str:
     return hashlib.sha256("\0".join((name, finding.rule.id, what)).encode(errors="surrogateescape")).hexdigest()[:32]
 
 
-def _judgement(report: Report, limit: Limit, budget: Budget, base: Base, place: Place) -> Judgement:
+def _judgement(report: Report, limit: Limit, budget: Budget, base: Baseline, place: Place) -> Judgement:
     value = METRICS[limit.metric].of(report)
     if value is None:
-        rule, hint = (NOT_JUDGED, None) if budget.allow_unknown else (UNKNOWN_COUNT, "--allow-unknown lets it pass")
-        message = f"{METRICS[limit.metric].title}: unknown here, so that {limit} cannot be judged"
+        rule, hint = (NOT_JUDGED, None) if budget.allow_unknown else (UNKNOWN_COUNT, "--allow-unknown accepts it")
+        message = f"{METRICS[limit.metric].title}: unknown, so {limit} cannot be judged"
         return Judgement(limit, None, finding=Finding(rule, message, limit.location, hint, limit))
     if limit.kind == "max-increase":
         return _increase(report, limit, value, base, place)
@@ -228,7 +228,7 @@ def _broken(report: Report, limit: Limit, value: int, over: int, place: Place) -
     return _finding(limit, message, over, heaviest, f"{lighter}raise the limit{_where(limit)}")
 
 
-def _increase(report: Report, limit: Limit, value: int, base: Base, place: Place) -> Judgement:
+def _increase(report: Report, limit: Limit, value: int, base: Baseline, place: Place) -> Judgement:
     metric = METRICS[limit.metric]
 
     def without(rule: Rule, words: str, hint: str | None = None) -> Judgement:
@@ -241,17 +241,17 @@ def _increase(report: Report, limit: Limit, value: int, base: Base, place: Place
         return without(NO_BASE, base.words, base.hint)
     for name, words in base.report.settings.differences(report.settings).items():
         if name != "inputs":  # which are a spec's own, and may change with it
-            return without(NO_BASE, f"the base was taken at {words}", "take both at the same")
+            return without(NO_BASE, f"the base was computed at {words}", "use the same for both")
     before = metric.of(base.report)
     if before is None:
         return without(NO_BASE, "the figure is unknown in the base")
     grown = value - before
     if grown <= limit.min_delta or grown <= limit.bound * before:
         return Judgement(limit, value, before)
-    more = percent(grown, before, 1) if before else "from nothing"
+    more = percent(grown, before, 1) if before else "from 0"
     message = (
         f"{metric.title}: {exact(value, metric.unit)}, {exact(grown, metric.unit)} ({more}) more than the "
-        f"{exact(before, metric.unit)} of the base, where {limit.text} is the most"
+        f"{exact(before, metric.unit)} of the base, over the limit of {limit.text}"
     )
     heaviest = _grown(report, base.report, metric, place)
     lighter = f"look at {heaviest[0].layer}, or " if heaviest else ""

@@ -46,16 +46,14 @@ LIMIT_RULES: dict[tuple[str, LimitKind], Rule] = {
 """The rule that a broken limit breaks, by metric and kind of limit."""
 
 INVALID_SPEC = Rule("AC901", "invalid-spec", "error", BAD_INPUT, "the spec or its budget has an error")
-UNKNOWN_COUNT = Rule(
-    "AC902", "unknown-count", "error", BAD_INPUT, "a figure cannot be counted, so nobody can vouch for it"
-)
+UNKNOWN_COUNT = Rule("AC902", "unknown-count", "error", BAD_INPUT, "a figure cannot be counted")
 NO_BASE = Rule("AC903", "no-base", "error", BAD_INPUT, "a max-increase has no base to compare with")
 NEW_SPEC = Rule("AC904", "new-spec", "note", 0, "a max-increase does not apply: the spec is not in the base")
 NOT_JUDGED = Rule("AC905", "not-judged", "warning", 0, "a limit is on a figure that is unknown, and unknown is allowed")
 NOTHING_MATCHED = Rule(
     "AC906", "nothing-matched", "error", BAD_INPUT, "a pattern of the configuration, or a folder, matches nothing"
 )
-MISSING_BUDGET = Rule("AC907", "no-budget", "error", BAD_INPUT, "a budget is required, and no limit holds for the spec")
+MISSING_BUDGET = Rule("AC907", "no-budget", "error", BAD_INPUT, "a budget is required, but the spec has no limit")
 LIMITS_REMOVED = Rule("AC908", "limits-removed", "warning", 0, "limits that the spec had at the base were removed")
 INTERNAL_ERROR = Rule("AC999", "internal-error", "error", BAD_INPUT, "a bug in archcalc")
 

@@ -1,4 +1,4 @@
-"""`archcalc check` spec by spec: what a budget of several sources comes to, the base, and what is found."""
+"""`archcalc check` spec by spec: merges budgets of several sources, finds the base, and judges."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from archcalc.budget import NO_BUDGET, Budget, budget_of
 from archcalc.errors import ArchcalcError, Location, Problem, SpecError
 from archcalc.gate.baselines import Baselines
 from archcalc.gate.config import Config, Pattern
-from archcalc.gate.judge import Base, Checked, Finding, Place, check, missing_limits, unknown_counts
+from archcalc.gate.judge import Baseline, Checked, Finding, Place, check, missing_limits, unknown_counts
 from archcalc.gate.rules import INTERNAL_ERROR, INVALID_SPEC
 from archcalc.gate.subjects import STANDARD_INPUT, Subject
 from archcalc.graph import Graph
@@ -30,12 +30,12 @@ class Gate:
         self,
         config: Config,
         given: Budget,
-        bases: Baselines,
+        baselines: Baselines,
         *,
         require_budget: bool = False,
         compare_budgets: bool = False,
     ) -> None:
-        self.given, self.bases = given, bases
+        self.given, self.baselines = given, baselines
         self.require_budget = require_budget or config.require_budget
         self.compare_budgets = compare_budgets
         self._configured: tuple[dict[str, list[Pattern]], ...] = ({}, {}, {})
@@ -92,7 +92,7 @@ class Gate:
         graph, report = analyze_graph(architecture, **settings)
         file = None if subject.path == "-" else subject.path
         needs_base = budget.is_relative or (self.compare_budgets and file is not None)
-        base = self.bases.of(report, file, variant, settings) if needs_base else Base()
+        base = self.baselines.of(report, file, variant, settings) if needs_base else Baseline()
         place = _places(graph, architecture.document)
         judgements = check(report, budget, base, place)
         unknown = None if budget.allow_unknown else unknown_counts(report, place)
@@ -115,7 +115,7 @@ def exit_code(checked: Sequence[Checked]) -> int:
 
 
 def _places(graph: Graph, document: Document) -> Place:
-    """Where the layer of a name stands: in the spec itself, where it or a call that leads to it does."""
+    """The place of the layer with a name: in the spec itself, its own or that of the call that leads to it."""
     origins = {node.name: node.origin for node in graph.nodes}
 
     def place(name: str) -> Location:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from archcalc.errors import Location, SettingError, SpecError, did_you_mean
-from archcalc.gate.config import Config, NamedBase, Pattern
+from archcalc.gate.config import Config, NamedBaseline, Pattern
 from archcalc.gate.judge import Checked, Finding
 from archcalc.gate.rules import NOTHING_MATCHED
 from archcalc.spec.catalogue import file_and_variant, find_all, names
@@ -34,7 +34,7 @@ class Subject(NamedTuple):
 
 
 def named(arguments: Sequence[str], config: Config) -> tuple[list[Subject], list[Checked]]:
-    """What the arguments name, of a folder all specs in it; and what of it, or of its budgets, is not there.
+    """The specs that the arguments name, for a folder all specs in it; and failed checks for what is missing.
 
     Raises SettingError where a name is that of a folder and of a shipped architecture.
     """
@@ -46,12 +46,12 @@ def named(arguments: Sequence[str], config: Config) -> tuple[list[Subject], list
             continue
         if what in names():
             hint = f"{os.path.join(os.curdir, what)} for the folder"
-            raise SettingError(f"{what!r} is a folder and a shipped architecture", hint=hint)
+            raise SettingError(f"{what!r} is both a folder and a shipped architecture", hint=hint)
         files = specs_matching(os.path.normpath(what))
         there = {subject.path for subject in found}
         found += [Subject(path, path) for path in files if path not in there]
         if not files:
-            finding = Finding(NOTHING_MATCHED, f"no spec is in the folder {what}", Location(what, 1, 1))
+            finding = Finding(NOTHING_MATCHED, f"no specs in the folder {what}", Location(what, 1, 1))
             missing.append(Checked(what, what, findings=(finding,)))
     paths = {os.path.realpath(subject.path) for subject in found if subject.path}
     for pattern in config.patterns:
@@ -62,16 +62,16 @@ def named(arguments: Sequence[str], config: Config) -> tuple[list[Subject], list
 
 
 def configured(config: Config) -> tuple[list[Subject], list[Checked]]:
-    """All that the configuration matches, and the patterns and named bases that match nothing, each as a failed check.
+    """All that the configuration matches, and a failed check for each pattern or baseline that matches nothing.
 
     Raises SettingError where there is no pattern at all.
     """
     if config.path is None:
         hint = 'name specs, or write [budgets."models/*.yaml"] in archcalc.toml'
-        raise SettingError("no specs are named, and there is no configuration", hint=hint)
+        raise SettingError("no specs given, and there is no configuration", hint=hint)
     if not config.patterns:
         name = os.path.relpath(config.path)
-        raise SettingError(f"no specs are named, and {name} has no budgets", hint='such as [budgets."models/*.yaml"]')
+        raise SettingError(f"no specs given, and {name} has no budgets", hint='such as [budgets."models/*.yaml"]')
     found: dict[tuple[str, str | None], Subject] = {}
     unmatched = []
     for pattern in config.patterns:
@@ -82,7 +82,7 @@ def configured(config: Config) -> tuple[list[Subject], list[Checked]]:
             found.setdefault((path, pattern.variant), Subject(label, path, pattern.variant))
         if not matched:
             unmatched.append(_unmatched(pattern, files, config))
-    unmatched += [_not_there(base, config) for base in config.bases if not _is_there(base, config)]
+    unmatched += [_not_there(base, config) for base in config.baselines if not _is_there(base, config)]
     # A file as a whole has its variants in it.
     whole = {path for path, variant in found if variant is None}
     return [s for (path, variant), s in found.items() if variant is None or path not in whole], unmatched
@@ -102,18 +102,18 @@ def _variants(path: str) -> list[str] | None:
         return None
 
 
-def _is_there(base: NamedBase, config: Config) -> bool:
+def _is_there(base: NamedBaseline, config: Config) -> bool:
     path = config.located(base.path)
     variants = _variants(path) if os.path.exists(path) else []
     return variants is None or (base.variant in variants if base.variant else os.path.exists(path))
 
 
-def _not_there(base: NamedBase, config: Config) -> Checked:
-    """The failed check of a base that is named for no spec."""
+def _not_there(base: NamedBaseline, config: Config) -> Checked:
+    """The failed check of a baseline whose spec does not exist."""
     assert config.path is not None
     place = base.place.document.locate(base.place.line, base.place.column)
-    message = f"a base is named for {base.place.text}, which is not there"
-    finding = Finding(NOTHING_MATCHED, message, place, "remove the line, or mend the name")
+    message = f"{base.place.text} has a baseline, but does not exist"
+    finding = Finding(NOTHING_MATCHED, message, place, "remove the line, or correct the name")
     return Checked(base.place.text, os.path.relpath(config.path), findings=(finding,))
 
 
@@ -121,10 +121,10 @@ def _unmatched(pattern: Pattern, files: Sequence[str], config: Config) -> Checke
     """The failed check of a pattern that matches none of these files, or no variant in them."""
     assert config.path is not None
     name = os.path.relpath(config.path)
-    what, hint = "file", f"it is relative to the folder of {name}"
+    what, hint = "file", f"paths are relative to the folder of {name}"
     if files:
         variants = [variant for path in files for variant in _variants(path) or ()]
-        known = f"variants there: {some(variants)}" if variants else "there are no variants"
+        known = f"variants there: {some(variants)}" if variants else "the file has no variants"
         what, hint = "variant", did_you_mean(pattern.variant or "", variants, known) or ""
     place = pattern.place.document.locate(pattern.place.line, pattern.place.column)
     finding = Finding(NOTHING_MATCHED, f"the pattern {pattern.text!r} matches no {what}", place, hint)

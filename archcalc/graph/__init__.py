@@ -1,6 +1,6 @@
 """The network as data: nodes that refer to values, and functions that make one graph of another. Knows no text.
 
-A graph is made of a spec by `archcalc.spec.expand`, or in Python by a `Builder`; what comes after cannot tell which.
+A graph is made of a spec by `archcalc.spec.expand`, or in Python by a `Builder`; later stages see no difference.
 
 >>> from archcalc.graph.builder import Builder
 >>> from archcalc.layers import kinds

@@ -64,7 +64,7 @@ class BatchNormFolding(msgspec.Struct, frozen=True, eq=False):
 def fold_batchnorms(graph: Graph, outputs: Sequence[Shape]) -> BatchNormFolding:
     """Fold every batch norm that can be, of a graph whose nodes have outputs of these shapes.
 
-    A layer keeps its name and gets a bias. It stands where the norm stood, so that the last layer stays the last. Of
+    A layer keeps its name and gets a bias. It takes the place of the norm, so that the last layer stays the last. Of
     several norms in a row, the second is folded into what the first was folded into.
 
     >>> from archcalc.analysis import analyze_graph
@@ -111,23 +111,23 @@ def _obstacle(
     """Why a norm cannot be folded into a layer, None where it can; `readers` are those of each node."""
     nodes, node = graph.nodes, graph.nodes[norm]
     if node.train_only:
-        return "it runs in training mode alone"
+        return "it runs only in training mode"
     place = graph.position(node.inputs[0])
     if layer is None or place is None:
-        return "it reads the input, which no layer makes"
+        return "it reads the network's input"
     before, source = nodes[layer], nodes[place]
     if not isinstance(before.layer, TAKES_A_NORM):
-        return f"it follows {source.name} ({source.layer.kind}), which is no convolution or linear layer"
+        return f"it follows {source.name} ({source.layer.kind}), which is not a convolution or linear layer"
     if isinstance(before.layer, Linear) and len(outputs[layer]) > 1:
         return f"{before.name} has its features along the last axis, and the norm its channels along the first"
     others = [nodes[reader].name for reader in readers[place] if reader != norm]
     if others:
-        return f"{source.name} is read by {_listed(others)}, too"
+        return f"{source.name} is also read by {_listed(others)}"
     if node.inputs[0] in graph.outputs:
-        return f"{source.name} is an output of the network, too"
+        return f"{source.name} is also an output of the network"
     for position, whose in ((norm, "its weights"), (layer, f"the weights of {before.name}")):
         if position in tied:
-            return f"{whose} are used by {nodes[tied[position]].name}, too"
+            return f"{whose} are also used by {nodes[tied[position]].name}"
     for user, who in ((node, "it"), (before, before.name)):
         if user.tied is not None:
             return f"{who} uses the weights of {nodes[user.tied].name}"

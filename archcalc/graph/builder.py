@@ -68,10 +68,10 @@ class Builder:
             raise GraphError(message)
         for value in inputs:
             if not 0 <= value < made:
-                raise GraphError(f"{name}: there is no value {value}", hint=f"0 is the input, {made - 1} the last one")
+                raise GraphError(f"{name}: unknown value {value}", hint=f"0 is the input, {made - 1} the last one")
             if value >= first and (read := self._nodes[value - first]).train_only and not train_only:
-                message = f"{name}: {read.name} runs in training alone"
-                raise GraphError(message, hint="what reads it must be `train_only` as well")
+                message = f"{name}: {read.name} runs only in training"
+                raise GraphError(message, hint="layers that read it must also be `train_only`")
         if tied is not None and not first <= tied < made:
             raise GraphError(f"{name}: tied: no layer makes the value {tied}", hint="give what `add` returned for it")
         position = None if tied is None else tied - first
@@ -91,7 +91,7 @@ class Builder:
         first = len(self._inputs)
         for value in outputs:
             if not first <= value < first + len(self._nodes) or outputs.count(value) > 1:
-                raise GraphError(f"output {value} is no layer's, or given twice", hint="give what `add` returned")
+                raise GraphError(f"output {value} is not a layer's, or is given twice", hint="give what `add` returned")
         given = tuple(outputs) or unread(first, self._nodes)
         return Graph(self.name, self.title, self._inputs, tuple(self._nodes), given, self.source)
 
@@ -104,6 +104,6 @@ class Builder:
             return name
         if not name or name in self._names:
             what = f"name {name!r} is taken" if name else "a name is empty"
-            raise GraphError(what, hint="every layer needs a name of its own")
+            raise GraphError(what, hint="every layer needs a unique name")
         self._namer.count(kind)
         return name

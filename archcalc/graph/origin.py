@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from archcalc.errors import Location
+from archcalc.errors import Location, Problem
 
 
 class Origin(Protocol):
@@ -14,17 +14,18 @@ class Origin(Protocol):
 
     @property
     def line(self) -> int:
-        """The 1-based line that the layer itself is written in, in whatever file."""
+        """The 1-based line that messages name: of a layer in a shipped file, that of the call in the own text."""
 
     @property
     def own_line(self) -> int:
         """The 1-based line of the network's own text."""
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the layer is written in a shipped file, so that all problems of one call are at the call."""
+
     def own_place(self) -> Location:
         """The place in the network's own text."""
 
-    def place(self, field: str | None) -> Location:
-        """Where the value of one of the layer's fields is written; the layer itself for None or a default."""
-
-    def calls_in_words(self, seen_from: str) -> str | None:
-        """The calls that led to the layer, for a message about the file of this name; None where there are none."""
+    def problem(self, message: str, hint: str | None = None, field: str | None = None) -> Problem:
+        """A problem with the value of one of the layer's fields; with the layer itself for None or a default."""

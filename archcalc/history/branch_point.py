@@ -13,7 +13,7 @@ from archcalc.history.snapshot import Snapshot
 from archcalc.spec.architecture import Architecture
 from archcalc.spec.catalogue import find_all
 
-_UNWATCHED = "git does not watch (ignored, in a repository of its own, or marked to be left alone)"
+_UNWATCHED = "git does not track (ignored, in another repository, or marked to be skipped)"
 
 
 class Before(NamedTuple):
@@ -49,7 +49,7 @@ class BranchPoint:
     def before(self, path: str, variant: str | None) -> Before | Doubt | None:
         """What the architecture in the file at this path was; None where it is new.
 
-        Raises SpecError where nobody can tell, and where the file could not be read at this commit.
+        Raises SpecError if that cannot be determined, or if the file could not be read at this commit.
         """
         inside, real = self.repository.inside(absolute(path)), self.repository.inside(os.path.realpath(path))
         names = [name for name in (inside, real) if name is not None]
@@ -60,10 +60,10 @@ class BranchPoint:
                 words = self.words if file == inside else f"{self.words}, there {file}"
                 return Before(found[variant], words, Spec(names[0], variant))
         elif real is None:
-            raise SpecError([Problem(f"{inside} is not there, and now leads out of the repository")])
+            raise SpecError([Problem(f"{inside} does not exist there, and is now a link out of the repository")])
         elif real not in self.repository.watched:
-            leads = "it is a file" if real == inside else f"it leads to {real}"
-            raise SpecError([Problem(f"{inside} is not there, and now {leads} that {_UNWATCHED}")])
+            leads = "is a file that" if real == inside else f"links to {real}, which"
+            raise SpecError([Problem(f"{inside} does not exist there, and now {leads} {_UNWATCHED}")])
         linked = Spec(names[-1], variant)
         return self._otherwise(linked if linked in self.changed.came else Spec(file or names[-1], variant), path)
 
@@ -81,7 +81,7 @@ class BranchPoint:
             return None
         found = find_all(was.path, self.snapshot.document)
         if was.variant not in found:
-            raise SpecError([Problem(f"{now} is said to have been {was}, which is not there")])
+            raise SpecError([Problem(f"{now} has the baseline {was}, which does not exist there")])
         return Before(found[was.variant], f"{self.words}, there {was}", now, None if now in self.declared else was)
 
     @cached_property
@@ -89,7 +89,7 @@ class BranchPoint:
         return self._paired(self.changed.came, self.changed.gone)
 
     def _paired(self, came: Sketches, gone: Sketches) -> Pairs:
-        """The pairs of what is declared, and those that are found of all else."""
+        """The declared pairs, and those found among all others."""
         declared = {new: old for new, old in self.declared.items() if new in came}
         found = pair(
             {new: sketch for new, sketch in came.items() if new not in declared},

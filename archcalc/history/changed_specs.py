@@ -59,7 +59,7 @@ class ChangedSpecs:
 
     @cached_property
     def _suspects(self) -> list[str]:
-        """The files of the snapshot that have changed, by git's account, or that it is told not to look at.
+        """The files of the snapshot that have changed, by git's account, or that it is told to skip.
 
         Few files with other endings than those of specs are worth a look: those that lost or got a key of specs.
         """
@@ -73,7 +73,7 @@ class ChangedSpecs:
         try:
             return _variants(path, self.snapshot.document, self.snapshot.document) if self.snapshot.has(path) else {}
         except SpecError:
-            return {None: None}  # behind a link, where nobody can tell
+            return {None: None}  # behind a link, where it cannot be determined
 
     def _now(self, path: str) -> Variants:
         """What git would commit: of a file that cannot be read, nothing."""

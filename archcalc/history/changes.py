@@ -75,7 +75,7 @@ def reader_at(repository: Repository, revision: str) -> Reader:
     def read(path: str) -> Document:
         inside = repository.inside(path)
         if inside is None:
-            raise SpecError([Problem(f"{path} is outside of this git repository")])
+            raise SpecError([Problem(f"{path} is outside this git repository")])
         return Document(f"{path}@{revision[:10]}", snapshot.document(inside).text)
 
     return read

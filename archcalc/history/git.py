@@ -27,7 +27,7 @@ class Change(NamedTuple):
 
 
 class Repository:
-    """The git repository that a folder lies in; raises SettingError where it is in none, or git is not installed.
+    """The git repository that contains a folder; raises SettingError if there is none, or git is not installed.
 
     Paths are relative to that folder, as they are on its command line. `root` is the folder that the repository's own
     paths begin at.
@@ -37,8 +37,8 @@ class Repository:
         self.folder = folder
         self._environment: Mapping[str, str] = {k: v for k, v in os.environ.items() if k not in _ELSEWHERE}
         if self._try("rev-parse", "--show-toplevel") is None and {"GIT_DIR", "GIT_WORK_TREE"} <= os.environ.keys():
-            self._environment = os.environ  # a work tree whose repository lies elsewhere, which nothing in it tells
-        top = self._git("rev-parse", "--show-toplevel", failure="this folder is in no git repository")
+            self._environment = os.environ  # a work tree whose repository is elsewhere, known only from the environment
+        top = self._git("rev-parse", "--show-toplevel", failure="this folder is not in a git repository")
         self.root = os.path.realpath(os.fsdecode(top).removesuffix("\n"))
 
     @property
@@ -52,7 +52,7 @@ class Repository:
         found = self._try("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         if found is None:
             hint = f"git fetch origin {revision}" if not self._is_shallow() else _DEEPEN
-            raise SettingError(f"git knows no revision {revision!r}", hint=hint)
+            raise SettingError(f"unknown git revision {revision!r}", hint=hint)
         return found.decode().strip()
 
     def has_revision(self, name: str) -> bool:
@@ -68,7 +68,7 @@ class Repository:
         head = self.commit("HEAD")
         found = self._try("merge-base", other, head)
         if found is None:
-            what = f"git knows no common ancestor of HEAD and {revision or 'the default branch'}"
+            what = f"found no common ancestor of HEAD and {revision or 'the default branch'}"
             raise SettingError(what, hint=_DEEPEN if self._is_shallow() else "name a base that HEAD descends from")
         return found.decode().strip()
 
@@ -81,7 +81,7 @@ class Repository:
             if self.has_revision(candidate):
                 return candidate
         hint = _DEEPEN if self._is_shallow() else "name the base, such as `archcalc diff origin/develop`"
-        raise SettingError("git knows no default branch here, neither main nor master", hint=hint)
+        raise SettingError("found no default branch, neither main nor master", hint=hint)
 
     def changes(self, base: str, head: str | None = None) -> list[Change]:
         """The files that differ between two commits, or a commit and the work tree with what git does not track yet."""
@@ -137,12 +137,12 @@ class Repository:
 
     @cached_property
     def watched(self) -> frozenset[str]:
-        """The files below the folder that git would tell a change of: neither ignored nor left alone."""
+        """The files below the folder whose changes git would report: neither ignored nor skipped."""
         return frozenset([path for path, tag in self._tracked.items() if tag in "HM"] + self._untracked())
 
     @cached_property
     def left_alone(self) -> frozenset[str]:
-        """The files below the folder that git is told not to look at, as those outside of a sparse checkout."""
+        """The files below the folder that git is told to skip, such as those outside a sparse checkout."""
         return frozenset(path for path, tag in self._tracked.items() if tag not in "HM")
 
     @cached_property

@@ -128,7 +128,7 @@ def pair(came: Sketches, gone: Sketches) -> Pairs:
 
 
 class _Suit(NamedTuple):
-    """How well something that is gone suits what came: whether it has its place or its name, and the likeness."""
+    """How well a removed spec matches an added one: whether place or name are the same, and the likeness."""
 
     is_named: bool
     likeness: float

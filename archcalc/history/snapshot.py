@@ -39,19 +39,19 @@ class Snapshot:
         return entry is not None and entry.mode == _LINK
 
     def has(self, path: str) -> bool:
-        """Whether a file was there; raises SpecError where this commit cannot tell: in a submodule, or outside."""
+        """Whether a file existed; raises SpecError if this commit does not say: in a submodule, or outside."""
         return self._find(path) is not None
 
     def document(self, path: str) -> Document:
-        """The text of a file; raises SpecError where it was not there, is no text, or where nobody can tell."""
+        """The text of a file; raises SpecError if it did not exist, is not text, or cannot be determined."""
         entry = self._find(path)
         if entry is None:
-            raise SpecError([Problem(f"{path} is not there at {self.commit[:10]}")])
+            raise SpecError([Problem(f"{path} does not exist at {self.commit[:10]}")])
         data = self._same_here(path, entry.hash)
         return text_of(self.repository.blob(entry.hash) if data is None else data, f"{path}@{self.commit[:10]}")
 
     def _find(self, path: str) -> _Entry | None:
-        """The file that a path leads to, None where there is none."""
+        """The file that a path resolves to, None if there is none."""
         links = 0
         at: list[str] = []
         ahead = self._parts(path, path)
@@ -59,7 +59,7 @@ class Snapshot:
             part = ahead.pop()
             if part == "..":
                 if not at:
-                    raise _unknowable(f"{path} leads out of the repository")
+                    raise _unknowable(f"{path} is a link out of the repository")
                 at.pop()
                 continue
             here = "/".join((*at, part))
@@ -69,11 +69,11 @@ class Snapshot:
             elif entry is None:
                 return None
             elif entry.mode == _SUBMODULE:
-                raise _unknowable(f"{path} lies in the submodule {here}, whose files are not the repository's")
+                raise _unknowable(f"{path} is in the submodule {here}, whose files are not part of the repository")
             elif entry.mode == _LINK:
                 links += 1
                 if links > _MAX_LINKS:
-                    raise _unknowable(f"{path} is a link that leads in a circle")
+                    raise _unknowable(f"{path} is a circular link")
                 target = os.fsdecode(self.repository.blob(entry.hash))
                 at = [] if os.path.isabs(target) else at
                 ahead += self._parts(target, path)
@@ -86,12 +86,12 @@ class Snapshot:
         if os.path.isabs(path):
             inside = self.repository.inside(path)
             if inside is None:
-                raise _unknowable(f"{whole} leads out of the repository")
+                raise _unknowable(f"{whole} is a link out of the repository")
             path = inside
         return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
     def _same_here(self, path: str, hash_: str) -> bytes | None:
-        """The bytes of the file that lies here now, if they are what git names by this hash: it need not be asked."""
+        """The bytes of the present file, if they have this git hash, so that git need not be asked."""
         here = os.path.join(self.repository.root, path)
         if not os.path.isfile(here):
             return None

@@ -90,7 +90,7 @@ class Attention(Layer, kind="attention"):
         )
         require(
             divides(self.key_heads, values[-1]),
-            lambda: error(f"values whose width {self.key_heads} heads divide", "heads"),
+            lambda: error(f"values of a width divisible by {self.key_heads} heads", "heads"),
         )
         for bias in biases:
             _require_shape(bias, (*x[:-2], self.heads, x[-2], keys[-2]))

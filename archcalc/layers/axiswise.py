@@ -155,7 +155,7 @@ class GLU(AlongAxis, kind="glu"):
             lambda: LayerError(
                 f"glu halves axis {axis} of its input of {fmt_shape(x)}, but {x[axis]} is odd",
                 field="axis",
-                hint="let the layer before it make twice what glu shall give",
+                hint="make the input twice as wide as the output",
             ),
         )
         return (*x[:axis], x[axis] // 2, *x[axis + 1 :])

@@ -54,7 +54,7 @@ class TransposedConvolution(Layer):
         dilation: distance between two taps of the filter
         groups: channels are split into this many groups that do not see one another; filters too
         bias: whether each filter adds a learned constant
-    Raises: input is not a map of as many dimensions; pad leaves nothing of the output; output_pad no smaller than both
+    Raises: input is not a map of as many dimensions; pad leaves no output; output_pad no smaller than both
         stride and dilation; groups do not divide channels and filters
     """
 
@@ -85,7 +85,7 @@ class TransposedConvolution(Layer):
             require(
                 size >= 1,
                 lambda: LayerError(
-                    f"pad {per_dimension(pad)} leaves nothing of the output",
+                    f"pad {per_dimension(pad)} leaves no output",
                     field="pad",
                     hint=f"pad ≤ {per_dimension([(r - 1) // 2 for r in reached])}",
                     size_matters=True,

@@ -72,9 +72,9 @@ class TimestepEmbedding(Layer, kind="timestep_embedding"):
         require(
             divides(2, self.features),
             lambda: LayerError(
-                f"{self.features} features are not as many cosines as sines",
+                f"{self.features} features cannot be half sines, half cosines",
                 field="features",
-                hint="give an even number",
+                hint="use an even number",
                 assume=(*x, self.features),
             ),
         )

@@ -22,7 +22,7 @@ class LastAxesNorm(Layer):
         require(
             self.axes is not None or rank <= 2,
             lambda: LayerError(
-                f"{self.kind} of {fmt_shape(x)} needs to know over how many of the last axes",
+                f"{self.kind} of {fmt_shape(x)} needs `axes`, the number of last axes",
                 hint=f"`axes: 1` where channels are last, `axes: {rank}` for the whole map",
                 assume=x,
             ),

@@ -114,7 +114,7 @@ class PositionEmbedding(Layer, kind="position_embedding"):
         require(
             self.length >= x[0],
             lambda: LayerError(
-                f"length {self.length} is below the {x[0]} tokens of its input",
+                f"length {self.length} is less than the {x[0]} tokens of its input",
                 field="length",
                 hint=f"length ≥ {x[0]}",
                 assume=x,
@@ -173,5 +173,5 @@ def _no_sequence(what: str, x: Shape, field: str | None = None) -> LayerError:
     return LayerError(
         f"{what} needs a sequence (tokens × features), got {fmt_shape(x)}",
         field=field,
-        hint="lay a map (C, H, W) out as H·W tokens of C features first",
+        hint="reshape a map (C, H, W) to H·W tokens of C features first",
     )

@@ -28,7 +28,7 @@ class Add(Layer, kind="add"):
     broadcast: Flag = False
 
     arity = (2, None)
-    torch = TorchTwin("torch.add", call="fold")
+    torch = TorchTwin("torch.add", call="pairwise")
 
     def output(self, x: Shape, *others: Shape) -> Shape:
         if self.broadcast:
@@ -42,7 +42,7 @@ class Add(Layer, kind="add"):
         return Ops(additions=(len(inputs) - 1) * elements(y))
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.folded(run.elementwise, x, *others)
+        return run.pairwise(run.elementwise, x, *others)
 
 
 class Sub(Layer, kind="sub"):
@@ -90,7 +90,7 @@ class Mul(Layer, kind="mul"):
     """
 
     arity = (2, None)
-    torch = TorchTwin("torch.mul", call="fold")
+    torch = TorchTwin("torch.mul", call="pairwise")
 
     def output(self, x: Shape, *others: Shape) -> Shape:
         return _stretched(self.kind, x, *others)
@@ -100,7 +100,7 @@ class Mul(Layer, kind="mul"):
         return Ops(multiplications=(len(inputs) - 1) * elements(y))
 
     def execute(self, run: Execution, x: Tensor, *others: Tensor) -> Tensor:
-        return run.folded(run.product, x, *others)
+        return run.pairwise(run.product, x, *others)
 
 
 class MatMul(Layer, kind="matmul"):

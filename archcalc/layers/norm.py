@@ -179,8 +179,8 @@ class InstanceNorm(Layer, kind="instancenorm"):
             require(
                 product(x[1:]) >= 2,
                 lambda: LayerError(
-                    f"instancenorm of {fmt_shape(x)} would make every number 0: a channel has just one",
-                    hint="leave it out, or let it `track` statistics",
+                    f"instancenorm of {fmt_shape(x)} would give only zeros: each channel has one number",
+                    hint="leave it out, or set `track: true`",
                     assume=x,
                     size_matters=True,
                 ),

@@ -86,7 +86,7 @@ class Pad(Extent, kind="pad"):
         return tuple(zip(self.pad[::2], self.pad[1::2], strict=True))[::-1]
 
     def _check_mode(self, pairs: tuple[tuple[Dim, Dim], ...], x: Shape) -> None:
-        require(self.value == 0, lambda: LayerError(f"a value goes with mode constant, not {self.mode}", field="value"))
+        require(self.value == 0, lambda: LayerError(f"value needs mode constant, not {self.mode}", field="value"))
         require(
             len(pairs) in (len(x) - 1, len(x)) and len(pairs) <= 3,
             lambda: LayerError(

@@ -43,7 +43,7 @@ class Recurrent(Layer):
             len(x) == 2,
             lambda: LayerError(
                 f"{self.kind} needs an input of steps × features, got {fmt_shape(x)}",
-                hint="an embedding makes such of indices; give the spec an input such as [35, 300]",
+                hint="an embedding turns indices into features; give the spec an input such as [35, 300]",
             ),
         )
         return (x[0], self.directions * self.hidden)

@@ -36,7 +36,7 @@ class Mean(Layer, kind="mean"):
         require(
             len(gone) < len(x),
             lambda: LayerError(
-                f"mean over all axes of its input of {fmt_shape(x)} would leave none but the batch",
+                f"mean over all axes of its input of {fmt_shape(x)} would leave only the batch",
                 field="axis",
                 hint="keep: true leaves them with a size of 1",
             ),

@@ -1,4 +1,4 @@
-"""Places of tokens told to attention by how far apart two of them are, where rotary.py turns their features."""
+"""Relative positions as a bias of attention, by the distance of two tokens; rotary.py rotates features instead."""
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, require

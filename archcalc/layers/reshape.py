@@ -87,7 +87,7 @@ class Reshape(Rearrangement, kind="reshape"):
         def error(what: str) -> LayerError:
             return LayerError(f"shape {wanted} {what}", field="shape")
 
-        require(0 not in wanted, lambda: error("has a 0, which would leave nothing"))
+        require(0 not in wanted, lambda: error("contains 0"))
         require(free <= 1, lambda: error("has more than one -1"))
         require(
             divides(named, held) if free else equal(named, held),
@@ -127,7 +127,7 @@ class Permute(Rearrangement, kind="permute"):
         require(
             len(self.order) == len(x),
             lambda: LayerError(
-                f"order {list(self.order)} does not name every axis of its input of {fmt_shape(x)}",
+                f"order {list(self.order)} does not name every axis once, of its input of {fmt_shape(x)}",
                 field="order",
                 hint=f"the {len(x)} axes are {', '.join(map(str, range(len(x))))}",
             ),
@@ -204,9 +204,9 @@ class Unsqueeze(Rearrangement, kind="unsqueeze"):
         require(
             -places <= self.axis < places,
             lambda: LayerError(
-                f"axis {self.axis} is no place for a new axis in its input of {fmt_shape(x)}",
+                f"axis {self.axis} is out of range for a new axis in its input of {fmt_shape(x)}",
                 field="axis",
-                hint=f"0 is before the first axis, {len(x)} or -1 behind the last",
+                hint=f"0 is before the first axis, {len(x)} or -1 after the last",
             ),
         )
         return self.axis % places
@@ -250,7 +250,7 @@ class Squeeze(Rearrangement, kind="squeeze"):
                 f"axis {self.axis} of its input of {fmt_shape(x)} has a size of {x[axis]}, not 1", field="axis"
             ),
         )
-        require(len(x) > 1, lambda: LayerError("squeeze would leave no axis but the batch", assume=x))
+        require(len(x) > 1, lambda: LayerError("squeeze would leave only the batch", assume=x))
         return (*x[:axis], *x[axis + 1 :])
 
     def window(self, x: Shape) -> AlongAxes:

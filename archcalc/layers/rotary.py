@@ -1,4 +1,4 @@
-"""Places of tokens told by turning their features, where learned.py has vectors that are added."""
+"""Positions of tokens encoded by rotating their features; learned.py has vectors that are added."""
 
 from typing import Annotated, Literal
 
@@ -73,19 +73,19 @@ class RotaryEmbedding(Layer, kind="rope"):
         require(
             turned >= 2,
             lambda: LayerError(
-                f"skip {self.skip} leaves {turned} of the {x[-1] // self.heads} features of a head to turn",
+                f"skip {self.skip} leaves {turned} of the {x[-1] // self.heads} features of a head to rotate",
                 field="skip",
                 assume=x,
             ),
         )
         require(
             divides(2, turned),
-            lambda: LayerError(f"{turned} features of each head cannot be turned in pairs", field="heads", assume=x),
+            lambda: LayerError(f"{turned} features of each head cannot be rotated in pairs", field="heads", assume=x),
         )
         require(
             self.stretch == 1 or self.theta > 1,
             lambda: LayerError(
-                "stretch needs pairs that turn unlike, and with a theta of 1 all turn alike", field="stretch", assume=x
+                "stretch needs pairs of different frequencies, but theta 1 makes all equal", field="stretch", assume=x
             ),
         )
         return x

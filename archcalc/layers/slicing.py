@@ -80,10 +80,10 @@ class Slice(Extent, kind="slice"):
         require(
             taken >= 1,
             lambda: LayerError(
-                f"{self.start}:{'' if self.stop is None else self.stop} takes nothing from axis {self.axis} "
+                f"{self.start}:{'' if self.stop is None else self.stop} selects nothing from axis {self.axis} "
                 f"of its input of {fmt_shape(x)}",
                 field="start" if self.stop is None else "stop",
-                hint=f"the places along that axis are 0 to {size - 1}, and stop is not taken itself",
+                hint=f"positions along that axis are 0 to {size - 1}; stop is exclusive",
             ),
         )
         return resized(x, axis, taken)
@@ -247,7 +247,7 @@ class Crop(Extent, kind="crop"):
             require(
                 wanted <= there,
                 lambda: LayerError(
-                    f"crop to {fmt_shape(size)} needs an input that is no smaller, got {fmt_shape(x[1:])}",
+                    f"crop to {fmt_shape(size)} needs an input at least as large, got {fmt_shape(x[1:])}",
                     field="size",
                     assume=(x[0], *size),
                     size_matters=True,

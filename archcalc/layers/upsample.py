@@ -68,7 +68,7 @@ class Upsample(Layer, kind="upsample"):
         require(
             not (self.align_corners and self.mode == "nearest"),
             lambda: LayerError(
-                "align_corners is of no use to mode nearest, which copies single elements",
+                "align_corners has no effect in mode nearest, which copies single elements",
                 field="align_corners",
                 hint="leave it out, or choose another mode",
                 assume=y,

@@ -91,7 +91,7 @@ class OfWindows(Layer):
     def attend(self, run: Execution, scores: Tensor, table: Tensor, v: Tensor, *, held: bool = False) -> Tensor:
         """The softmax of the scores with biases of a table (offsets, heads) and mask, times the values.
 
-        `held` tells that the caller still holds the scores.
+        `held` says that the caller still holds the scores.
         """
         _, rows, columns, tokens, _ = v.shape
         biases = run.new((tokens, tokens, self.heads), table)

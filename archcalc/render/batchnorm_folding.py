@@ -45,7 +45,7 @@ def _line_of(figure: Figure, old: int | None, new: int | None) -> tuple[str, ...
 
 
 def _total(figure: Figure, report: Report) -> int | None:
-    """What the totals hold of a figure, without the layers whose operations are unknown: a note tells of those."""
+    """What the totals hold of a figure, without the layers whose operations are unknown: a note names those."""
     return getattr(report.totals, figure.field) if figure.field else figure.of(report)
 
 

@@ -77,7 +77,7 @@ def settings_words(one: Checked) -> str:
 
 
 def finding_text(finding: Finding) -> str:
-    """A finding as errors are printed: where, what, the line with a caret, the heaviest layers, and how to mend it."""
+    """A finding as errors are printed: where, what, the line with a caret, the heaviest layers, and how to fix it."""
     rule = finding.rule
     problem = Problem(f"{rule.id} {rule.name}: {finding.message}", finding.location, level=rule.level)
     heaviest = finding.heaviest_words()
@@ -87,7 +87,7 @@ def finding_text(finding: Finding) -> str:
 
 
 def summary(checked: Sequence[Checked]) -> str:
-    """How many were checked, and what came of them."""
+    """How many specs were checked, and with which outcomes."""
     verdicts = Counter(one.verdict for one in checked)
     counted = ", ".join(f"{verdicts[verdict]:,} {verdict}" for verdict in VERDICTS if verdicts[verdict])
     bare = sum(1 for one in checked if one.report and not one.judgements)
@@ -96,7 +96,7 @@ def summary(checked: Sequence[Checked]) -> str:
 
 
 def markdown(checked: Sequence[Checked]) -> str:
-    """The report for a step summary or a comment: what is not fine first."""
+    """The report for a step summary or a comment: failures first."""
     from archcalc.render.formats import markup  # text does without it
 
     columns = (
@@ -121,10 +121,10 @@ def markdown(checked: Sequence[Checked]) -> str:
     items = [f"- {_item(finding, markup.escaped)}" for finding in findings[:MOST_ROWS]]
     if len(findings) > MOST_ROWS:
         items.append(f"- {len(findings) - MOST_ROWS:,} more findings are left out")
-    bases = "".join(
+    compared = "".join(
         f"\n\nCompared with {markup.escaped(base)}" for base in dict.fromkeys(o.base for o in checked) if base
     )
-    head = f"### archcalc: {summary(checked)}{bases}\n"
+    head = f"### archcalc: {summary(checked)}{compared}\n"
     return "\n".join([head, markup.markdown(grid), *items, *([""] if items else [])])
 
 

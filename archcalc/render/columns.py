@@ -139,7 +139,7 @@ def _reads_channels_first(row: LayerReport) -> bool:
 
 
 def choose(columns: str | None, default: tuple[str, ...] = DEFAULT) -> tuple[str, ...]:
-    """The columns that `--columns` names, comma-separated; `default` and `share` stand for several.
+    """The columns that `--columns` names, comma-separated; `default` and `share` name several.
 
     A leading `+` adds to the default ones. Raises SettingError for an unknown column.
 

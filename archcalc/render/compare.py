@@ -11,7 +11,7 @@ from archcalc.units import COUNT_UNITS, MEMORY_UNITS, human
 
 UNKNOWN = "?"
 MOST_BESIDE = 3
-"""How many architectures stand side by side; more of them stand one below the other."""
+"""How many architectures are shown side by side; more are shown one below the other."""
 
 
 def totals_grid(found: Comparison, caption: str) -> Grid:

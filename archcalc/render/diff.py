@@ -55,7 +55,7 @@ def layers_grid(found: ReportDiff, *, most: int | None = MOST_LAYERS) -> Grid:
     renamed = sum(change.kind == "renamed" for change in found.layers)
     notes = []
     if renamed:
-        notes.append(f"merely called something else: {renamed:,} layers")
+        notes.append(f"renamed only: {renamed:,} layers")
     if left_out:
         notes.append(f"the {len(shown):,} heaviest changes; {left_out:,} more (--all shows them)")
     return Grid(columns, rows, notes=tuple(notes))
@@ -76,7 +76,7 @@ def comment(diffs: Sequence[ReportDiff], caption: str, notes: Iterable[str] = ()
     Those that changed most come first. It is never longer than `limit` characters.
     """
     if not diffs:
-        return _shortened(f"### archcalc\n\nNo spec changed what it costs.\n\n{_prose([caption, *notes])}", limit)
+        return _shortened(f"### archcalc\n\nNo spec changed its cost.\n\n{_prose([caption, *notes])}", limit)
     end = _shortened(f"\n{_prose([caption, *notes])}", limit // 4)
     rows = len(diffs)
     while len(text := _heading(diffs, rows)) > limit // 2 and rows > 1:

@@ -9,8 +9,8 @@ from archcalc.evidence.layer_agreement import (
     OUTPUT,
     Comparison,
     Found,
+    LayerAgreement,
     LayerVerdict,
-    Verification,
     reasons,
     summary,
 )
@@ -22,8 +22,8 @@ MOST_SHOWN = 20
 """How many differing figures of one architecture are printed: one wrong rule shows in hundreds of layers."""
 
 
-def architectures_grid(verifications: Sequence[Verification], caption: str) -> Grid:
-    """A line for each architecture; below it what was not compared and why, and what comes of it all."""
+def architectures_grid(verifications: Sequence[LayerAgreement], caption: str) -> Grid:
+    """A line for each architecture; below it what was not compared and why, and the summary."""
     columns = (
         Column("name", ("name",), "left"),
         Column("layers", ("layers",)),
@@ -37,7 +37,7 @@ def architectures_grid(verifications: Sequence[Verification], caption: str) -> G
     return Grid(columns, rows, caption=caption, notes=tuple(_notes(verifications)))
 
 
-def _line(v: Verification) -> tuple[str, ...]:
+def _line(v: LayerAgreement) -> tuple[str, ...]:
     share = _percent(v.checked, v.figures)
     verdict = f"{v.verdict}: {v.count('differs'):,} figures" if v.count("differs") else v.verdict
     seconds = f"{v.seconds:.1f}"
@@ -52,7 +52,7 @@ def _line(v: Verification) -> tuple[str, ...]:
     )
 
 
-def differences_grid(verifications: Sequence[Verification]) -> Grid:
+def differences_grid(verifications: Sequence[LayerAgreement]) -> Grid:
     """The figures that differ, as computed and as measured; the first few of each architecture."""
     columns = (
         Column("name", ("name",), "left", drop_order=5),
@@ -97,7 +97,7 @@ def differences_grid(verifications: Sequence[Verification]) -> Grid:
     return Grid(columns, tuple(tuple(map(Cell, row)) for row in rows), title="What differs", notes=tuple(notes))
 
 
-def memory_grid(verifications: Sequence[Verification]) -> Grid:
+def memory_grid(verifications: Sequence[LayerAgreement]) -> Grid:
     """What training keeps, and the most that is alive at once, as computed and as measured, of each architecture."""
     columns = (
         Column("name", ("", "name"), "left"),
@@ -128,7 +128,7 @@ def memory_grid(verifications: Sequence[Verification]) -> Grid:
     return grid if has_allocator else grid.without(len(columns) - 1)
 
 
-def layers_grid(verification: Verification) -> Grid:
+def layers_grid(verification: LayerAgreement) -> Grid:
     """Every layer of one architecture: its figures as measured, `computed ≠ measured` where they differ."""
     figures = MEASURED if verification.memory is None else (*MEASURED, SAVED.field)
     columns = (
@@ -160,7 +160,7 @@ def _compared(comparison: Comparison) -> str:
     return "?" if comparison.verdict == "not checkable" else _figure(comparison.measured)
 
 
-def _notes(verifications: Sequence[Verification]) -> list[str]:
+def _notes(verifications: Sequence[LayerAgreement]) -> list[str]:
     lines = [f"{printable(v.name)}: {text}" for v in verifications for text in (v.note, v.failure) if text]
     lines += [f"not checkable, {reason}: {n:,} figures" for reason, n in reasons(verifications).most_common()]
     counts = summary(verifications)

@@ -87,7 +87,7 @@ def write(content: str | bytes, path: str | None = None) -> None:
 
 
 def _status(path: str) -> os.stat_result | None:
-    """What stands at a path, links followed; None for nothing, as behind a link that dangles."""
+    """The kind of file at a path, links followed; None for nothing, as behind a dangling link."""
     try:
         return os.stat(path)
     except FileNotFoundError:
@@ -124,7 +124,7 @@ def _is_replaceable(entry: str, there: os.stat_result) -> bool:
 
 
 def _is_of_process(entry: str) -> bool:
-    """Whether a link lies in the file system of processes."""
+    """Whether a link is in the file system of processes."""
     try:
         return os.lstat(entry).st_dev == os.lstat("/proc/self").st_dev
     except OSError:

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 
 from archcalc.errors import printable
-from archcalc.evidence.output_agreement import Difference, Equivalence, summary
+from archcalc.evidence.output_agreement import Difference, OutputAgreement, summary
 from archcalc.render.grid import Cell, Column, Grid
 
 MOST_SHOWN = 20
 """How many outputs of one architecture that differ are printed: what comes after a wrong one is wrong as well."""
 
 
-def architectures_grid(found: Sequence[Equivalence], caption: str) -> Grid:
+def architectures_grid(found: Sequence[OutputAgreement], caption: str) -> Grid:
     """A line for each architecture: how many of its batch norms were folded, and how far the outputs are apart."""
     columns = (
         Column("name", ("name",), "left"),
@@ -31,7 +31,7 @@ def architectures_grid(found: Sequence[Equivalence], caption: str) -> Grid:
     return Grid(columns, _cells(map(_line, found)), caption=caption, notes=tuple(notes))
 
 
-def _line(one: Equivalence) -> tuple[str, ...]:
+def _line(one: OutputAgreement) -> tuple[str, ...]:
     absolute, relative = map(_number, one.largest) if one.differences else ("", "")
     return (
         printable(one.report.architecture),
@@ -46,7 +46,7 @@ def _line(one: Equivalence) -> tuple[str, ...]:
     )
 
 
-def differences_grid(found: Sequence[Equivalence]) -> Grid:
+def differences_grid(found: Sequence[OutputAgreement]) -> Grid:
     """The outputs that differ, the first few of each architecture."""
     rows, notes = [], []
     for one in found:
@@ -58,7 +58,7 @@ def differences_grid(found: Sequence[Equivalence]) -> Grid:
     return Grid(columns, _cells(rows), title="What differs", notes=tuple(notes))
 
 
-def layers_grid(one: Equivalence) -> Grid:
+def layers_grid(one: OutputAgreement) -> Grid:
     """Every layer that the folded network runs, against its counterpart in the original."""
     return Grid(_COLUMNS, _cells(map(_difference, one.differences)), title=printable(one.report.title))
 

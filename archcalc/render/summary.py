@@ -52,8 +52,8 @@ def least_of_half(values: Iterable[Any]) -> Any:
     return None
 
 
-def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerReport]) -> Iterable[str]:
-    """The lines below the table: the heaviest rows, the kinds that hold most, what was folded, what is unknown."""
+def notes(report: Report, shown: Sequence[LayerReport], hidden: Sequence[LayerReport]) -> Iterable[str]:
+    """The lines below the table: the heaviest rows, the kinds that hold most, the hidden rows, the unknown figures."""
     whole = {cost: FIGURES[cost].known(shown) for cost in LECTURE}
     most = [_heaviest_words(shown, cost, whole[cost]) for cost in LECTURE if whole[cost]]
     if most and len(shown) > 1:
@@ -64,23 +64,23 @@ def notes(report: Report, shown: Sequence[LayerReport], folded: Sequence[LayerRe
     kinds = [words for kind, rows in of_kind.items() if (words := _kind_words(kind, rows, whole))]
     if len(kinds) > 1:
         yield f"by kind: {'; '.join(kinds)}"
-    if folded:
-        counts = Counter(row.kind for row in folded)
+    if hidden:
+        counts = Counter(row.kind for row in hidden)
         kinds = [f"{kind} ×{n}" for kind, n in counts.items()]
-        yield f"folded: {', '.join(kinds)} (no cost, no change of shape; --all shows them, shares leave them out)"
+        yield f"hidden: {', '.join(kinds)} (no cost, no change of shape; not in the shares; --all shows them)"
     yield _memory_words(report)
     tied = [f"{row.name} to {row.tied}" for row in report.layers if row.tied is not None]
     if tied:
         yield f"tied: {_first(tied)} (the same weights, counted once)"
     train_only = [row.name for row in report.layers if row.train_only]
     if train_only:
-        yield f"in training alone: {_first(train_only)} (they hold parameters, but do not run in eval mode)"
+        yield f"training only: {_first(train_only)} (they hold parameters, but do not run in eval mode)"
     if [output.name for output in report.outputs] != [report.last]:
         yield f"outputs: {_first([f'{output.name} {fmt_shape(output.shape)}' for output in report.outputs])}"
     for row in report.layers:
         if row.misfit is not None:
             why = printable(f"{row.name}: {row.misfit}")
-            yield f"warning: training fails at this input: {why}; eval mode leaves it out"
+            yield f"warning: training fails at this input: {why}; eval mode skips it"
     unknown = [row.name for row in report.layers if row.flops is None]
     if unknown:
         yield f"totals are incomplete: the operations of {_first(unknown)} are unknown"
@@ -90,7 +90,7 @@ def _memory_words(report: Report) -> str:
     """The most that is alive at once and where, and what training keeps."""
     peak, saved = report.totals.peak_memory_bytes, report.totals.saved_for_backward_bytes
     if peak is None:
-        words = f"alive at once: unknown, of {_first([row.name for row in report.layers if row.live_bytes is None])}"
+        words = f"alive at once: unknown for {_first([row.name for row in report.layers if row.live_bytes is None])}"
     else:
         where = printable(next((row.name for row in report.layers if row.live_bytes == peak), "the input"))
         words = f"alive at once: at most {human(peak, MEMORY_UNITS)}, at {where}"

@@ -28,28 +28,26 @@ from archcalc.units import in_unit, percent
 
 UNKNOWN = "?"
 CUT = beyond("layers")
-KB_WORDS = "KB is 1024 bytes, as the lecture has it: the KiB of a budget"
-SHAPES_WORDS = (
-    "C and H/W are unknown, for channels are not first in every tensor: the columns input and output hold shapes"
-)
+KB_WORDS = "1 KB = 1024 bytes, as in the lecture; budgets call it KiB"
+SHAPES_WORDS = "C and H/W are unknown, because channels are not first in every tensor: use the columns input and output"
 
 
 def report_grid(
-    report: Report, columns: tuple[str, ...] | None = None, *, units: Units = LECTURE_UNITS, fold: bool = True
+    report: Report, columns: tuple[str, ...] | None = None, *, units: Units = LECTURE_UNITS, hide: bool = True
 ) -> Grid:
     """The table of a report in these units and columns, by default those that fit its tensors.
 
-    `fold` leaves out the rows that cost nothing and change no shape; one closing row sums them up, and another what is
+    `hide` leaves out the rows that cost nothing and change no shape; one closing row sums them up, and another what is
     beyond MOST_ROWS, so that every column still adds up to its total. The heaviest cells stand out.
     Raises SettingError where figures are symbols or arrays.
     """
     report.require_plain("shown as a table")
     columns = default_columns(report) if columns is None else columns
-    unfolded, folded = list[LayerReport](), list[LayerReport]()
+    visible, hidden = list[LayerReport](), list[LayerReport]()
     for row in report.layers:
-        (folded if fold and row.is_foldable else unfolded).append(row)
-    shown, others = unfolded[:MOST_ROWS], unfolded[MOST_ROWS:]
-    heavy = {cost: least_of_half(map(FIGURES[cost].of_row, unfolded)) for cost in LECTURE}
+        (hidden if hide and row.costs_nothing else visible).append(row)
+    shown, others = visible[:MOST_ROWS], visible[MOST_ROWS:]
+    heavy = {cost: least_of_half(map(FIGURES[cost].of_row, visible)) for cost in LECTURE}
     whole = {cost: FIGURES[cost].known(report.layers) for cost in LECTURE}
     decimals = {cost: _decimals(report.layers, cost, units) for cost in COSTS}
     unlabelled = () if set(OF_MAPS).isdisjoint(columns) or has_channels_first(report) else OF_MAPS
@@ -85,7 +83,7 @@ def report_grid(
     shapes = [SHAPES_WORDS] if unlabelled else []
     kilobytes = [KB_WORDS] if any(name in COSTS and units[name].symbol == "KB" for name in columns) else []
     sums = [closing(f"+{len(others)} more", others)] if others else []
-    sums += [closing(f"+{len(folded)} folded", folded)] if folded else []
+    sums += [closing(f"+{len(hidden)} hidden", hidden)] if hidden else []
     cut = [CUT] if others else []
     return Grid(
         columns=tuple(column(name, units) for name in columns),
@@ -93,22 +91,22 @@ def report_grid(
         closing=(*sums, closing("total", report.layers)),
         title=printable(report.title),
         caption=caption(report),
-        notes=(*cut, *notes(report, unfolded, folded), *shapes, *kilobytes),
+        notes=(*cut, *notes(report, visible, hidden), *shapes, *kilobytes),
     )
 
 
 def fitted_grid(
-    report: Report, width: int | None, columns: tuple[str, ...], *, units: Units, fold: bool
+    report: Report, width: int | None, columns: tuple[str, ...], *, units: Units, hide: bool
 ) -> tuple[Grid, int]:
     """The table of a report that fits `width` (None: any), and the gap to draw it with.
 
     Larger units come first, then columns are dropped by priority; a figure is never cut.
     """
-    grid = report_grid(report, columns, units=units, fold=fold)
+    grid = report_grid(report, columns, units=units, hide=hide)
     if width is None:
         return grid, 2
     if units is LECTURE_UNITS and grid.width(gap=1) > width:
-        grid = report_grid(report, columns, units=_large_units(report), fold=fold)
+        grid = report_grid(report, columns, units=_large_units(report), hide=hide)
     return narrowed(grid, width, remedy="; --wide shows all")
 
 

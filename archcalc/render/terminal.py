@@ -27,8 +27,8 @@ def show(grid: Grid, gap: int, console: Console) -> None:
         _print(console, _styled(cells, row, gap))
     if closing:
         _print(console, rule)
-        *folded, total = closing
-        for cells in folded:
+        *sums, total = closing
+        for cells in sums:
             _print(console, Text((" " * gap).join(cells).rstrip(), style=QUIET))
         _print(console, Text((" " * gap).join(total).rstrip(), style=HEADER))
     if grid.notes:

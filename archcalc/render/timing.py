@@ -163,7 +163,7 @@ def _layer_notes(timing: Timing, hidden: Sequence[LayerTiming]) -> Iterable[str]
     kinds = Counter(layer.row.kind for layer in hidden)
     if kinds:
         counted = ", ".join(f"{kind} ×{n:,}" for kind, n in kinds.items())
-        yield f"not shown: {counted} (they look at their input anew and move nothing; --all shows them)"
+        yield f"not shown: {counted} (views of their input, which move nothing; --all shows them)"
     yield from _noise([timing])
 
 
@@ -177,7 +177,7 @@ def _roof_words(roof: Roof) -> str:
 
 def _noise(timings: Sequence[Timing]) -> Iterable[str]:
     for n in sorted({len(t.best.seconds) for t in timings if t.best.spread is None}):
-        yield f"of {n:,} repetition{'s' if n > 1 else ''} no spread can be told"
+        yield f"{n:,} repetition{'s' if n > 1 else ''}: too few for a spread"
     noisy = [timing for timing in timings if timing.best.is_noisy]
     if noisy:
         most = max((timing.best for timing in noisy), key=lambda samples: samples.spread or 0)
@@ -187,8 +187,8 @@ def _noise(timings: Sequence[Timing]) -> Iterable[str]:
     if busy:
         most_often = max(timing.preemptions_per_second or 0 for timing in busy)
         yield (
-            f"warning: while {_first(busy)} ran, the system gave the processor to other work {_up_to(busy)}"
-            f"{most_often:,.0f} times a second: the times are those of a busy machine; fewer --threads may help"
+            f"warning: while {_first(busy)} ran, the system interrupted it for other work {_up_to(busy)}"
+            f"{most_often:,.0f} times a second: the machine was busy; fewer --threads may help"
         )
 
 

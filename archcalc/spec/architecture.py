@@ -13,20 +13,20 @@ from archcalc.spec.evaluation import some
 from archcalc.spec.source import Document, MappingNode, Scalar, Tree, parse, problem_at
 
 TOP_LEVEL = {
-    "name": "what the architecture is called",
+    "name": "name of the architecture",
     "title": "one line for people",
     "source": "where the architecture was published",
     "extends": "the architecture whose layers come first: a shipped name, or a file beside this one",
     "input": "the input's shape without the batch: [channels, height, width] or [features]",
-    "inputs": "of several inputs, in place of `input`: for each name its shape without the batch",
-    "outputs": "the names of the layers whose results the network gives; all that no layer reads if left out",
-    "unused": "the names of layers that no layer reads and that are meant to be no outputs",
+    "inputs": "several inputs, in place of `input`: a shape without the batch for each name",
+    "outputs": "the layers whose results are the network's outputs; by default all that no layer reads",
+    "unused": "layers that no layer reads and that are deliberately not outputs",
     "vars": "numbers, lists and expressions that the layers may use, by name; --set overrides them",
     "variants": "architectures of one family: for each name, the vars, inputs and budget it changes, and its title",
-    "reduced": "vars of a smaller copy, which `archcalc verify --memory` runs as well where the whole does not fit",
-    "budget": "what it may cost: for each metric a maximum, or its limits; `archcalc check` holds them",
-    "blocks": "runs of layers that can be called like a kind: for each name, its `params` and its `layers`",
-    "replace": "of what it extends: for each name of a layer, the list of layers in its place; none to leave it out",
+    "reduced": "vars of a smaller copy, which `archcalc verify --memory` also runs if the whole does not fit",
+    "budget": "limits of its cost, which `archcalc check` enforces: for each metric a maximum, or several limits",
+    "blocks": "lists of layers that can be called like a kind: for each name, its `params` and its `layers`",
+    "replace": "layers of the extended spec to replace: for each name, a list of layers, empty to remove it",
     "layers": "the layers in order",
 }
 
@@ -93,6 +93,8 @@ class Architecture(msgspec.Struct, frozen=True, eq=False):
     all_budgets: tuple[Tree, ...] = ()
     outputs: tuple[Scalar, ...] = ()
     unused: tuple[Scalar, ...] = ()
+    extended: Scalar | None = None
+    """The `extends` of the text where the layers of the other are already among the entries."""
 
     def variant(self, name: str) -> "Architecture":
         """The architecture of the family that has this name; raises KeyError where there is none."""
@@ -188,9 +190,9 @@ def is_report(tree: Tree) -> bool:
 
 BLOCK_KEYS = {
     "title": "one line for people",
-    "params": "its parameters with their defaults; null must be given",
-    "inputs": "names for what it reads, where it is more than one thing",
-    "outputs": "the names of its layers whose results it gives, where it is more than one",
+    "params": "its parameters with their defaults; null means required",
+    "inputs": "names of its inputs, if it has several",
+    "outputs": "the layers whose results it gives, if there are several",
     "layers": "the layers in order",
 }
 VARIANT_KEYS = ("input", "inputs", "title", "budget")
@@ -209,7 +211,7 @@ def _mapping(tree: MappingNode, key: str, form: str, note: Note) -> dict[str, Tr
 def _replacements(tree: MappingNode, note: Note) -> dict[str, Replacement]:
     found = _mapping(tree, "replace", "such as `replace: {fc: [{linear: 10}]}`", note)
     if found and "extends" not in tree.items:
-        note(tree.keys["replace"], "replace needs an architecture that the spec extends", "add `extends: NAME`")
+        note(tree.keys["replace"], "replace needs `extends`", "add `extends: NAME`")
     keys = replace.keys if isinstance(replace := tree.items.get("replace"), MappingNode) else {}
     return {
         name: Replacement(keys[name], read_entries(value, f"replace {name}", note, may_be_empty=True))
@@ -267,9 +269,9 @@ def _block(name: str, tree: Tree, note: Note) -> Block | None:
         )
         return None
     if is_kind(name) or name in STRUCTURES:
-        note(tree, f"block {name} has the name of a kind", "choose another name")
+        note(tree, f"block {name}: a layer kind has this name", "choose another name")
         return None
-    params = _mapping(tree, "params", "such as `params: {width: null, stride: 1}`; null must be given", note)
+    params = _mapping(tree, "params", "such as `params: {width: null, stride: 1}`; null means required", note)
     defaults = {key: None if isinstance(t, Scalar) and t.value is None else t for key, t in params.items()}
     inputs = read_names(tree, "inputs", f"inputs of block {name}, such as `inputs: [below, skip]`", note)
     outputs = read_names(tree, "outputs", f"outputs of block {name}, such as `outputs: [hidden, state]`", note)

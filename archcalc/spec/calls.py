@@ -94,7 +94,7 @@ def _results(draft: Draft, block: Block, inner: Scope, path: str) -> list[int]:
             results.append(found)
         elif name.text not in inner.failed:
             hint = did_you_mean(name.text, inner.given, f"its layers: {some(inner.given)}")
-            problems.append(problem_at(name, f"outputs of block {block.name}: no layer is called {name.text!r}", hint))
+            problems.append(problem_at(name, f"outputs of block {block.name}: no layer named {name.text!r}", hint))
     if problems or len(results) < len(block.outputs):
         raise SpecError(problems)
     return results
@@ -105,11 +105,9 @@ def _arguments(
 ) -> dict[str, Value]:
     if any(call.block == block.name for call in scope.calls):
         chain = " → ".join([*(call.block for call in scope.calls), block.name])
-        raise draft.evaluate.error(
-            entry.tree, f"block {block.name} calls itself: {chain}", "a block must come to an end"
-        )
+        raise draft.evaluate.error(entry.tree, f"block {block.name} calls itself: {chain}", "remove the cycle")
     if len(scope.calls) >= MAX_DEPTH:
-        raise draft.evaluate.error(entry.tree, f"blocks inside one another more than {MAX_DEPTH} deep")
+        raise draft.evaluate.error(entry.tree, f"blocks nested deeper than {MAX_DEPTH} levels")
     return block_arguments(entry, block, draft.evaluate, variables, first=first)
 
 

@@ -27,6 +27,11 @@ def specs_directory() -> str:
     return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(_PACKAGE), "specs")
 
 
+def is_shipped(file: str) -> bool:
+    """Whether a document's name is that of a shipped spec, or of the standard blocks."""
+    return file.startswith(os.path.join(specs_directory(), ""))
+
+
 def read_shipped(file: str) -> Document:
     """The document of a shipped spec, with its tree."""
     document = read_file(os.path.join(specs_directory(), file))
@@ -70,7 +75,7 @@ def find(what: str, within: tuple[str, ...] = (), reader: Reader = read_file) ->
     """The architecture that `what` names: a shipped one, a file, or `-` for standard input.
 
     One of a family in a file is named `file.yaml:variant`. A shipped name wins over a file of that name; `./alexnet`
-    is always the file. Raises SpecError where there is none such, or where it cannot be read; problems inside it are
+    is always the file. Raises SpecError if it does not exist or cannot be read; problems inside it are
     kept for the analysis. `within` are the files that extend it, one after the other; `reader` gives the document at a
     path, of any file that is not shipped.
     """
@@ -84,8 +89,8 @@ def find(what: str, within: tuple[str, ...] = (), reader: Reader = read_file) ->
         path, variant = file or (what, None)
         return _variant(_read(reader(path), within, reader), variant, path)
     known = names()
-    hint = did_you_mean(what, known, f"shipped: {some(known)}; a file is named with its ending or a slash")
-    raise SpecError([Problem(f"no architecture or file is called {what!r}", hint=hint)])
+    hint = did_you_mean(what, known, f"shipped: {some(known)}; a file needs its ending or a slash")
+    raise SpecError([Problem(f"no architecture or file named {what!r}", hint=hint)])
 
 
 def find_all(path: str, reader: Reader = read_file) -> dict[str | None, Architecture]:
@@ -109,7 +114,7 @@ def has_ending(path: str) -> bool:
 
 
 def base_of(document: Document, base: str) -> str:
-    """What a spec extends, as `find` takes it: a file lies relative to the spec, and has an ending or a slash."""
+    """What a spec extends, as `find` takes it: a file is relative to the spec, and has an ending or a slash."""
     is_file = file_and_variant(base) or os.sep in base
     return os.path.join(os.path.dirname(document.name), base) if is_file else base
 
@@ -155,7 +160,7 @@ def _read(document: Document, within: tuple[str, ...], reader: Reader = read_fil
     base, tree = base_of(document, own.extends.text), own.extends
     chain = (*within, document.name)
     if len(chain) > MAX_EXTENDS or os.path.normpath(document.name) in map(os.path.normpath, within):
-        raise SpecError([problem_at(tree, f"extends itself: {' → '.join(chain)}", "a spec must come to an end")])
+        raise SpecError([problem_at(tree, f"extends itself: {' → '.join(chain)}", "remove the cycle")])
     try:
         return extended(own, find(base, chain, read_plain_file if reader is read_file else reader))
     except SpecError as error:
@@ -165,8 +170,8 @@ def _read(document: Document, within: tuple[str, ...], reader: Reader = read_fil
 def _read_base(document: Document, within: tuple[str, ...]) -> Architecture:
     """The architecture of a document that another extends.
 
-    A spec may come from anybody and name any file, and messages may be read by everybody. Nothing is told of a file
-    that is no spec, and no line is shown of one that lies neither below the working directory nor beside the spec.
+    A spec may come from anybody and name any file, and messages may be read by everybody. They say nothing about a file
+    that is not a spec, and show no line of one that is neither below the working directory nor beside the spec.
     """
     homes = (os.getcwd(), os.path.dirname(os.path.abspath(within[0])), specs_directory())
     path = os.path.realpath(document.name)
@@ -175,7 +180,9 @@ def _read_base(document: Document, within: tuple[str, ...]) -> Architecture:
         own = read(document)
         if own.entries or own.replace or own.extends is not None:
             return own
-    raise SpecError([Problem(f"{document.name} is no spec", hint=f"`archcalc table {document.name}` tells why")])
+    raise SpecError(
+        [Problem(f"{document.name} is not a valid spec", hint=f"`archcalc table {document.name}` shows why")]
+    )
 
 
 def _variant(family: Architecture, name: str | None, path: str) -> Architecture:

@@ -43,7 +43,7 @@ _WORDS: dict[str, bool | float | None] = {
 
 
 def compose(document: Document) -> tuple[Tree, list[Problem]]:
-    """The tree of a document's text, and the keys in it that cannot stand, as `parse` gives them."""
+    """The tree of a document's text, and the duplicate keys in it, as `parse` gives them."""
     text = document.text
     if text.lstrip().startswith("{"):
         text, pairs = re.subn(SURROGATES, _one_escape, text)
@@ -108,7 +108,9 @@ class _Composer:
         self.next()  # document end
         event = self.next()
         if not isinstance(event, yaml.StreamEndEvent):
-            raise self._error(event, "a second document; a spec is one", "remove the `---` line and what follows it")
+            raise self._error(
+                event, "a second YAML document; a spec must be one", "remove the `---` line and what follows it"
+            )
         return tree
 
     def _tree(self, event: Any, depth: int) -> Tree:
@@ -154,7 +156,7 @@ class _Composer:
             self._problem(key, "a key must be a word, not a list or mapping")
         elif key.text in mapping.items:
             first = mapping.keys[key.text].line
-            self._problem(key, f"key {key.text!r} stands twice (first in line {first})", "remove one of them")
+            self._problem(key, f"duplicate key {key.text!r} (first in line {first})", "remove one of them")
         else:
             mapping.items[key.text] = child
             mapping.keys[key.text] = key

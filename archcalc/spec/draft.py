@@ -2,18 +2,18 @@
 
 from archcalc.graph import Node
 from archcalc.layers import Layer
+from archcalc.spec.architecture import Architecture
 from archcalc.spec.entry import Entry
 from archcalc.spec.fields import Evaluator, show
 from archcalc.spec.origin import SpecOrigin
 from archcalc.spec.scope import Scope
-from archcalc.spec.source import Document
 
 
 class Draft:
     """The nodes so far; `first` is the value that the first of them makes, the inputs being those before it."""
 
-    def __init__(self, document: Document, first: int) -> None:
-        self.document, self.first = document, first
+    def __init__(self, architecture: Architecture, first: int) -> None:
+        self.architecture, self.first = architecture, first
         self.evaluate = Evaluator()
         self.nodes: list[Node] = []
         self.paths: dict[str, int] = {}
@@ -41,7 +41,7 @@ class Draft:
 
     def origin(self, entry: Entry, scope: Scope) -> SpecOrigin:
         """Where a node of this entry is written."""
-        return SpecOrigin(entry, scope.calls, self.document)
+        return SpecOrigin(entry, scope.calls, self.architecture.document, self.architecture.extended)
 
     def condition(self, field: str, entry: Entry, scope: Scope, *, otherwise: bool) -> bool:
         """Whether a condition of an entry holds; `otherwise` where the entry has none."""

@@ -20,7 +20,7 @@ _FORM = "such as `inputs: {ids: [77], image: [3, 224, 224]}`"
 
 
 def read_inputs(tree: MappingNode, note: Note) -> dict[str, Tree]:
-    """The shapes of the inputs by their names; what is wrong with them is noted."""
+    """The shapes of the inputs by their names; problems go to `note`."""
     only, several = tree.items.get("input"), tree.items.get("inputs")
     if several is None:
         return {} if only is None else {INPUT: only}
@@ -31,13 +31,13 @@ def read_inputs(tree: MappingNode, note: Note) -> dict[str, Tree]:
         return {} if only is None else {INPUT: only}
     for name in several.items:
         if not _NAME.fullmatch(name):
-            hint = "letters, digits and _, no digit first: expressions may use it"
-            note(several.keys[name], f"an input cannot be called {name!r}", hint)
+            hint = "use letters, digits and _, not a digit first"
+            note(several.keys[name], f"invalid input name {name!r}", hint)
     return dict(several.items)
 
 
 def read_names(tree: MappingNode, key: str, form: str, note: Note) -> tuple[Scalar, ...]:
-    """A list of different names, or a single one; what is wrong with it is noted."""
+    """A list of different names, or a single one; problems go to `note`."""
     value = tree.items.get(key)
     if value is None:
         return ()
@@ -75,7 +75,7 @@ def output_values(
     paths: Mapping[str, int],
     failed: Container[str],
 ) -> tuple[tuple[int, ...], list[Problem]]:
-    """The values that a spec gives as outputs, and what is wrong with what it says of them.
+    """The values that a spec gives as outputs, and the problems with them.
 
     `paths` are the values that names lead to, the first layer's value being `first`; of `failed` names the errors are
     known. Without `outputs`, they are all values that no layer reads, but for `unused` ones. With them, a layer that no
@@ -91,7 +91,7 @@ def output_values(
                 values.append(value)
             elif name.text not in failed:
                 hint = did_you_mean(name.text, paths, f"its layers: {some(paths)}")
-                problems.append(problem_at(name, f"{key}: no layer is called {name.text!r}", hint))
+                problems.append(problem_at(name, f"{key}: no layer named {name.text!r}", hint))
         return values
 
     ends = unread(first, nodes)
@@ -99,13 +99,13 @@ def output_values(
     for value, name in zip(left, unused, strict=False):
         if not problems and (value not in ends or value in given):
             what = "an output" if value in given else "read by a layer"
-            problems.append(problem_at(name, f"unused: {name.text!r} is {what}", "take it off the list"))
+            problems.append(problem_at(name, f"unused: {name.text!r} is {what}", "remove it from the list"))
     if not outputs:
         return tuple([value for value in ends if value not in left]), problems
     for value in ends if not problems else ():
         node = nodes[value - first]
         if value not in given and value not in left:
-            message = f"{node.name}: no layer reads it, and it is not among the outputs"
-            place = None if node.origin is None else node.origin.place(None)
-            problems.append(Problem(message, place, "add it to `outputs`, or to `unused` where that is meant"))
+            message = f"{node.name}: no layer reads it, and it is not an output"
+            hint = "add it to `outputs`, or to `unused` if that is intended"
+            problems.append(Problem(message, hint=hint) if node.origin is None else node.origin.problem(message, hint))
     return tuple(given), problems

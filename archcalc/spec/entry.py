@@ -15,13 +15,13 @@ MALFORMED = ""
 """The kind of an entry that could not be read; why is among the problems."""
 
 COMMON_FIELDS = {
-    "name": "what other entries and messages call this layer",
-    "from": "the layer or list of layers that it reads: the entry before where left out; `input` is the spec's",
-    "repeat": "how many times it stands one after the other; `i` counts from 0 in its expressions",
-    "when": "a condition over the vars; where it is false the entry is left out",
-    "train_only": "a condition; where true, it is a branch that holds parameters but runs in training alone",
-    "tied": "another layer whose weights it uses in place of its own, or of a call of a block another call of the same",
-    "first": "of a block: parameters that take another value in the first repetition",
+    "name": "name of this layer, for other entries and messages",
+    "from": "the layer or list of layers that it reads, by default the entry before; `input` is the spec's",
+    "repeat": "how many times to repeat it, one after the other; in its expressions, `i` counts from 0",
+    "when": "a condition over the vars; if false, the entry is left out",
+    "train_only": "a condition; where true, it is a branch that holds parameters but runs only in training",
+    "tied": "another layer whose weights it uses in place of its own; for a call of a block, another call of it",
+    "first": "for a block: parameters with another value in the first repetition",
 }
 LAYER_FIELDS = tuple(name for name in COMMON_FIELDS if name != "first")
 """Those of the common fields that a layer has; a call of a block has them all."""
@@ -38,7 +38,7 @@ STRUCTURES = {
 class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One entry of a list of layers: its kind, and the trees of its fields and of the common fields.
 
-    `scalar` is the value of the short form `kind: value`, which stands for the kind's first field. `parts` are the
+    `scalar` is the value of the short form `kind: value`, which sets the kind's first field. `parts` are the
     lists of layers inside a structure: main and shortcut, the branches, or the layers of a sequence.
     """
 
@@ -63,7 +63,7 @@ class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 def read_entries(tree: Tree, what: str, note: Note, *, may_be_empty: bool = False) -> tuple[Entry, ...]:
-    """The entries of a list of layers; what is wrong with them is noted."""
+    """The entries of a list of layers; problems go to `note`."""
     if not isinstance(tree, SequenceNode):
         note(tree, f"{what} must be a list", "begin each layer with `- `")
         return ()
@@ -85,7 +85,7 @@ def _entry(tree: Tree, note: Note) -> Entry:
     kind, *more = tree.items
     if more:
         hint = f"indent the fields below `{kind}:`, or write {{...}}; each layer begins with its own `- `"
-        note(tree.keys[more[0]], f"{more[0]!r} stands beside {kind!r} in one entry", hint)
+        note(tree.keys[more[0]], f"unexpected key {more[0]!r} beside {kind!r}", hint)
         return Entry(MALFORMED, tree)
     value, key = tree.items[kind], tree.keys[kind]
     if kind in STRUCTURES:

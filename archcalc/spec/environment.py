@@ -15,7 +15,7 @@ from archcalc.spec.values import Value, is_size
 def evaluated_vars(
     architecture: Architecture, overrides: Mapping[str, Value], evaluate: Evaluator
 ) -> tuple[dict[str, Value], list[Problem]]:
-    """The vars of a spec in their order, each of which may read those before it; and what is wrong with them.
+    """The vars of a spec in their order, each of which may read those before it; and the problems with them.
 
     Raises SettingError for an override of a variable that the spec does not have.
     """
@@ -32,7 +32,7 @@ def evaluated_vars(
         try:
             later = [read for read in evaluate.names(tree) if read in trees and read not in values]
             if later:
-                message = f"{name} reads {min(later)!r}, which is not given above it"
+                message = f"{name} uses {min(later)!r}, which is defined below it"
                 raise evaluate.error(tree, message, "vars are computed in their order: move it up")
             values[name] = evaluate.value(tree, values)
         except SpecError as error:
@@ -44,11 +44,13 @@ def evaluated_vars(
 def input_shapes(
     inputs: Mapping[str, Tree], variables: Mapping[str, Value], evaluate: Evaluator, given: Mapping[str, Shape]
 ) -> tuple[dict[str, Shape], list[Problem]]:
-    """The shapes of a spec's inputs, those of `given` in place of its own, and what is wrong with the others."""
+    """The shapes of a spec's inputs, those of `given` in place of its own, and the problems with the others."""
     shapes, problems = dict[str, Shape](), list[Problem]()
     for name, tree in inputs.items():
         if name != INPUT and name in variables:
-            problems.append(problem_at(tree, f"{name} is an input and a variable", "give one of them another name"))
+            problems.append(
+                problem_at(tree, f"{name} is both an input and a variable", "give one of them another name")
+            )
         elif name in given:
             shapes[name] = given[name]
         else:

@@ -202,9 +202,9 @@ class Evaluation:
         try:
             return self._bounded(node, function(*operands))
         except ZeroDivisionError:
-            raise self.error(node, "a division by zero") from None
+            raise self.error(node, "division by zero") from None
         except IndexError:
-            raise self.error(node, f"index {operands[1]} of a list of {len(operands[0])}") from None
+            raise self.error(node, f"index {operands[1]} is out of range for a list of {len(operands[0])}") from None
         except (TypeError, ValueError, ArithmeticError) as error:
             raise self.error(node, f"cannot be computed: {error}") from None
 
@@ -217,7 +217,7 @@ class Evaluation:
         except open_numbers.UndecidedError as error:
             raise self.error(node, str(error), error.hint) from None
         except ZeroDivisionError:
-            raise self.error(node, "a division by zero") from None
+            raise self.error(node, "division by zero") from None
         except (TypeError, ValueError, ArithmeticError) as error:
             raise self.error(node, f"cannot be computed: {error}") from None
 

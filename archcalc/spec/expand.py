@@ -16,7 +16,7 @@ from archcalc.spec.ends import INPUT, input_overrides, output_values
 from archcalc.spec.entry import MALFORMED, STRUCTURES, Entry
 from archcalc.spec.environment import evaluated_vars, input_shapes
 from archcalc.spec.fields import build_layer
-from archcalc.spec.origin import Call, call_words
+from archcalc.spec.origin import Call, at_call
 from archcalc.spec.references import Inputs, counterpart, inputs_of, tied_layer
 from archcalc.spec.scope import Scope
 from archcalc.spec.source import Scalar
@@ -50,7 +50,7 @@ class _Expansion:
     def __init__(self, architecture: Architecture, given: Mapping[str, Shape], overrides: Mapping[str, Value]) -> None:
         self.architecture, self.given, self.overrides = architecture, given, overrides
         self.inputs = {name: value for value, name in enumerate(architecture.inputs or given or (INPUT,))}
-        self.draft = Draft(architecture.document, len(self.inputs))
+        self.draft = Draft(architecture, len(self.inputs))
         self.evaluate = self.draft.evaluate
         self.problems: list[Problem] = list(architecture.problems)
         self.sound: int | None = None
@@ -84,11 +84,11 @@ class _Expansion:
     def _broken(self, problems: tuple[Problem, ...], calls: tuple[Call, ...] = ()) -> None:
         """Note problems, after which the nodes built so far are the last that can be trusted."""
         for problem in problems:
-            if calls:
-                seen_from = problem.location.file if problem.location else ""
-                where = call_words(calls, self.architecture.document, seen_from)
-                problem = problem._replace(hint=f"{problem.hint}; {where}" if problem.hint else where)
-            if not any(known[:2] == problem[:2] for known in self.problems):  # once for all repetitions
+            place = problem.location
+            problem = at_call(problem, calls, self.architecture.document, self.architecture.extended)
+            # Once for all repetitions; and what follows the first problem of a shipped block comes from the call.
+            same = slice(2) if problem.location == place else slice(1, 2)
+            if not any(known[same] == problem[same] for known in self.problems):
                 self.problems.append(problem)
         if self.sound is None:
             self.sound = len(self.draft.nodes)
@@ -173,13 +173,15 @@ class _Expansion:
         layer = self._layer(entry, cls, variables)
         varies = repeated and "i" in self.evaluate.reads(entry)
         if entry.common.get("first") is not None:
-            raise self.evaluate.error(entry.common["first"], "first is for blocks", "a layer may use `i` in its fields")
+            raise self.evaluate.error(
+                entry.common["first"], "only blocks have first", "a layer may use `i` in its fields"
+            )
         tree = entry.common.get("tied")
         tied = None if tree is None else tied_layer(draft, tree, entry, scope)
         train_only = draft.condition("train_only", entry, scope, otherwise=scope.train_only)
         self.name_characters += times * len(f"{scope.prefix}{name or ''}")
         if self.name_characters > MAX_NAME_CHARACTERS:
-            message = f"the names of all layers are longer than {MAX_NAME_CHARACTERS:,} characters together"
+            message = f"the names of all layers exceed {MAX_NAME_CHARACTERS:,} characters in total"
             raise self.evaluate.error(entry.tree, message, "give shorter names")
         origin = draft.origin(entry, scope)
         for i in range(times):
@@ -191,8 +193,8 @@ class _Expansion:
                 scope.namer.count(cls)
                 local = f"{name}.{i}" if repeated else name
             if (repeated or name is not None) and scope.prefix + local in draft.paths:
-                message = f"name {local!r} is given twice"
-                raise self.evaluate.error(entry.place("name"), message, "every layer needs a name of its own")
+                message = f"duplicate name {local!r}"
+                raise self.evaluate.error(entry.place("name"), message, "every layer needs a unique name")
             uses = tied if tree is not None else counterpart(draft, cls, scope.prefix + local, scope.tied)
             inputs = (draft.add(local, layer, inputs, origin, scope, uses, train_only),)
         if name is not None:

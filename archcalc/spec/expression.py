@@ -35,7 +35,7 @@ class Expression:
     >>> Expression("__import__('os').system('ls')")({})
     Traceback (most recent call last):
     ...
-    archcalc.spec.values.ExpressionError: a call of something that is no function of the spec language
+    archcalc.spec.values.ExpressionError: this call is not part of the spec language
     """
 
     __slots__ = ("_compute", "_evaluation", "_size", "_steps", "names", "text")
@@ -71,7 +71,7 @@ class Expression:
         return value
 
     def _variables(self, node: Any) -> list[str]:
-        """The names that are read; refuses, before anything is computed, what is no part of the language."""
+        """The names that are read; refuses, before anything is computed, syntax that is not part of the language."""
         names: list[str] = []
         todo = [node]
         while todo:
@@ -110,7 +110,7 @@ class Expression:
                         )
                     children = tuple(args)
                 case _ast.Call():
-                    raise self._evaluation.error(node, "a call of something that is no function of the spec language")
+                    raise self._evaluation.error(node, "this call is not part of the spec language")
                 case _:
                     raise self._evaluation.error(node, f"{_words(node)} is not part of the spec language")
             todo.extend(children)

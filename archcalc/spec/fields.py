@@ -48,14 +48,14 @@ class Evaluator:
         self._reads: dict[int, tuple[str, ...]] = {}
 
     def value(self, tree: Tree, variables: Variables) -> Value:
-        """The value of a tree: numbers as they stand, text as an expression; raises SpecError."""
+        """The value of a tree: numbers as they are, text as an expression; raises SpecError."""
         if isinstance(tree, SequenceNode):
             items = tuple(self.value(item, variables) for item in tree.items)
             if size_of(items) > MAX_ITEMS:
                 raise self.error(tree, f"a list of more than {MAX_ITEMS:,} values")
             return items
         if not isinstance(tree, Scalar):
-            raise self.error(tree, "a mapping stands where a value was expected")
+            raise self.error(tree, "expected a value, got a mapping")
         try:
             self._steps.take(1)
             if not isinstance(tree.value, str):
@@ -77,7 +77,7 @@ class Evaluator:
         """The value of a tree that must be a whole number of at least `least`; raises SpecError."""
         value = self.value(tree, variables)
         if type(value) is not int or value < least:
-            hint = "analyze each number apart" if is_open(value) else None
+            hint = "analyze each number separately" if is_open(value) else None
             raise self.error(tree, f"{what} must be a whole number ≥ {least}, got {show(value)}", hint)
         return value
 
@@ -238,7 +238,7 @@ def field_value(words: tuple[str, ...], tree: Tree, evaluator: Evaluator, variab
 def _invalid(
     name: str, value: Value, types: dict[str, Any], trees: dict[str, Tree], entry: Entry, *, is_fixed: bool
 ) -> Problem | None:
-    """What is wrong with a field; one that `is_fixed` chooses what is computed, and takes no symbols and no arrays."""
+    """The problem with a field; one that `is_fixed` chooses the computation, and takes no symbols and no arrays."""
     from archcalc.spec.open_numbers import stand_ins
 
     try:
@@ -250,7 +250,7 @@ def _invalid(
         if not is_fixed:
             return None
     message = f"{entry.kind}: {name} must be {describe(types[name])}, got {show(value)}"
-    hint = "it chooses what is computed, which symbols and arrays cannot; analyze each value apart"
+    hint = "it chooses what is computed, which symbols and arrays cannot; analyze each value separately"
     return problem_at(trees[name], message, hint if is_fixed else None)
 
 

@@ -1,4 +1,4 @@
-"""Files → documents: what is too large, binary or not UTF-8 is refused before it is parsed."""
+"""Files → documents: files that are too large, binary or not UTF-8 are refused before parsing."""
 
 import os
 import stat
@@ -30,7 +30,7 @@ def read_file(path: str) -> Document:
     except IsADirectoryError:
         raise _unreadable(name, "is a directory, not a spec", _specs_inside(path)) from None
     except PermissionError:
-        raise _unreadable(name, "may not be read: permission denied") from None
+        raise _unreadable(name, "cannot be read: permission denied") from None
     except (OSError, ValueError) as error:
         raise _unreadable(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return text_of(data, name)
@@ -57,7 +57,7 @@ def _require_plain(path: str, hint: str | None = None) -> None:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         kind = "a FIFO" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
         if hint is None and stat.S_ISFIFO(mode):
-            hint = "read it as standard input, which is named `-`"
+            hint = "pass it on standard input, named `-`"
         raise _unreadable(path, f"is {kind}, not a plain file", hint)
 
 

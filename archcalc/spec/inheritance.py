@@ -45,6 +45,7 @@ def extended(own: Architecture, base: Architecture) -> Architecture:
         outputs=own.outputs or base.outputs,
         unused=(*base.unused, *own.unused),
         extends=None,
+        extended=own.extends,
         replace={},
     )
 
@@ -89,4 +90,4 @@ def _name(entry: Entry) -> str | None:
 def _unknown(replacement: Replacement, names: list[str]) -> Problem:
     name = replacement.tree.text
     hint = did_you_mean(name, names, f"its named layers: {some(names)}" if names else "none of its layers has a name")
-    return problem_at(replacement.tree, f"replace: what this extends has no layer named {name!r}", hint)
+    return problem_at(replacement.tree, f"replace: the extended spec has no layer named {name!r}", hint)

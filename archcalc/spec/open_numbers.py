@@ -21,10 +21,10 @@ T = TypeVar("T")
 class UndecidedError(Exception):
     """A condition does not hold for all values that it is asked of, nor is it false for all."""
 
-    hint = "analyze apart the values for which it holds"
+    hint = "analyze the values for which it holds separately"
 
     def __init__(self) -> None:
-        super().__init__("a condition on a symbol or an array, which may hold for some of its values alone")
+        super().__init__("a condition on a symbol or an array, which may hold for only some of its values")
 
 
 def is_array(value: object) -> bool:
@@ -66,12 +66,12 @@ def computed(function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
     parts = [*flat(operands)]
     arrays = [value for value in parts if is_array(value)]
     if arrays and any(is_open(value) and not is_array(value) for value in parts):
-        raise TypeError("symbols and arrays do not go together")
+        raise TypeError("symbols and arrays cannot be combined")
     name = function.__name__
     if name in _CONDITIONS:
         return _CONDITIONS[name](*operands)
     rules: Any = (_of_arrays if arrays else _of_symbols)()
-    if name in _FOLDS:
+    if name in _REDUCTIONS:
         items = operands[0] if isinstance(operands[0], tuple) else operands
         return settled(functools.reduce(rules[name], items if arrays else map(_exact, items)))
     if any(isinstance(value, tuple | str | None) for value in operands):
@@ -173,7 +173,7 @@ _CONDITIONS: dict[str, Callable[..., bool]] = {
     "is_in": lambda a, items: any(_are_equal(a, item) for item in items),
     "is_not_in": lambda a, items: not any(_are_equal(a, item) for item in items),
 }
-_FOLDS = ("max", "min", "summed")
+_REDUCTIONS = ("max", "min", "summed")
 
 
 def _refuse(*_: Any) -> Any:

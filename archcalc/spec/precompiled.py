@@ -1,7 +1,7 @@
 """What is known of the shipped specs beforehand: their names and trees, so that most runs do without PyYAML.
 
-`python -m archcalc.shipped.precompile` writes them beside this file. A tree stands with a checksum of the text that it
-was read from: where the text was changed, it is read anew.
+`python -m archcalc.shipped.precompile` writes them beside this file. A tree has a checksum of the text that it was
+read from: if the text has changed, it is parsed again.
 """
 
 import os

@@ -95,8 +95,8 @@ def _sources(draft: Draft, tree: Tree, entry: Entry, scope: Scope) -> Inputs:
 def _require_run(draft: Draft, inputs: Inputs, tree: Tree) -> None:
     for i in inputs:
         if not draft.runs(i):
-            message = f"from: {draft.nodes[i - draft.first].name} runs in training alone"
-            raise draft.evaluate.error(tree, message, "what reads it must be `train_only` as well")
+            message = f"from: {draft.nodes[i - draft.first].name} runs only in training"
+            raise draft.evaluate.error(tree, message, "layers that read it must also be `train_only`")
 
 
 def _wrong_count(draft: Draft, where: Tree, entry: Entry, kind: type[Layer] | Block | None, got: int) -> SpecError:

@@ -104,7 +104,7 @@ def _ref(name: str) -> dict[str, str]:
 
 
 def _bare_kinds() -> dict[str, Any]:
-    """The kinds that can stand as a word alone, having no required field."""
+    """The kinds that can be written as a single word, having no required field."""
     return {"enum": [kind for kind, cls in kinds().items() if not required_fields(cls)]}
 
 
@@ -193,7 +193,7 @@ def _common() -> dict[str, Any]:
 
 
 def _with_expressions(schema: Any) -> Any:
-    """The schema of a field, with an expression allowed wherever a number or flag may stand."""
+    """The schema of a field, with an expression allowed wherever a number or flag is."""
     if isinstance(schema, list):
         return [_with_expressions(item) for item in schema]
     if not isinstance(schema, dict):

@@ -28,7 +28,7 @@ class Scope:
     `inputs` are the values that it begins from, by the name that `from` knows them by; in a block, `input` is always
     there. `network` are those that the network begins from, which are known everywhere. `calls` are the blocks that it
     is inside of, the innermost last; `globals` are the vars of the spec, which a block sees besides its own parameters.
-    Inside `train_only` everything runs in training alone, and inside what is `tied` layers use weights of others.
+    Inside `train_only` everything runs only in training, and inside a `tied` call layers use weights of others.
     """
 
     def __init__(
@@ -66,16 +66,16 @@ class Scope:
         if not isinstance(tree, Scalar) or tree.value is None or not tree.text:
             raise SpecError([problem_at(tree, "name must be text")])
         if tree.text == INPUT or (tree.text in self.network and not self.prefix):
-            message = f"the name {tree.text!r} stands for an input"
+            message = f"the name {tree.text!r} is an input's"
             raise SpecError([problem_at(tree, message, "choose another name")])
         if tree.text in self.lines:
-            message = f"name {tree.text!r} is given twice (first in line {self.lines[tree.text]})"
-            raise SpecError([problem_at(tree, message, "every layer needs a name of its own")])
+            message = f"duplicate name {tree.text!r} (first in line {self.lines[tree.text]})"
+            raise SpecError([problem_at(tree, message, "every layer needs a unique name")])
         self.lines[tree.text] = entry.line
         return tree.text
 
     def node(self, tree: Tree, entry: Entry, paths: Mapping[str, int], field: str = "from") -> int | Problem | None:
-        """The value that a name in an entry leads to, or what is wrong with it; None where that is known already."""
+        """The value that a name in an entry refers to, or the problem with it; None if that is reported already."""
         name = tree.text if isinstance(tree, Scalar) else ""
         if name in self.inputs:
             return self.inputs[name]
@@ -92,10 +92,10 @@ class Scope:
             return self._not_there(name, tree, entry, field)
         known = [*dict.fromkeys((*self.inputs, *self.network)), *paths]
         hint = did_you_mean(name, known, f"known: {some(known)}")
-        return problem_at(tree, f"{field}: no layer is called {name!r}", hint)
+        return problem_at(tree, f"{field}: no layer named {name!r}", hint)
 
     def path(self, name: str, paths: Mapping[str, int]) -> str | None:
-        """The path that a name stands for: from here, from the scopes around, or as a path from the outside."""
+        """The path that a name refers to: from here, from the scopes around, or as a path from the outside."""
         scope: Scope | None = self
         while scope is not None:
             if scope.prefix + name in paths:
@@ -106,11 +106,13 @@ class Scope:
     def _not_there(self, name: str, tree: Tree, entry: Entry, field: str) -> Problem:
         line = self.given[name]
         if line == entry.line:
-            return problem_at(tree, f"{field}: {name!r} is this layer itself", "a layer reads earlier ones")
+            return problem_at(tree, f"{field}: {name!r} is this layer itself", "a layer can only read earlier layers")
         if line < entry.line:
             message = f"{field}: {name!r} (line {line}) is left out: its `when` is false or its `repeat` 0"
             return problem_at(tree, message, "give both the same `when`")
-        return problem_at(tree, f"{field}: {name!r} comes later, in line {line}", "a layer reads earlier ones")
+        return problem_at(
+            tree, f"{field}: {name!r} is defined later, in line {line}", "a layer can only read earlier layers"
+        )
 
 
 def _given(entries: Iterable[Entry]) -> Iterator[tuple[str, int]]:

@@ -16,14 +16,14 @@ def matching(folder: str, pattern: str, *, hidden: bool = True) -> list[str]:
     """The files below `folder` that a pattern matches, in order; `**` is any number of folders, or all below one.
 
     Without `hidden`, `**` enters no folder whose name begins with a dot. A link that leads nowhere counts as a file, so
-    that what is missing is said. Raises SettingError where a folder may not be read.
+    that missing ones are reported. Raises SettingError if a folder cannot be read.
 
     >>> matching(os.path.dirname(__file__), "sea*.py") == [__file__]
     True
     """
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
     found: set[str] = set()
-    # A link is followed once, for links may lead in circles; those that stand in folders themselves come first.
+    # A link is followed once, because links may be circular; files in the folders themselves come first.
     folders, linked, followed = [(folder, 0)], list[tuple[str, int]](), set[tuple[str, int]]()
     while folders or linked:
         inside, at = folders.pop() if folders else linked.pop(0)

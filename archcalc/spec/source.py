@@ -36,7 +36,7 @@ class SequenceNode:
 
 
 class MappingNode:
-    """Trees by key, in the order of the text; `keys` holds where each key stands."""
+    """Trees by key, in the order of the text; `keys` holds the place of each key."""
 
     __slots__ = ("column", "document", "items", "keys", "line", "size")
 
@@ -90,7 +90,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def line_words(tree: Tree, seen_from: str) -> str:
-    """Where a tree stands, for a message about the file of the name `seen_from`."""
+    """The place of a tree, for a message about the file of the name `seen_from`."""
     file = tree.document.name
     return f"line {tree.line}" if file == seen_from else f"{file}, line {tree.line}"
 
@@ -101,7 +101,7 @@ def problem_at(tree: Tree, message: str, hint: str | None = None) -> Problem:
 
 
 def parse(document: Document) -> tuple[Tree, list[Problem]]:
-    """The tree of a document's text, and the keys in it that cannot stand.
+    """The tree of a document's text, and the duplicate keys in it.
 
     Raises SpecError at the first place where the text is no YAML, or goes beyond a limit.
 

@@ -54,7 +54,7 @@ ITEMS_A_STEP = 20
 
 
 class ExpressionError(Exception):
-    """What is wrong with an expression, at which offset in its text, and how to mend it."""
+    """What is wrong with an expression, at which offset in its text, and how to fix it."""
 
     def __init__(self, message: str, offset: int = 0, hint: str | None = None) -> None:
         super().__init__(message)

@@ -20,9 +20,9 @@ _PLAIN = re.compile(r"[A-Za-z_][\w.-]*", flags=re.ASCII)
 
 
 def flat_spec(graph: Graph) -> str:
-    """A spec of the same layers under the same names; `from` stands only where it is not the layer before.
+    """A spec of the same layers under the same names; `from` is written only where it is not the layer before.
 
-    Raises SpecError where it would be larger than what is read, and SettingError for a graph of symbols or arrays.
+    Raises SpecError if it would exceed archcalc's own limits, and SettingError for a graph of symbols or arrays.
 
     >>> from archcalc import load
     >>> from archcalc.spec.expand import expand
@@ -60,14 +60,14 @@ def _names(graph: Graph, values: Iterable[int]) -> str:
 
 
 def _require_readable(text: str) -> None:
-    """Raise SpecError where a written spec is beyond what is read."""
+    """Raise SpecError if a written spec exceeds archcalc's own limits."""
     try:
         problems = expand(read(text_of(text.encode(errors="replace"), "it")))[1]
     except SpecError as error:
         problems = list(error.problems)
     if problems:
-        message = f"a spec of every layer would be beyond what archcalc reads: {problems[0].message}"
-        raise SpecError([Problem(message, hint="a network of fewer layers can be written")])
+        message = f"the flat spec would exceed archcalc's own limits: {problems[0].message}"
+        raise SpecError([Problem(message, hint="only smaller networks can be written")])
 
 
 def _fields(graph: Graph, node: Node, current: int) -> list[str]:

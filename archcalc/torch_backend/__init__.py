@@ -1,4 +1,4 @@
-"""PyTorch as a witness: the only part of archcalc that imports torch. Raises SettingError where there is none."""
+"""PyTorch as a witness: the only part of archcalc that imports torch. Raises SettingError if it is missing."""
 
 from archcalc.errors import SettingError
 

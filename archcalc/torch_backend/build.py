@@ -29,7 +29,7 @@ class RefusalError(ArchcalcError):
     """PyTorch does not take a layer that archcalc takes: one of them is wrong."""
 
     def __init__(self, node: Node, error: Exception) -> None:
-        super().__init__(f"{node.title}: PyTorch refuses {node.layer.torch.path}: {words(error)}")
+        super().__init__(f"{node.title}: PyTorch rejects {node.layer.torch.path}: {words(error)}")
 
 
 class PyTorchError(ArchcalcError):
@@ -194,7 +194,7 @@ def _asked_for(said: str) -> str:
     if not found:
         return ""
     number, symbol = found.groups()
-    return f": {human(int(number), MEMORY_UNITS) if symbol == 'bytes' else f'{number} {symbol}'} were asked for"
+    return f": {human(int(number), MEMORY_UNITS) if symbol == 'bytes' else f'{number} {symbol}'} requested"
 
 
 def freed_after(graph: Graph) -> list[tuple[int, ...]]:
@@ -212,7 +212,7 @@ def freed_after(graph: Graph) -> list[tuple[int, ...]]:
 
 
 def module_paths(names: Iterable[str]) -> list[str]:
-    """Where the module of each name lies: at the name itself, but for `_` behind a part that PyTorch does not take.
+    """The path of the module of each name: the name itself, with `_` after a part that PyTorch does not accept.
 
     It takes no empty part and none that modules use themselves; nor can one module stand in the place of several.
 
@@ -253,7 +253,7 @@ def _tie(node: Node, module: nn.Module, other: Node, source: nn.Module) -> None:
     fitting = [name for name, own in module.named_parameters() if name in theirs and theirs[name].shape == own.shape]
     if not fitting:
         message = f"{node.title} cannot use the weights of {other.name}"
-        raise PyTorchError(message, hint="none of them has the name and the shape of one of its own")
+        raise PyTorchError(message, hint="no weight of both has the same name and shape")
     for name in fitting:
         home, _, leaf = name.rpartition(".")
         setattr(module.get_submodule(home), leaf, theirs[name])

@@ -7,13 +7,13 @@ import torch
 
 
 class Clock(Protocol):
-    """Marks moments, and tells the seconds between two of them once the device has done what was asked of it."""
+    """Marks moments, and gives the seconds between two of them once the device has finished."""
 
     def mark(self) -> Any:
         """This moment in the device's work."""
 
     def wait(self) -> None:
-        """Until the device has done all that was asked of it."""
+        """Wait until the device has finished."""
 
     def seconds(self, start: Any, end: Any) -> float:
         """The seconds between two marks that lie before the last `wait`."""
@@ -40,7 +40,7 @@ class HostClock:
 
 
 class CudaClock:
-    """Events in the stream of a CUDA device: what lies between two is timed by the device itself."""
+    """Events in the stream of a CUDA device, which times the work between two of them itself."""
 
     def mark(self) -> torch.cuda.Event:
         """An event behind all work queued so far."""

@@ -20,7 +20,7 @@ def chosen_device(wanted: str) -> str:
     if wanted == "auto":
         return next((device for device, is_there in there.items() if is_there), "cpu")
     if not there.get(wanted, True):
-        raise SettingError(f"PyTorch finds no {wanted} device here", hint="--device auto takes what there is")
+        raise SettingError(f"PyTorch finds no {wanted} device", hint="--device auto uses what is available")
     return wanted
 
 
@@ -48,7 +48,7 @@ def environment(device: str) -> dict[str, str]:
 
 
 def free_memory(device: str) -> int | None:
-    """How many bytes a model may take on a device; None where that cannot be told, or does not matter."""
+    """How many bytes a model may take on a device; None if that is unknown, or does not matter."""
     if device == "meta":
         return None
     if device == "cuda":

@@ -22,7 +22,7 @@ class Function(nn.Module):
         arguments = self.layer.torch.values(self.layer, inputs)
         if self.layer.torch.call == "list":
             return self.function(list(inputs), **arguments)
-        if self.layer.torch.call == "fold":
+        if self.layer.torch.call == "pairwise":
             return functools.reduce(lambda x, y: self.function(x, y, **arguments), inputs)
         return self.function(*inputs, **arguments)
 

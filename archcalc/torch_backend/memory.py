@@ -142,7 +142,7 @@ class _Unwatched(TorchFunctionMode):
 
 @contextlib.contextmanager
 def _following(model: Network, device: str) -> Iterator[Callable[[], int]]:
-    """While it lasts, tells which layer of a network runs; an error of PyTorch's is raised with that layer's name."""
+    """A context that knows which layer of a network runs; PyTorch's errors are raised with that layer's name."""
     position = 0
 
     def enter(running: int) -> Callable[..., None]:

@@ -110,7 +110,7 @@ def _a_second(before: int | None, after: int | None, seconds: float) -> float | 
 
 
 def roof_of(device: str, dtype: str) -> Roof:
-    """What the device gives now; raises PyTorchError where it cannot do the operations that tell it."""
+    """The device's present speed; raises PyTorchError if it cannot run the operations to measure it."""
     with _failing_on(device, "the calibration"):
         return measured_roof(device, dtype)
 
@@ -132,7 +132,7 @@ def _check_memory(report: Report, device: str) -> None:
     free = free_memory(device) if device == "cpu" else None
     if free is None or (needed := memory_needed(report)) <= free:
         return
-    short = f"it needs about {human(needed, MEMORY_UNITS)} of memory, {human(free, MEMORY_UNITS)} are free"
+    short = f"it needs about {human(needed, MEMORY_UNITS)} of memory, {human(free, MEMORY_UNITS)} available"
     raise PyTorchError(f"{report.architecture}: {short}", hint=SMALLER)
 
 
@@ -168,7 +168,7 @@ def _layer_seconds(model: Network, inputs: Sequence[Tensor], clock: Clock) -> li
 
 
 def _run_by_layers(graph: Graph, model: Network, inputs: Sequence[Tensor], device: str, clock: Clock) -> None:
-    """Run the network once; what fails is told with its layer."""
+    """Run the network once; an error names its layer."""
     running = 0
 
     def before(position: int) -> None:

@@ -5,7 +5,7 @@ import time
 import msgspec
 
 from archcalc.engine.report import Report
-from archcalc.evidence.layer_agreement import LayerVerdict, SmallerCopy, Verification, compare, compare_memory
+from archcalc.evidence.layer_agreement import LayerAgreement, LayerVerdict, SmallerCopy, compare, compare_memory
 from archcalc.graph import Graph
 from archcalc.torch_backend.build import SMALLER, PyTorchError, RefusalError
 from archcalc.torch_backend.devices import chosen_device, free_memory
@@ -14,14 +14,14 @@ from archcalc.torch_backend.memory import measure_memory
 from archcalc.units import BYTES_PER_ELEMENT, MEMORY_UNITS, human
 
 SPARE = 3
-"""How often the activations must fit: kernels lay out anew what they read and write."""
+"""How often the activations must fit: kernels copy their inputs and outputs to other layouts."""
 KEPT_OUTPUTS = 2
 """How often outputs are kept for the backward pass, where it is not known: a row's own and what it makes of them."""
 
 
 def verify(
     graph: Graph, report: Report, *, device: str = "auto", train: bool = False, seed: int = 0, memory: bool = False
-) -> Verification:
+) -> LayerAgreement:
     """Run a graph in PyTorch at the settings of its report, and compare the two figure by figure.
 
     With `memory`, also what training keeps of each layer, and the most that is alive at once in eval mode.
@@ -51,7 +51,7 @@ def verify(
         (problem,) = error.problems
         failure = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
         refused = isinstance(error, RefusalError)
-    return Verification(report, layers, on, time.perf_counter() - started, note, failure, refused, found)
+    return LayerAgreement(report, layers, on, time.perf_counter() - started, note, failure, refused, found)
 
 
 def verify_as_it_fits(
@@ -63,7 +63,7 @@ def verify_as_it_fits(
     train: bool = False,
     seed: int = 0,
     memory: bool = False,
-) -> list[Verification]:
+) -> list[LayerAgreement]:
     """As `verify`; where memory is asked for and `auto` must take the meta device, a smaller copy is run as well.
 
     >>> from archcalc.analysis import analyze_graph
@@ -80,9 +80,9 @@ def verify_as_it_fits(
 def memory_needed(report: Report, *, training: bool = False, spare: int = SPARE) -> int:
     """About how many bytes a forward pass takes: the parameters, and generously the most that is alive at once.
 
-    The latter is taken `spare` times. In training, what is kept for the backward pass comes on top. What fits must be
-    guessed before it is run, so this goes by the very figures that the run then checks. Raises SettingError where they
-    are symbols or arrays.
+    The latter is taken `spare` times. In training, the memory kept for the backward pass comes on top. This is
+    a guess before the run, from the very figures that the run then checks. Raises SettingError where they are symbols
+    or arrays.
 
     >>> from archcalc import analyze, load
     >>> memory_needed(analyze(load("alexnet")))
@@ -118,4 +118,4 @@ def _affordable_device(report: Report, wanted: str, training: bool) -> tuple[str
 
 
 def _short(needed: int, free: int, device: str) -> str:
-    return f"it needs about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} are free"
+    return f"it needs about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} available"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from archcalc.engine.report import Report
-from archcalc.evidence.output_agreement import Difference, Equivalence
+from archcalc.evidence.output_agreement import Difference, OutputAgreement
 from archcalc.graph import Graph
 from archcalc.graph.batchnorm_folding import BatchNormFolding, fold_batchnorms
 from archcalc.torch_backend.batchnorm_folding import move_weights, randomise_batchnorms
@@ -26,7 +26,7 @@ from archcalc.torch_backend.measure import as_dtype
 from archcalc.units import BYTES_PER_ELEMENT, MEMORY_UNITS, human
 
 
-def verify_folding(graph: Graph, report: Report, *, device: str = "auto", seed: int = 0) -> Equivalence:
+def verify_folding(graph: Graph, report: Report, *, device: str = "auto", seed: int = 0) -> OutputAgreement:
     """Run a graph in PyTorch with its batch norms and with those folded that can be, in eval mode on one random input.
 
     Batch and dtype (float64 or float32) are those of the report. The batch norms have random statistics, gammas and
@@ -53,7 +53,7 @@ def verify_folding(graph: Graph, report: Report, *, device: str = "auto", seed: 
         except (RefusalError, PyTorchError) as error:
             failure = error.problems[0].message
     seconds = time.perf_counter() - started
-    return Equivalence(report, folding.norms, len(folding.folds), differences, on, seconds, failure)
+    return OutputAgreement(report, folding.norms, len(folding.folds), differences, on, seconds, failure)
 
 
 def compare(folding: BatchNormFolding, report: Report, device: str, seed: int) -> tuple[Difference, ...]:
@@ -109,7 +109,7 @@ def _too_large(report: Report, device: str) -> str:
     needed = 2 * (report.totals.params * BYTES_PER_ELEMENT[report.settings.dtype] + report.totals.memory_bytes)
     if free is None or needed <= free:
         return ""
-    amounts = f"about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} are free"
+    amounts = f"about {human(needed, MEMORY_UNITS)} of {device} memory, {human(free, MEMORY_UNITS)} available"
     return f"the two networks need {amounts}"
 
 

@@ -71,7 +71,7 @@ def test_expressions_know_the_shape_of_the_input() -> None:
     assert [row.output for row in report(text).layers] == [(6, 6, 6), (216,), (19,)]
     assert report(layers("flatten", "linear: input[1] + 1"), input=(3, 4, 5)).layers[1].output == (5,)
     assert report(layers("linear: input", head="vars: {input: 7}\ninput: [3]")).layers[0].output == (7,)
-    assert "index 3 of a list of 3" in messages(layers("linear: input[3]"))
+    assert "index 3 is out of range for a list of 3" in messages(layers("linear: input[3]"))
     assert messages(layers("linear: input[2]", head="input: [3, 0, 8]")).count("error") == 1
 
 
@@ -101,9 +101,7 @@ def test_a_branch_that_is_too_large_for_its_input_does_not_stop_eval_mode() -> N
 def test_the_table_warns_of_a_branch_that_is_too_large() -> None:
     shown = piped("table", "inception_v3", "--input", "3x256x256")
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert (
-        f"warning: training fails at this input: aux.conv2.conv1: {TOO_LARGE}; eval mode leaves it out" in shown.stdout
-    )
+    assert f"warning: training fails at this input: aux.conv2.conv1: {TOO_LARGE}; eval mode skips it" in shown.stdout
     row = next(line for line in shown.stdout.splitlines() if line.startswith("aux.conv2.conv1"))
     assert row.split() == ["aux.conv2.conv1", "128", "4", "768", "5", "1", "0", "768", "?", "0", "2,458*", "0"]
     assert "warning" not in piped("table", "inception_v3").stdout
@@ -154,5 +152,5 @@ def test_a_report_read_again_keeps_its_title_and_has_layers() -> None:
     for row in older["layers"]:
         del row["misfit"]
     assert Report.from_dict(older).title == "lenet5"
-    with pytest.raises(SettingError, match="a report without layers"):
+    with pytest.raises(SettingError, match="the report has no layers"):
         Report.from_dict({**made, "layers": []})

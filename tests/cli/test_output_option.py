@@ -35,7 +35,7 @@ def words(command: tuple[str, ...]) -> str:
 @pytest.mark.parametrize("command", ENDINGS, ids=words)
 def test_an_ending_that_stands_for_no_format_is_refused(command: tuple[str, ...], tmp_path: Path) -> None:
     result = piped(*command, "-o", "out.xlsx", cwd=tmp_path)
-    message = f"error: out.xlsx: no format goes with the ending .xlsx\n  hint: use {ENDINGS[command]}\n"
+    message = f"error: out.xlsx: unknown ending .xlsx\n  hint: use {ENDINGS[command]}\n"
     assert (result.returncode, result.stdout, result.stderr) == (2, "", message)
     assert list(tmp_path.iterdir()) == []
 
@@ -44,7 +44,7 @@ def test_an_ending_that_stands_for_no_format_is_refused(command: tuple[str, ...]
 def test_an_empty_name_is_no_file(command: tuple[str, ...]) -> None:
     result = piped(*command, "-o", "")
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.endswith("'-o': the name of the file is empty; - is standard output\n")
+    assert result.stderr.endswith("'-o': the file name is empty; - is standard output\n")
 
 
 @pytest.mark.parametrize("command", [*WITHOUT_TORCH, ("chart", SPEC)], ids=words)
@@ -56,7 +56,7 @@ def test_a_dash_is_standard_output(command: tuple[str, ...], tmp_path: Path) -> 
 
 def test_check_writes_to_standard_output_as_well(tmp_path: Path) -> None:
     assert piped("check", SPEC, "--output-file", "-", cwd=tmp_path).stdout == piped("check", SPEC, cwd=tmp_path).stdout
-    assert "the name of the file is empty" in piped("check", SPEC, "--output-file", "").stderr
+    assert "the file name is empty" in piped("check", SPEC, "--output-file", "").stderr
     assert list(tmp_path.iterdir()) == []
 
 

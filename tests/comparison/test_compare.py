@@ -131,18 +131,18 @@ def test_errors_of_all_specs_at_once(tmp_path: Path) -> None:
     assert ("a.yaml:3:5: error" in result.stderr, "b.yaml:3:5: error" in result.stderr) == (True, True)
     result = piped("compare", "lenet5", "alexnet")
     assert result.returncode == 2
-    assert "--own-input takes each at its own" in result.stderr
+    assert "--own-input uses each spec's own" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("compare", "alexnet"), "name two architectures or more"),
-        (("compare", "alexnet", "vgg16", "--bars", "--json"), "--bars does not go with json"),
-        (("compare", "alexnet", "vgg16", "--input", "3x9x9", "--own-input"), "contradict"),
-        (("chart",), "name an architecture"),
-        (("chart", "alexnet", "-o", "x.gif"), "x.gif: no kind of picture"),
-        (("chart", "alexnet", "--scatter", "flops:params"), "--scatter draws a picture"),
+        (("compare", "alexnet"), "give at least two architectures"),
+        (("compare", "alexnet", "vgg16", "--bars", "--json"), "--bars cannot be combined with json"),
+        (("compare", "alexnet", "vgg16", "--input", "3x9x9", "--own-input"), "cannot be combined"),
+        (("chart",), "give at least one architecture"),
+        (("chart", "alexnet", "-o", "x.gif"), "x.gif: not a picture format"),
+        (("chart", "alexnet", "--scatter", "flops:params"), "--scatter needs a picture file"),
         (("chart", "alexnet", "--scatter", "flops", "-o", "x.svg"), "is not X:Y"),
         (("chart", "alexnet", "--scatter", "flops:parms", "-o", "x.svg"), "did you mean params?"),
         (("chart", "lstm-lm-small", "--scatter", "saved:params", "-o", "x.svg"), "saved for backward is unknown"),

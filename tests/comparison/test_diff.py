@@ -123,11 +123,11 @@ def test_a_report_kept_as_json_is_compared_with(tmp_path: pytest.TempPathFactory
     path.write_text(piped("table", "lenet5", "--json").stdout)
     same = piped("diff", "lenet5", "--compare-to", path)
     assert (same.returncode, same.stderr) == (0, "")
-    assert "no spec changed what it costs" in same.stdout
+    assert "no spec changed its cost" in same.stdout
     changed = piped("diff", "lenet5", "--compare-to", path, "--set", "classes=20", "--json")
     found = json.loads(changed.stdout)
     (spec,) = found["specs"]
-    assert found["notes"] == [f"{path} was taken at vars none, this at classes=20"]
+    assert found["notes"] == [f"{path} was computed at vars none, this at classes=20"]
     assert spec["metrics"]["params"]["change"] == 10 * 85
     assert [layer["after"] for layer in spec["layers"]] == ["output"]
 
@@ -172,4 +172,4 @@ def test_what_comes_through_a_pipe_is_a_spec() -> None:
 
 def test_a_single_pipe_is_in_no_repository() -> None:
     found = piped("diff", "-", stdin="input: [8]\nlayers: [relu]\n")
-    assert (found.returncode, "is in no repository" in found.stderr) == (2, True)
+    assert (found.returncode, "is not in a git repository" in found.stderr) == (2, True)

@@ -18,7 +18,7 @@ def test_a_table_shows_the_first_rows_and_sums_up_the_rest() -> None:
     grid = report_grid(found, ("layer", "params"))
     assert len(grid.rows) == MOST_ROWS
     closing = [[cell.text for cell in row] for row in grid.closing]
-    assert closing == [["+10000 more", "720.000"], ["+1 folded", "0.000"], ["total", "1,440.000"]]
+    assert closing == [["+10000 more", "720.000"], ["+1 hidden", "0.000"], ["total", "1,440.000"]]
     assert grid.notes[0] == "not shown: the layers beyond the first 10,000; json, jsonl, csv and tsv hold all"
     assert grid.notes[1].startswith("* fc1, fc2, fc3 and 19997 more hold 100 % of the memory")
 

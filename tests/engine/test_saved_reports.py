@@ -34,7 +34,7 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     "no version": (lambda: without("schema_version"), "the report has no 'schema_version'"),
     "no settings": (lambda: without("settings"), "the report has no 'settings'"),
     "no layers": (lambda: without("layers"), "the report has no 'layers'"),
-    "another version": (lambda: saved(schema_version="2"), "a report of schema version '2', this archcalc knows 1"),
+    "another version": (lambda: saved(schema_version="2"), "the report has schema version '2', this archcalc reads 1"),
     "settings of another type": (lambda: saved(settings=[]), "settings must be an object, got a list"),
     "no input": (lambda: saved(settings={"batch": 1}), "settings has no 'input'"),
     "a batch in words": (
@@ -50,7 +50,7 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     "a layer without its kind": (lambda: saved(layers=[{}]), "layers[0] has no 'kind'"),
     "a kind that is not known": (
         lambda: row(kind="cnov"),
-        "layers[0] is of the kind 'cnov', which this archcalc does not know",
+        "layers[0] has the unknown kind 'cnov'",
     ),
     "a field of another type": (
         lambda: row(fields={"filters": "6", "kernel": 5}),
@@ -79,14 +79,14 @@ def test_what_is_wrong_is_said_in_words(name: str) -> None:
     ("text", "message"),
     [
         (json.dumps(without("settings")), "report.json: the report has no 'settings'"),
-        (json.dumps(saved(architecture="a\ud800")), r"report.json is not JSON: \ud800 is half of a character"),
+        (json.dumps(saved(architecture="a\ud800")), r"report.json is not JSON: \ud800 is an unpaired surrogate"),
         (
             json.dumps(saved()).replace('"batch": 1', f'"batch": {"9" * 5_000}'),
             "report.json: a number of more than 100 digits",
         ),
         ("[" * 100_000, "report.json is not JSON that archcalc wrote: nested too deep"),
         ("{", "report.json:1:2: not JSON: Expecting property name enclosed in double quotes"),
-        ("[]", "report.json holds no report"),
+        ("[]", "report.json contains no report"),
     ],
 )
 def test_every_command_names_the_file(arguments: tuple[str, ...], text: str, message: str, tmp_path: Path) -> None:

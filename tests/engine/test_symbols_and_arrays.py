@@ -209,7 +209,7 @@ def spec(layers: str, **variables: object) -> Architecture:
 
 
 ARRAY = numpy.array([8, 16])
-CONDITION = "a condition on a symbol or an array, which may hold for some of its values alone"
+CONDITION = "a condition on a symbol or an array, which may hold for only some of its values"
 
 
 @pytest.mark.parametrize("width", [A, ARRAY], ids=["symbol", "array"])
@@ -245,7 +245,7 @@ CONDITION = "a condition on a symbol or an array, which may hold for some of its
             "'[4, 5]",
             "'[4, 5][width]': an item needs a list",
         ),
-        ("  - conv: {filters: width // 0, kernel: 3}", "width // 0", "'width // 0': a division by zero"),
+        ("  - conv: {filters: width // 0, kernel: 3}", "width // 0", "'width // 0': division by zero"),
     ],
 )
 def test_what_must_be_one_number_says_where(width: Any, layers: str, pointed: str, message: str) -> None:
@@ -298,7 +298,7 @@ def test_expressions_give_what_they_give_for_each_number(expression: str, of: An
         ("width - 8", ARRAY, "conv: filters must be a whole number ≥ 1"),
         ("round(width / 3)", A, "it takes no symbols and no arrays"),
         ("width + 'a'", A, "it takes numbers"),
-        ("width + other", ARRAY, "symbols and arrays do not go together"),
+        ("width + other", ARRAY, "symbols and arrays cannot be combined"),
     ],
 )
 def test_expressions_that_no_field_takes(expression: str, width: Any, message: str) -> None:

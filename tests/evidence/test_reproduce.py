@@ -102,13 +102,13 @@ def test_a_wrong_rule_differs(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "published: 783, metric: memory, unit: KB, misprint: {correct: 785, why: x}",
             "differs",
-            "declared a misprint of 785, which does not come out either",
+            "declared a misprint of 785, which is not the computed value either",
         ),
         (
             "published: 783, metric: memory, unit: KB, misprint: {correct: 784, why: x, "
             "printed_is: {architecture: alexnet, layers: conv2, metric: memory, unit: KB}}",
             "differs",
-            "what its misprint says was printed comes out as 546.75",
+            "the figure that its misprint says was printed is computed as 546.75",
         ),
     ],
 )
@@ -135,12 +135,12 @@ def test_a_formula_that_is_wrong_shows_where(tmp_path: Path) -> None:
     [
         ("claims:\n  - {id: c, where: w}\n", "5:5: error: Object missing required field `published`"),
         ("claims:\n  - {id: c, where: w, published: 1, metrik: params}\n", "unknown field `metrik`"),
-        ("claims:\n  - {id: c, where: w, published: 1}\n", "claim c needs one of architecture and spec"),
+        ("claims:\n  - {id: c, where: w, published: 1}\n", "claim c needs either architecture or spec"),
         ("claims: 7\n", "Expected `array`, got `int`"),
         (
             "claims:\n  - {id: c, where: w, published: 1, architecture: alexnet}\n"
             "  - {id: c, where: w, published: 1, architecture: alexnet}\n",
-            "claim id 'c' is given twice",
+            "duplicate claim id 'c'",
         ),
         (
             "tables:\n  - {id: t, where: w, architecture: alexnet, "
@@ -159,7 +159,7 @@ def test_a_claim_file_that_is_wrong_says_where(tmp_path: Path, text: str, messag
     ("fields", "message"),
     [
         ("architecture: alexnet, layers: conv9", "claim c: alexnet has no layer 'conv9'"),
-        ("architecture: alxnet", "claim c: no architecture or file is called 'alxnet'"),
+        ("architecture: alxnet", "claim c: no architecture or file named 'alxnet'"),
         ("architecture: alexnet, metric: parms", "claim c: conv1 has no 'parms'"),
         ("architecture: alexnet, unit: parsec", "claim c: unknown unit 'parsec'"),
         ("architecture: alexnet, bound: about 3", "claim c: bound must be"),

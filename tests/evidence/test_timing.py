@@ -163,9 +163,9 @@ def test_noise_is_told() -> None:
     warning = "warning: noise in net: the middle half of the times spreads over 83 % of the median, more than 20 %"
     assert layers_grid(noisy, CAPTION).notes[-1] == warning
     short = msgspec.structs.replace(noisy, whole=Samples((1.0,)))
-    assert layers_grid(short, CAPTION).notes[-1] == "of 1 repetition no spread can be told"
+    assert layers_grid(short, CAPTION).notes[-1] == "1 repetition: too few for a spread"
     *_, spread, noise = networks_grid([short, short, *[noisy] * 5], ROOF, CAPTION).notes
-    assert spread == "of 1 repetition no spread can be told"
+    assert spread == "1 repetition: too few for a spread"
     assert noise.startswith("warning: noise in net, net, net and 2 more: ")
     assert "over up to 83 %" in noise
 
@@ -174,7 +174,7 @@ def test_a_busy_machine_is_told_where_no_spread_shows_it() -> None:
     busy = msgspec.structs.replace(timing(*RUNS), preemptions_per_second=265.0)
     assert busy.to_dict()["is_noisy"]
     assert not busy.whole.is_noisy
-    assert "the processor to other work 265 times a second" in layers_grid(busy, CAPTION).notes[-1]
+    assert "interrupted it for other work 265 times a second" in layers_grid(busy, CAPTION).notes[-1]
     quiet = msgspec.structs.replace(busy, preemptions_per_second=5.0)
     assert not quiet.to_dict()["is_noisy"]
     assert "warning" not in "".join(layers_grid(quiet, CAPTION).notes)

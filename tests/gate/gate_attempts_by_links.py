@@ -47,7 +47,7 @@ def _a_link_out_of_the_repository_takes_its_place(repo: Repo) -> None:
     lambda repo: link(repo, "net.yaml", "../net.yaml"),
     spec="net.yaml",
     rule="AC903",
-    said="net.yaml leads out of the repository",
+    said="net.yaml is a link out of the repository",
 )
 def _the_target_of_a_link_out_of_the_repository_grows(repo: Repo) -> None:
     heavier(repo, "../net.yaml")
@@ -64,7 +64,7 @@ def _the_target_of_an_absolute_link_grows(repo: Repo) -> None:
     lambda repo: link(repo, "other.yaml", "net.yaml"),
     spec="net.yaml",
     rule="AC903",
-    said="net.yaml is a link that leads in a circle",
+    said="net.yaml is a circular link",
 )
 def _links_that_led_in_a_circle(repo: Repo) -> None:
     (repo.folder / "net.yaml").unlink()
@@ -127,7 +127,7 @@ def _it_extends_a_new_file(repo: Repo) -> None:
     lambda repo: repo.write("mine.yaml", "extends: models/gone.yaml\n"),
     spec="mine.yaml",
     rule="AC903",
-    said="models/gone.yaml is not there at",
+    said="models/gone.yaml does not exist at",
 )
 def _what_it_extends_was_missing(repo: Repo) -> None:
     heavier(repo, "models/gone.yaml")
@@ -146,7 +146,7 @@ def _it_was_broken(repo: Repo) -> None:
     lambda repo: repo.write("mine.yaml", "extends: cache/net.yaml\n"),
     spec="mine.yaml",
     rule="AC903",
-    said="cache/net.yaml is not there at",
+    said="cache/net.yaml does not exist at",
 )
 def _it_extends_a_file_that_git_ignores(repo: Repo) -> None:
     heavier(repo, "cache/net.yaml")

@@ -54,7 +54,7 @@ def _a_variant_moves_into_another_family(repo: Repo) -> None:
     lambda repo: repo.write("models/family.yaml", family(small=LIGHT, large=HEAVY)),
     spec="models/small.yaml",
     rule="AC903",
-    said="models/small.yaml is not at base",
+    said="models/small.yaml does not exist at base",
 )
 def _a_variant_takes_the_figures_of_another_that_goes(repo: Repo) -> None:
     repo.git("rm", "-q", "models/family.yaml")
@@ -130,7 +130,7 @@ def _it_moves_and_is_written_by_blocks(repo: Repo) -> None:
     lambda repo: repo.write("models/old.yaml", net(LIGHT, layers=LONG)),
     spec="sub/new.yaml",
     rule="AC903",
-    said="sub/new.yaml is not at base",
+    said="sub/new.yaml does not exist at base",
 )
 def _it_moves_and_gets_many_layers_that_cost_nothing(repo: Repo) -> None:
     repo.git("rm", "-q", "models/old.yaml")
@@ -169,7 +169,7 @@ def _it_gets_the_ending_of_a_spec(repo: Repo) -> None:
     lambda repo: link(repo, "old.yaml", "../outside.yaml"),
     spec="sub/new.yaml",
     rule="AC903",
-    said="sub/new.yaml is not at base",
+    said="sub/new.yaml does not exist at base",
 )
 def _a_link_out_of_the_repository_goes(repo: Repo) -> None:
     repo.git("rm", "-q", "old.yaml")
@@ -181,7 +181,7 @@ def _a_link_out_of_the_repository_goes(repo: Repo) -> None:
     lambda repo: repo.write("models/family.yaml", family(a=LIGHT, b=LIGHT)),
     spec="sub/new.yaml",
     rule="AC903",
-    said="and may have been models/family.yaml:b, which is gone",
+    said="and may have been models/family.yaml:b, which was removed",
 )
 def _a_variant_goes_and_git_is_told_to_look_at_little(repo: Repo) -> None:
     path = repo.folder / "models/family.yaml"

@@ -1,4 +1,4 @@
-"""Attempts with files that git does not watch, and by other names of files and variants."""
+"""Attempts with files that git does not track, and by other names of files and variants."""
 
 import json
 import os
@@ -6,20 +6,20 @@ import os
 from tests.gate.gate_attempts import HEAVY, LIGHT, attempt, family, heavier, link, net, submodule
 from tests.git_repository import Repo
 
-# Files that git does not watch
+# Files that git does not track
 
 
 @attempt(
     lambda repo: submodule(repo, net(LIGHT)),
     spec="library/net.yaml",
     rule="AC903",
-    said="library/net.yaml lies in the submodule library",
+    said="library/net.yaml is in the submodule library",
 )
 def _a_file_of_a_submodule_grows(repo: Repo) -> None:
     heavier(repo, "library/net.yaml")
 
 
-@attempt(spec="library/net.yaml", rule="AC903", said="that git does not watch")
+@attempt(spec="library/net.yaml", rule="AC903", said="git does not track")
 def _a_submodule_comes(repo: Repo) -> None:
     submodule(repo, net(HEAVY))
     repo.commit()
@@ -30,7 +30,7 @@ def _a_submodule_comes(repo: Repo) -> None:
     lambda repo: repo.write("mine.yaml", "extends: library/net.yaml\n"),
     spec="mine.yaml",
     rule="AC903",
-    said="library/net.yaml lies in the submodule library",
+    said="library/net.yaml is in the submodule library",
 )
 def _it_extends_a_file_of_a_submodule(repo: Repo) -> None:
     heavier(repo, "library/net.yaml")
@@ -41,7 +41,7 @@ def _it_extends_a_file_of_a_submodule(repo: Repo) -> None:
     lambda repo: repo.write("cache/net.yaml", net(LIGHT)),
     spec="cache/net.yaml",
     rule="AC903",
-    said="cache/net.yaml is not there, and now it is a file that git does not watch",
+    said="cache/net.yaml does not exist there, and now is a file that git does not track",
 )
 def _a_file_that_git_ignores_grows(repo: Repo) -> None:
     heavier(repo, "cache/net.yaml")
@@ -59,7 +59,7 @@ def _git_is_told_that_it_is_unchanged(repo: Repo) -> None:
     heavier(repo)
 
 
-@attempt(spec="new.yaml", rule="AC903", said="that git does not watch")
+@attempt(spec="new.yaml", rule="AC903", said="git does not track")
 def _git_is_told_to_leave_a_new_file_alone(repo: Repo) -> None:
     repo.write("new.yaml", net(HEAVY))
     repo.commit()

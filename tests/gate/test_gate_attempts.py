@@ -144,7 +144,7 @@ def test_a_repository_inside_another(tmp_path: Path) -> None:
     inside.write("net.yaml", net(HEAVY))
     code, found = judged(repo.folder, "inside/net.yaml")
     assert (code, [rule for rule, _ in found]) == (2, ["AC903"])
-    assert "it is a file that git does not watch" in found[0][1]
+    assert "is a file that git does not track" in found[0][1]
     code, found = judged(inside.folder, "net.yaml")
     assert (code, [rule for rule, _ in found]) == (1, ["AC301"])
 

@@ -61,7 +61,7 @@ def test_a_variant_in_some_of_the_files_is_enough(folder: Path) -> None:
     assert checked(folder, code=1) == {"models/family.yaml:small": ["AC001"]}
     assert checked(folder, "models/net.yaml") == {"models/net.yaml": []}
     write(folder, {"archcalc.toml": '[budgets."models/net.yaml:small"]\nparams = 29\n'})
-    assert "there are no variants" in piped("check", cwd=folder).stdout
+    assert "the file has no variants" in piped("check", cwd=folder).stdout
     write(folder, {"archcalc.toml": '[budgets."models/*.yaml:small"]\nparams = 30\n', "models/bad.yaml": "input: [\n"})
     assert checked(folder, code=2) == {"models/bad.yaml:small": ["AC901"], "models/family.yaml:small": []}
 
@@ -206,7 +206,7 @@ def test_a_base_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 FOREIGN, OURS = b"[tool.black]\n", b'[tool.archcalc.budgets."models/*.yaml"]\nparams = 10\n'
 LONG = b"#" + b"a" * (4 * 2**20) + b"\n"
-HINT = "  hint: a configuration is UTF-8 text of at most 4 MiB\n"
+HINT = "  hint: a configuration must be UTF-8 text of at most 4 MiB\n"
 
 
 @pytest.mark.parametrize(("extra", "said"), [(LONG, "is larger than 4 MiB"), (b"\xff\n", "is not UTF-8 text")])

@@ -112,8 +112,8 @@ def test_the_action_takes_the_target_of_a_pull_request(action: Action) -> None:
 def test_the_action_never_passes_in_silence(action: Action) -> None:
     code, said, summary, _ = action.run(BASE="nowhere", ARGUMENTS="--max\nparams=1M")
     assert code == 2
-    assert "git knows no revision 'nowhere'" in said
-    assert "git knows no revision 'nowhere'" in summary
+    assert "unknown git revision 'nowhere'" in said
+    assert "unknown git revision 'nowhere'" in summary
     code, said, _, _ = action.run(SPECS="nothing.yaml")
     assert code == 2
 

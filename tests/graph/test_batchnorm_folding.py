@@ -61,24 +61,24 @@ CONV = "conv: {name: c, filters: 3, kernel: 1}"
 @pytest.mark.parametrize(
     ("lines", "reasons"),
     [
-        (["batchnorm"], {"bn": "it reads the input, which no layer makes"}),
-        (["relu", "batchnorm"], {"bn": "it follows relu (relu), which is no convolution or linear layer"}),
+        (["batchnorm"], {"bn": "it reads the network's input"}),
+        (["relu", "batchnorm"], {"bn": "it follows relu (relu), which is not a convolution or linear layer"}),
         (
             [CONV, "relu", "batchnorm: {from: c}", "add: {from: [bn1, c]}"],
-            {"bn1": "c is read by relu1, add1, too"},
+            {"bn1": "c is also read by relu1, add1"},
         ),
         (
             [CONV, "batchnorm", "add: {from: [c, c]}", *["relu: {from: c}"] * 4],
-            {"bn1": "c is read by add1, relu1, relu1_2 and 2 more, too"},
+            {"bn1": "c is also read by add1, relu1, relu1_2 and 2 more"},
         ),
-        ([CONV, "batchnorm: {train_only: true}"], {"bn1": "it runs in training mode alone"}),
+        ([CONV, "batchnorm: {train_only: true}"], {"bn1": "it runs only in training mode"}),
         (
             [CONV, "batchnorm", CONV.replace("name: c", "name: d, tied: c"), "batchnorm"],
-            {"bn1": "the weights of c are used by d, too", "bn2": "d uses the weights of c"},
+            {"bn1": "the weights of c are also used by d", "bn2": "d uses the weights of c"},
         ),
         (
             [CONV, "batchnorm: {name: a}", CONV.replace("name: c", "name: d"), "batchnorm: {name: b, tied: a}"],
-            {"a": "its weights are used by b, too", "b": "it uses the weights of a"},
+            {"a": "its weights are also used by b", "b": "it uses the weights of a"},
         ),
         ([CONV, "groupnorm: 3", "instancenorm: {track: true}"], {}),
     ],
@@ -104,7 +104,7 @@ def test_two_norms_in_a_row_are_both_folded() -> None:
     assert (found.places, found.holders()) == ((2, 3), (0, 3))
     second_read = folding(layers(CONV, "batchnorm", "batchnorm", "add: {from: [bn1, bn1_2]}"))
     assert shown(second_read) == [("c", ("input",)), ("bn1_2", ("c",)), ("add1", ("c", "bn1_2"))]
-    assert [one.reason for one in second_read.kept] == ["bn1 is read by add1, too"]
+    assert [one.reason for one in second_read.kept] == ["bn1 is also read by add1"]
 
 
 def test_what_read_the_norm_reads_the_layer() -> None:
@@ -172,8 +172,8 @@ def test_settings_reach_the_folded_spec() -> None:
 
 
 TOO_LONG = """\
-error: a spec of every layer would be beyond what archcalc reads: more than 100,000 values, aliases counted in full
-  hint: a network of fewer layers can be written
+error: the flat spec would exceed archcalc's own limits: more than 100,000 values, aliases counted in full
+  hint: only smaller networks can be written
 """
 
 

@@ -112,7 +112,7 @@ def test_it_is_drawn_as_that_of_a_spec() -> None:
 
 def test_it_is_rendered() -> None:
     graph, report = analyze_graph(by_hand())
-    text = plain(table_text.report_grid(report, columns=("layer", "line", "params"), fold=False))
+    text = plain(table_text.report_grid(report, columns=("layer", "line", "params"), hide=False))
     assert "stem" in text
     assert "None" not in text
     assert "By hand" in page([(graph, report)], "")
@@ -126,7 +126,7 @@ def test_its_batch_norms_are_folded() -> None:
     assert (folding.graph.name, folding.graph.title) == ("by-hand-folded", "By hand, batch norms folded")
     assert graph_of(spec(flat_spec(folding.graph))) == folding.graph
     text = plain(folding_text.totals_grid(folding, report, after))
-    assert "norm stays: stem is read by add2, too" in text
+    assert "norm stays: stem is also read by add2" in text
     assert "None" not in text + plain(folding_text.folds_grid(folding, report))
 
 
@@ -151,22 +151,22 @@ def test_what_does_not_join_names_what_is_joined() -> None:
     (problem,) = caught.value.problems
     assert problem.location is None
     assert problem.hint is not None
-    assert problem.hint.startswith("they come from pool and the input")
+    assert problem.hint.startswith("inputs: pool, the input")
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
         (lambda net: net.graph(), "net has no layers"),
-        (lambda net: net.add(ReLU(), 1), "relu: there is no value 1"),
-        (lambda net: net.add(ReLU(), -1), "relu: there is no value -1"),
+        (lambda net: net.add(ReLU(), 1), "relu: unknown value 1"),
+        (lambda net: net.add(ReLU(), -1), "relu: unknown value -1"),
         (lambda net: net.add(ReLU(), 0, 0), "relu: relu takes 1 input, got 2"),
         (lambda net: net.add(Add(), 0), "add: add takes 2 or more inputs, got 1"),
         (lambda net: net.add(ReLU(), name="input"), "name 'input' is taken"),
         (lambda net: net.add(ReLU(), name=""), "a name is empty"),
         (lambda net: [net.add(ReLU(), name="a"), net.add(ReLU(), name="a")], "name 'a' is taken"),
         (lambda net: net.add(ReLU(), tied=0), "relu: tied: no layer makes the value 0"),
-        (lambda net: net.add(ReLU(), net.add(ReLU(), train_only=True)), "relu_2: relu runs in training alone"),
+        (lambda net: net.add(ReLU(), net.add(ReLU(), train_only=True)), "relu_2: relu runs only in training"),
         (lambda _: Builder("net", input=()), "an input has no size"),
     ],
 )
@@ -205,5 +205,5 @@ def test_pytorch_names_a_layer_that_it_refuses_without_a_line() -> None:
     pytest.importorskip("torch")
     net = Builder("net", input=(3, 8, 8))
     net.add(Conv2d(filters=4, kernel=9), name="large")
-    with pytest.raises(archcalc.ArchcalcError, match=r"^error: large: PyTorch refuses"):
+    with pytest.raises(archcalc.ArchcalcError, match=r"^error: large: PyTorch rejects"):
         archcalc.to_torch(net.graph())

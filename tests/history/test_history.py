@@ -59,7 +59,7 @@ def test_what_a_branch_changed_since_it_left_main(repo: Repo) -> None:
     assert repo.git("status", "--porcelain") == ""
     text = piped("diff", cwd=repo.folder).stdout
     assert "models/net.yaml: changed" in text
-    assert "(where HEAD left the default branch) → the work tree" in text
+    assert "(where HEAD branched off the default branch) → the work tree" in text
 
 
 def test_the_work_tree_counts_with_what_is_not_committed(repo: Repo) -> None:
@@ -139,8 +139,8 @@ def test_a_broken_spec_is_told_and_the_others_are_shown(repo: Repo) -> None:
 def test_nothing_changed(repo: Repo) -> None:
     result = piped("diff", cwd=repo.folder)
     assert (result.returncode, result.stderr) == (0, "")
-    assert "no spec changed what it costs" in result.stdout
-    assert "the base is HEAD itself: only what is not committed is compared" in result.stdout
+    assert "no spec changed its cost" in result.stdout
+    assert "the base is HEAD: only uncommitted changes are compared" in result.stdout
     repo.write("models/net.yaml", f"# a comment\n{SMALL}")
     assert changes(diffed(repo)) == {}
 
@@ -152,7 +152,7 @@ def test_two_specs_are_compared_with_each_other_and_a_file_of_both_names_is(repo
     repo.git("branch", "lenet5")
     ambiguous = piped("diff", "lenet5", "alexnet", cwd=repo.folder)
     assert ambiguous.returncode == 2
-    assert "'lenet5' is a shipped architecture and a revision of git" in ambiguous.stderr
+    assert "'lenet5' is both a shipped architecture and a git revision" in ambiguous.stderr
 
 
 def test_a_shallow_clone_without_the_base_says_how_to_get_it(repo: Repo, tmp_path: Path) -> None:
@@ -171,12 +171,12 @@ def test_a_shallow_clone_without_the_base_says_how_to_get_it(repo: Repo, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nowhere",), "git knows no revision 'nowhere'"),
-        (("--base", "-x"), "git knows no revision '-x'"),
-        (("HEAD", "nothing.yaml"), "there is no 'nothing.yaml'"),
-        (("HEAD..nowhere",), "git knows no revision 'nowhere'"),
+        (("nowhere",), "unknown git revision 'nowhere'"),
+        (("--base", "-x"), "unknown git revision '-x'"),
+        (("HEAD", "nothing.yaml"), "'nothing.yaml' exists neither now nor at the base"),
+        (("HEAD..nowhere",), "unknown git revision 'nowhere'"),
         (("--compare-to", "models/net.yaml"), "--compare-to is for one spec, got 0"),
-        (("--json", "--format", "markdown"), "contradict"),
+        (("--json", "--format", "markdown"), "cannot be combined"),
     ],
 )
 def test_what_is_asked_wrongly(repo: Repo, arguments: tuple[str, ...], message: str) -> None:
@@ -188,7 +188,7 @@ def test_what_is_asked_wrongly(repo: Repo, arguments: tuple[str, ...], message: 
 def test_outside_of_a_repository_and_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = piped("diff", cwd=tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.parent))
     assert result.returncode == 2
-    assert "this folder is in no git repository" in result.stderr
+    assert "this folder is not in a git repository" in result.stderr
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SettingError, match="git is not installed"):
         Repository(tmp_path)

@@ -117,7 +117,7 @@ def _integers(meta: msgspec.Meta | None, among: bool) -> Numbers:
 def _floats(meta: msgspec.Meta | None) -> Numbers:
     low = float(meta.ge) if meta and meta.ge is not None else -2.0
     high = float(meta.le) if meta and meta.le is not None else 2.0
-    return st.floats(low, high, width=32, allow_subnormal=False)  # PyTorch refuses what overflows when divided by
+    return st.floats(low, high, width=32, allow_subnormal=False)  # PyTorch rejects what overflows when divided by
 
 
 def _shapes(rank: int) -> SearchStrategy[Sizes]:

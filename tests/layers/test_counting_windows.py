@@ -235,7 +235,7 @@ def test_a_transposed_convolution_works_on_its_input() -> None:
         (MaxPool1d(2, dilation=8), (3, 4), "kernel 2, spanning 9 with its dilation, does not fit", "span ≤ 4"),
         (MaxPool2d((2, 4), pad=2), (3, 9, 9), "pad 2 is more than half of the kernel", "pad ≤ [1, 2]"),
         (AvgPool3d(3, pad=1), (3, 2, 8, 8), "kernel 3 is larger than its input of 2×8×8", "kernel ≤ [2, 8, 8]"),
-        (ConvTranspose2d(4, 3, pad=4), (3, 5, 5), "pad 4 leaves nothing of the output", "pad ≤ 3"),
+        (ConvTranspose2d(4, 3, pad=4), (3, 5, 5), "pad 4 leaves no output", "pad ≤ 3"),
         (ConvTranspose1d(4, 3, output_pad=2, stride=2), (3, 5), "output_pad 2 must be smaller", "output_pad ≤ 1"),
     ],
 )

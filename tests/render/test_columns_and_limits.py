@@ -12,7 +12,7 @@ from tests.running import piped
 from tests.specs_helper import layers
 
 OF_MAPS = "input_channels,input_size,output_channels,output_size"
-SAID = "C and H/W are unknown, for channels are not first in every tensor: the columns input and output hold shapes"
+SAID = "C and H/W are unknown, because channels are not first in every tensor: use the columns input and output"
 
 
 def test_channels_that_are_not_first_are_not_called_so() -> None:

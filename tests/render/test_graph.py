@@ -253,7 +253,10 @@ def test_the_format_is_what_the_options_say(file: str, options: list[str], start
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lenet5", "--all", "--depth", "2"], "error: --all and --depth 2 contradict\n  hint: give one of them\n"),
+        (
+            ["lenet5", "--all", "--depth", "2"],
+            "error: --all and --depth 2 cannot be combined\n  hint: give one of them\n",
+        ),
         (["resnet18", "--set", "layers=3"], "error: resnet18 has no variable 'layers'"),
         (["resnet"], "error: resnet is a family"),
         (["lenet5", "--depth", "0"], "Usage: "),
@@ -282,12 +285,12 @@ def test_settings_reach_the_picture() -> None:
 
 
 def test_the_help_says_how_many_boxes_are_enough() -> None:
-    assert f"leave at most {ENOUGH_BOXES} boxes" in " ".join(piped("graph", "--help").stdout.split())
+    assert f"give at most {ENOUGH_BOXES} boxes" in " ".join(piped("graph", "--help").stdout.split())
 
 
 def test_png_is_not_for_a_terminal() -> None:
     shown = on_terminal("graph", "lenet5", "--format", "png", columns=100)
-    assert shown == "error: png is nothing for a terminal\n  hint: write it to a file: --output net.png\n"
+    assert shown == "error: cannot write png to a terminal\n  hint: write it to a file: --output net.png\n"
 
 
 def test_without_graphviz_there_is_a_message_and_no_file(tmp_path: Path) -> None:
@@ -296,7 +299,7 @@ def test_without_graphviz_there_is_a_message_and_no_file(tmp_path: Path) -> None
     process = piped("graph", "lenet5", "-o", output, PATH=str(tmp_path))
     assert (process.returncode, process.stdout) == (2, "")
     assert process.stderr.startswith(
-        "error: svg needs Graphviz: there is no program 'dot' on the PATH\n  hint: install"
+        "error: svg needs Graphviz, but there is no program 'dot' on the PATH\n  hint: install"
     )
     assert output.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["net.svg"]
@@ -308,7 +311,7 @@ def test_what_graphviz_says_when_it_fails_is_passed_on(tmp_path: Path) -> None:
     program.chmod(0o755)
     process = piped("graph", "lenet5", "--format", "png", PATH=str(tmp_path))
     assert (process.returncode, process.stdout) == (2, "")
-    assert process.stderr.startswith(f"error: {program} ended with 1: no such plugin\n  hint: ")
+    assert process.stderr.startswith(f"error: {program} failed with exit code 1: no such plugin\n  hint: ")
 
 
 def test_a_picture_that_mermaid_would_not_draw_comes_with_a_note() -> None:

@@ -147,7 +147,7 @@ def test_text(text: str) -> None:
 @given(TEXT)
 def test_tables(name: str) -> None:
     found = report(name)
-    grid = fitted_grid(found, None, choose(None, default_columns(found)), units=LECTURE_UNITS, fold=False)[0]
+    grid = fitted_grid(found, None, choose(None, default_columns(found)), units=LECTURE_UNITS, hide=False)[0]
     page = shown(markdown(grid))
     assert seen(printable(name)) in map(seen, page.cells)
     assert len(page.cells) % len(grid.columns) == 0

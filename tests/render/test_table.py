@@ -134,7 +134,7 @@ def test_settings_scale_as_they_should() -> None:
 def test_a_terminal_never_cuts_or_wraps_a_number(name: str, columns: int) -> None:
     shown = ESCAPES.sub("", on_terminal("table", name, columns=columns))
     report = archcalc.analyze(archcalc.load(name))
-    grid, gap = fitted_grid(report, columns, choose(None), units=LECTURE_UNITS, fold=True)
+    grid, gap = fitted_grid(report, columns, choose(None), units=LECTURE_UNITS, hide=True)
     assert all(len(line) <= columns for line in shown.splitlines())
     assert shown == plain(grid, gap, columns).replace("-" * grid.width(gap), "─" * grid.width(gap))
     total = next(line for line in shown.splitlines() if line.startswith("total"))
@@ -151,7 +151,7 @@ def test_a_terminal_never_cuts_or_wraps_a_number(name: str, columns: int) -> Non
 def test_no_cell_is_off_by_more_than_its_last_digit(name: str, units: Units) -> None:
     report = archcalc.analyze(archcalc.load(name))
     costs = [cost for cost in COSTS if cost != "buffers" or report.totals.buffers]
-    grid = report_grid(report, tuple(costs), units=units, fold=False)
+    grid = report_grid(report, tuple(costs), units=units, hide=False)
     for row, cells in zip(report.layers, grid.rows, strict=True):
         for cost, cell in zip(costs, cells, strict=True):
             value = COSTS[cost][0].of_row(row)
@@ -295,8 +295,11 @@ def test_nothing_is_written_half(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--columns", "layer,param"], "error: unknown column 'param'\n  hint: did you mean params?\n"),
-        (["--json", "--format", "csv"], "error: --json and --format csv contradict\n  hint: give one of them\n"),
-        (["--json", "--columns", "layer"], "error: --columns does not go with json"),
+        (
+            ["--json", "--format", "csv"],
+            "error: --json and --format csv cannot be combined\n  hint: give one of them\n",
+        ),
+        (["--json", "--columns", "layer"], "error: --columns cannot be combined with json"),
         (["--set", "class=3"], "error: alexnet has no variable 'class'\n  hint: did you mean classes?\n"),
         (["--set", "classes"], "'classes' is not var=value"),
         (["--set", "classes=x.y"], "attribute access is not part of the spec language"),

@@ -56,8 +56,8 @@ PAD = "must be a whole number ≥ 0, or [height, width]"
 WHOLE = "must be a whole number ≥ 1"
 SIZE = f"{WHOLE}, or [height, width]"
 CONV_FIELDS = "filters, kernel, stride, pad, dilation, groups, bias, name, from, repeat, when, train_only, tied"
-OWN_NAME = "every layer needs a name of its own"
-TWICE = "key 'filters' stands twice (first in line 4)"
+OWN_NAME = "every layer needs a unique name"
+TWICE = "duplicate key 'filters' (first in line 4)"
 TAG = "tag 'tag:yaml.org,2002:float' is not part of the spec language"
 UNDIVIDED = "does not divide the"
 GROUPS = "groups must divide both the input channels and filters"
@@ -74,7 +74,7 @@ GROUPS = "groups must divide both the input channels and filters"
         ("conv: {filters: true, kernel: 3}", "true", f"conv: filters {WHOLE}, got true", None),
         ("conv: {filters: [1, 2], kernel: 3}", "[", f"conv: filters {WHOLE}, got [1, 2]", None),
         ("conv: {filters: 4, kernel: 3, bias: 1}", "1", "conv: bias must be true or false, got 1", None),
-        ("conv: {filters: 4, kernel: {a: 1}}", "{a", "a mapping stands where a value was expected", None),
+        ("conv: {filters: 4, kernel: {a: 1}}", "{a", "expected a value, got a mapping", None),
         ("conv: {filters: 4}", "conv", "conv needs kernel", "such as conv: {kernel: …}"),
         ("conv", "conv", "conv needs filters and kernel", "such as conv: {filters: …, kernel: …}"),
         ("conv: {filters: 4, kernel: 0}", "0", f"conv: kernel {SIZE}, got 0", None),
@@ -94,11 +94,11 @@ GROUPS = "groups must divide both the input channels and filters"
         ("conv: {filters: 4 * wdth, kernel: 1}", "wdth", "'4 * wdth': unknown variable 'wdth'", "known here: input"),
         ("linear: 4 +* 2", "* 2", "'4 +* 2': not an arithmetic expression", None),
         ("linear: '4 +* 2'", "'4", "'4 +* 2': not an arithmetic expression", None),
-        ("linear: 8 // 0", "8", "'8 // 0': a division by zero", None),
-        ("relu: {from: stme}", "stme", "from: no layer is called 'stme'", "did you mean stem?"),
-        ("relu: {from: xyzzy}", "xyzzy", "from: no layer is called 'xyzzy'", "known: input, stem"),
-        ("relu: {name: stem}", "stem", "name 'stem' is given twice (first in line 3)", OWN_NAME),
-        ("relu: {name: input}", "input", "the name 'input' stands for an input", "choose another name"),
+        ("linear: 8 // 0", "8", "'8 // 0': division by zero", None),
+        ("relu: {from: stme}", "stme", "from: no layer named 'stme'", "did you mean stem?"),
+        ("relu: {from: xyzzy}", "xyzzy", "from: no layer named 'xyzzy'", "known: input, stem"),
+        ("relu: {name: stem}", "stem", "duplicate name 'stem' (first in line 3)", OWN_NAME),
+        ("relu: {name: input}", "input", "the name 'input' is an input's", "choose another name"),
         ("relu: {name: [a]}", "[a]", "name must be text", None),
         ("relu: {name: ''}", "''", "name must be text", None),
         ("relu: {name: null}", "null", "name must be text", None),
@@ -139,10 +139,10 @@ def test_from_a_later_layer() -> None:
     says(
         layers("relu: {from: b}", "relu: {name: b}"),
         """
-        net.yaml:3:18: error: from: 'b' comes later, in line 4
+        net.yaml:3:18: error: from: 'b' is defined later, in line 4
           3 |   - relu: {from: b}
             |                  ^
-          hint: a layer reads earlier ones
+          hint: a layer can only read earlier layers
         """,
     )
 
@@ -174,7 +174,7 @@ def test_add_of_unequal_shapes() -> None:
         "add: {from: [a, b]}",
         "[a",
         "add2: add needs inputs of one shape, got 4×6×6 and 5×4×4",
-        "they come from a (line 3) and b (line 4); a 1×1 conv with the same stride and filters makes a shortcut fit",
+        "inputs: a (line 3), b (line 4); a 1×1 conv with the same stride and filters makes a shortcut fit",
         "conv: {name: a, filters: 4, kernel: 3}",
         "conv: {name: b, filters: 5, kernel: 3}",
     )
@@ -222,8 +222,8 @@ def test_all_errors_of_a_file_at_once_by_line() -> None:
         "net.yaml:6:21: error: conv: filters must be a whole number ≥ 1, got -4",
         "net.yaml:6:25: error: conv has no field 'kernl'",
         "net.yaml:7:17: error: 'a * b': unknown variable 'b'",
-        "net.yaml:8:18: error: from: no layer is called 'nowhere'",
-        "net.yaml:9:21: error: key 'name' stands twice (first in line 9)",
+        "net.yaml:8:18: error: from: no layer named 'nowhere'",
+        "net.yaml:9:21: error: duplicate key 'name' (first in line 9)",
         "net.yaml:10:31: error: maxpool: pad must be a whole number ≥ 0, or [height, width], got [1, 2, 3]",
         "net.yaml:10:50: error: maxpool: stride must be a whole number ≥ 1, or [height, width], got 0",
     ]

@@ -43,7 +43,7 @@ INPUT = "add `input:`, the input's shape without the batch: [channels, height, w
         ),
         (
             layers("conv:\n    filters: 4\n    kernel: 3"),
-            "net.yaml:4:5: error: 'filters' stands beside 'conv' in one entry\n  4 |     filters: 4\n    |     ^\n"
+            "net.yaml:4:5: error: unexpected key 'filters' beside 'conv'\n  4 |     filters: 4\n    |     ^\n"
             "  hint: indent the fields below `conv:`, or write {...}; each layer begins with its own `- `",
         ),
         (
@@ -53,7 +53,7 @@ INPUT = "add `input:`, the input's shape without the batch: [channels, height, w
         ),
         (
             layers("relu\n---\na: 1"),
-            "net.yaml:4:1: error: a second document; a spec is one\n  4 | ---\n    | ^\n"
+            "net.yaml:4:1: error: a second YAML document; a spec must be one\n  4 | ---\n    | ^\n"
             "  hint: remove the `---` line and what follows it",
         ),
         (
@@ -129,20 +129,20 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.open", denied)
     found = unreadable(tmp_path / "net.yaml")
     monkeypatch.undo()
-    assert found == f"error: {tmp_path / 'net.yaml'} may not be read: permission denied"
+    assert found == f"error: {tmp_path / 'net.yaml'} cannot be read: permission denied"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file")
 def test_no_permission_on_disk(tmp_path: Path) -> None:
     file = tmp_path / "net.yaml"
     file.touch(mode=0)
-    assert unreadable(file) == f"error: {file} may not be read: permission denied"
+    assert unreadable(file) == f"error: {file} cannot be read: permission denied"
 
 
 def test_no_such_architecture() -> None:
     found = unreadable("alexnett")
-    assert found.startswith("error: no architecture or file is called 'alexnett'\n  hint: did you mean alexnet?")
-    assert re.search(r"hint: shipped: alexnet, .*; a file is named with its ending or a slash$", unreadable("xyzzy"))
+    assert found.startswith("error: no architecture or file named 'alexnett'\n  hint: did you mean alexnet?")
+    assert re.search(r"hint: shipped: alexnet, .*; a file needs its ending or a slash$", unreadable("xyzzy"))
     assert "\x1b" not in unreadable("\x1b[31m")
 
 

@@ -114,10 +114,10 @@ def test_the_largest_number() -> None:
         ("1 +* 2", "not an arithmetic expression", 3),
         ("2 * widht", "unknown variable 'widht'", 4),
         ("2 * maxx(1)", "unknown function 'maxx'", 4),
-        ("1 + 2 // 0", "a division by zero", 4),
-        ("1 % 0", "a division by zero", 0),
-        ("0 ** -1", "a division by zero", 0),
-        ("1 + depths[3]", "index 3 of a list of 3", 4),
+        ("1 + 2 // 0", "division by zero", 4),
+        ("1 % 0", "division by zero", 0),
+        ("0 ** -1", "division by zero", 0),
+        ("1 + depths[3]", "index 3 is out of range for a list of 3", 4),
         ("1 + 9**9**9", "a power too large to be a dimension", 4),
         ("10**9 * 10**10", "a number out of range", 0),
         ("1e400", "a number out of range", 0),
@@ -131,8 +131,8 @@ def test_the_largest_number() -> None:
         ("1 + ().__class__", "attribute access is not part of the spec language", 4),
         ("().__class__.__bases__", "attribute access is not part of the spec language", 0),
         ("__import__('os')", "unknown function '__import__'", 0),
-        ("(max)(1)(2)", "a call of something that is no function of the spec language", 0),
-        ("max(depths, key=1)", "a call of something that is no function of the spec language", 0),
+        ("(max)(1)(2)", "this call is not part of the spec language", 0),
+        ("max(depths, key=1)", "this call is not part of the spec language", 0),
         ("lambda: 1", "a lambda is not part of the spec language", 0),
         ("f'{width}'", "an f-string is not part of the spec language", 0),
         ("[x for x in depths]", "this syntax (ListComp) is not part of the spec language", 0),
@@ -283,7 +283,7 @@ def test_agrees_with_python(text: str) -> None:
     try:
         expected: Any = eval(text)
     except ZeroDivisionError:
-        assert str(error(text)) == "a division by zero"
+        assert str(error(text)) == "division by zero"
         return
     found = value(text)
     assert found == expected

@@ -82,7 +82,7 @@ def test_the_folder_that_the_command_runs_in_is_no_matter(tmp_path: Path, monkey
     (tmp_path / "plain").write_text(BASE)
     (tmp_path / "mine.yaml").write_text("extends: plain\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SpecError, match="no architecture or file is called 'plain'"):
+    with pytest.raises(SpecError, match="no architecture or file named 'plain'"):
         archcalc.load("mine.yaml")
 
 
@@ -91,12 +91,12 @@ def test_the_folder_that_the_command_runs_in_is_no_matter(tmp_path: Path, monkey
     [
         ("extends: base.yml", ":1:10: error: {folder}/base.yml cannot be read: No such file or directory"),
         ("extends: base.yaml", ":1:10: error: base is a family; its variants: small"),
-        ("extends: resnet19", ":1:10: error: no architecture or file is called 'resnet19'"),
+        ("extends: resnet19", ":1:10: error: no architecture or file named 'resnet19'"),
         ("extends: [a]", ":1:10: error: extends must be a name or a file"),
         ("extends: mine.yaml", ":1:10: error: extends itself: {folder}/mine.yaml → {folder}/mine.yaml"),
         (
             "extends: base.yaml:small\nreplace: {haed: []}",
-            ":2:11: error: replace: what this extends has no layer named 'haed'",
+            ":2:11: error: replace: the extended spec has no layer named 'haed'",
         ),
         (
             "extends: base.yaml:small\nvariants: {a: {widht: 3}}",
@@ -104,7 +104,7 @@ def test_the_folder_that_the_command_runs_in_is_no_matter(tmp_path: Path, monkey
         ),
         (
             "input: [3]\nlayers: [relu]\nreplace: {head: [relu]}",
-            ":3:1: error: replace needs an architecture that the spec extends",
+            ":3:1: error: replace needs `extends`",
         ),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_block_of_ones_own_goes_before_a_standard_one() -> None:
 def test_an_error_in_a_standard_block_names_the_call() -> None:
     text = "input: [32]\nlayers:\n  - squeeze_excitation: 32"
     assert "blocks.yaml:" in messages(text)
-    assert "in block squeeze_excitation, called as squeeze_excitation in net.yaml, line 3" in messages(text)
+    assert "in block squeeze_excitation, called as squeeze_excitation, at " in messages(text)
     missing = messages("input: [32]\nlayers:\n  - squeeze_excitation")
     assert missing.startswith("net.yaml:3:5: error: block squeeze_excitation (")
 
@@ -189,7 +189,7 @@ def test_repetitions_of_it_read_the_same_others() -> None:
     [
         ("up: {filters: 5}", "up needs two inputs\n"),
         ("up: {filters: 5, from: [a, b, a]}", "up needs two inputs, got 3"),
-        ("up: {filters: 5, from: [a, c]}", "from: no layer is called 'c'"),
+        ("up: {filters: 5, from: [a, c]}", "from: no layer named 'c'"),
     ],
 )
 def test_the_wrong_number_of_inputs(call: str, message: str) -> None:

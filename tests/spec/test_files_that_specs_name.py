@@ -30,7 +30,7 @@ def fifo(tmp_path: Path) -> Path:
 
 
 def test_a_fifo_is_no_spec(tmp_path: Path, fifo: Path) -> None:
-    told = "error: pipe.yaml is a FIFO, not a plain file\n  hint: read it as standard input, which is named `-`\n"
+    told = "error: pipe.yaml is a FIFO, not a plain file\n  hint: pass it on standard input, named `-`\n"
     assert run(tmp_path, "table", fifo.name) == (2, told)
     (tmp_path / "link.yaml").symlink_to(fifo)
     assert "link.yaml is a FIFO" in run(tmp_path, "table", "link.yaml")[1]
@@ -108,8 +108,8 @@ def test_nothing_is_told_of_a_file_that_is_no_spec(tmp_path: Path, name: str, pl
     code, messages = run(folder, "table", "net.yaml")
     assert code == 2
     assert messages == (
-        f"net.yaml:1:10: error: {place} is no spec\n  1 | extends: {place}\n    |          ^\n"
-        f"  hint: `archcalc table {place}` tells why\n"
+        f"net.yaml:1:10: error: {place} is not a valid spec\n  1 | extends: {place}\n    |          ^\n"
+        f"  hint: `archcalc table {place}` shows why\n"
     )
     assert "hunter2" in run(folder, "table", place)[1] or name in ("variants", "input")
 

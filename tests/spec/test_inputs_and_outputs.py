@@ -99,7 +99,7 @@ def test_inputs_are_set_by_their_names(tmp_path: Path) -> None:
     [
         (["--input", "5"], "the network has several inputs: ids, image\n  hint: say which one, such as ids=5"),
         (["--input", "picture=5"], "the network has no input 'picture'"),
-        (["--input", "ids=5", "--input", "7"], "of several inputs, each needs its name"),
+        (["--input", "ids=5", "--input", "7"], "several inputs need names"),
         (["--input", "ids=5", "--input", "ids=7"], "an input is given twice"),
         (["--input", "ids=five"], "'ids=five' is not a shape"),
     ],
@@ -118,19 +118,19 @@ def test_inputs_that_there_are_not(tmp_path: Path, options: list[str], message: 
         ("inputs: {ids", "input: 4\ninputs: {ids", "net.yaml:3:1: error: input and inputs cannot be combined"),
         ("{ids: [length], image: [3, 8, 8]}", "[5]", "inputs must be a mapping of 1 to 1,000 names to shapes"),
         ("{ids: [length], image: [3, 8, 8]}", "{}", "inputs must be a mapping of 1 to 1,000 names to shapes"),
-        ("ids:", "my-ids:", "net.yaml:3:10: error: an input cannot be called 'my-ids'"),
-        ("ids: [length]", "length: [5]", "length is an input and a variable"),
+        ("ids:", "my-ids:", "net.yaml:3:10: error: invalid input name 'my-ids'"),
+        ("ids: [length]", "length: [5]", "length is both an input and a variable"),
         ("ids: [length]", "ids: [0]", "net.yaml:3:15: error: ids must be a list of whole numbers ≥ 1, got [0]"),
-        ("[classes, boxes]", "[clases, boxes]", "outputs: no layer is called 'clases'\n"),
+        ("[classes, boxes]", "[clases, boxes]", "outputs: no layer named 'clases'\n"),
         ("[classes, boxes]", "[boxes, boxes]", "outputs must be a list of different names"),
-        ("[classes, boxes]", "[ids, boxes]", "outputs: no layer is called 'ids'"),
-        ("[classes, boxes]", "boxes", "classes: no layer reads it, and it is not among the outputs"),
+        ("[classes, boxes]", "[ids, boxes]", "outputs: no layer named 'ids'"),
+        ("[classes, boxes]", "boxes", "classes: no layer reads it, and it is not an output"),
         ("vars:", "unused: [stem]\nvars:", "unused: 'stem' is read by a layer"),
         ("vars:", "unused: [boxes]\nvars:", "unused: 'boxes' is an output"),
-        ("outputs: [sum, other]", "outputs: [sum, mother]", "outputs of block exchange: no layer is called 'mother'"),
+        ("outputs: [sum, other]", "outputs: [sum, mother]", "outputs of block exchange: no layer named 'mother'"),
         ("inputs: [a, b]", "inputs: [b]", "exchange takes one input, got 2"),
-        ("name: stem", "name: image", "the name 'image' stands for an input"),
-        ("from: image", "from: imago", "from: no layer is called 'imago'"),
+        ("name: stem", "name: image", "the name 'image' is an input's"),
+        ("from: image", "from: imago", "from: no layer named 'imago'"),
     ],
 )
 def test_what_is_wrong_is_said_where(old: str, new: str, message: str) -> None:
@@ -227,7 +227,7 @@ def test_outputs_of_a_graph_built_in_python() -> None:
     assert net.graph().outputs == (second, third)
     assert net.graph(outputs=[third, first]).outputs == (third, first)
     for wrong in ([0], [third, third], [99]):
-        with pytest.raises(ArchcalcError, match="is no layer's, or given twice"):
+        with pytest.raises(ArchcalcError, match="is not a layer's, or is given twice"):
             net.graph(outputs=wrong)
     with pytest.raises(ArchcalcError, match="several inputs: a, b"):
         graph_of(net.graph(), input=(5,))

@@ -155,11 +155,11 @@ def test_check_of_folders(repo: Repo) -> None:
     )
     result = piped("check", "k8s", "models/net.yaml", cwd=repo.folder)
     assert result.returncode == 2
-    assert "k8s:1:1: error: AC906 nothing-matched: no spec is in the folder k8s" in result.stdout
+    assert "k8s:1:1: error: AC906 nothing-matched: no specs in the folder k8s" in result.stdout
     (repo.folder / "alexnet").mkdir()
     result = piped("check", "alexnet", cwd=repo.folder)
     assert result.returncode == 2
-    assert "'alexnet' is a folder and a shipped architecture" in result.stderr
+    assert "'alexnet' is both a folder and a shipped architecture" in result.stderr
 
 
 def test_what_is_named_is_read(repo: Repo) -> None:

@@ -186,7 +186,7 @@ layers:
         ("inner: {width: 3, repeat: 2, first: {stride: 2}}", "error: block inner has no parameter 'stride'\n"),
         ("inner: {width: 3, repeat: 2, first: 2}", "error: first must be a mapping of parameters\n"),
         ("a: 3", "error: block a has no parameters; it takes no value\n"),
-        ("relu: {repeat: 2, first: {x: 1}}", "error: first is for blocks\n"),
+        ("relu: {repeat: 2, first: {x: 1}}", "error: only blocks have first\n"),
         ("iner: {width: 3}", "  hint: did you mean inner or linear?"),
         ("inner: {width: 3, repeat: 1e5}\n  - inner: {width: 3}", "error: more than 50,000 blocks\n"),
         ("residual: {mian: []}", "error: residual has no field 'mian'\n"),
@@ -213,7 +213,7 @@ def test_what_is_wrong_in_a_structure(line: str, expected: str) -> None:
     [
         ("blocks: 3", "blocks must be a mapping"),
         ("blocks: {x: {params: {}}}", "block x must have `layers`"),
-        ("blocks: {conv: {layers: [relu]}}", "block conv has the name of a kind"),
+        ("blocks: {conv: {layers: [relu]}}", "block conv: a layer kind has this name"),
         ("blocks: {x: {layers: []}}", "layers of block x is empty"),
         ("vars: {n: 1}\nvariants: {small: {m: 2}}", "unknown variable 'm'"),
         ("variants: {small: 3}", "a variant must be a mapping"),

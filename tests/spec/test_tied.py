@@ -29,8 +29,8 @@ def test_tied_weights_are_counted_once() -> None:
     [
         (("", ""), "d: tied to a, whose weight is 6×6, but needs 5×6"),
         (("tied: b", "tied: input"), "tied: the input holds no weights"),
-        (("tied: b", "tied: d"), "tied: 'd' comes later, in line 7"),
-        (("tied: b", "tied: e"), "tied: no layer is called 'e'"),
+        (("tied: b", "tied: d"), "tied: 'd' is defined later, in line 7"),
+        (("tied: b", "tied: e"), "tied: no layer named 'e'"),
         (("tied: b", "tied: [a]"), "tied must be a name"),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_layer_that_holds_no_weights_is_not_tied_with_its_block() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("name: b, tied: a", "name: b, tied: e"), "net.yaml:14:28: error: tied: no layer is called 'e'"),
+        (("name: b, tied: a", "name: b, tied: e"), "net.yaml:14:28: error: tied: no layer named 'e'"),
         (("name: b, tied: a", "name: b, tied: input"), "net.yaml:14:28: error: tied: the input holds no weights"),
         (("name: b, tied: a", "name: b, tied: b"), "net.yaml:14:28: error: tied: 'b' is this layer itself"),
         (("name: a}", "name: a, deep: false}"), "net.yaml:14:28: error: tied: 'a' lacks layers that 'b' has"),
@@ -164,4 +164,4 @@ def test_train_only_is_a_condition() -> None:
 
 def test_what_runs_in_training_alone_cannot_be_read() -> None:
     text = AUXILIARY.replace("from: a}", "from: aux}")
-    assert "from: aux.fc2 runs in training alone" in messages(text)
+    assert "from: aux.fc2 runs only in training" in messages(text)

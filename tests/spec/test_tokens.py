@@ -117,40 +117,40 @@ ERRORS = {
         "or give it `channels_last: true` where the last axis holds the features",
     ),
     ("[3, 8, 9]", "layernorm"): (
-        "layernorm of 3×8×9 needs to know over how many of the last axes",
+        "layernorm of 3×8×9 needs `axes`, the number of last axes",
         "`axes: 1` where channels are last, `axes: 3` for the whole map",
     ),
     ("[3, 8]", "rmsnorm: 3"): ("axes 3 is more than its input of 3×8 has", "axes ≤ 2"),
     ("[6, 8, 9]", "groupnorm: 4"): ("groups 4 does not divide the 6 channels", None),
     ("[6]", "instancenorm"): ("instancenorm needs channels and one to three spatial dimensions, got 6", None),
     ("[6, 1, 1]", "instancenorm"): (
-        "instancenorm of 6×1×1 would make every number 0: a channel has just one",
-        "leave it out, or let it `track` statistics",
+        "instancenorm of 6×1×1 would give only zeros: each channel has one number",
+        "leave it out, or set `track: true`",
     ),
     ("[1, 1, 1, 1, 1]", "batchnorm"): ("batchnorm takes at most three spatial dimensions, got 1×1×1×1×1", None),
     ("[6, 8]", "softmax: 2"): (
-        "axis 2 is none of the axes of its input of 6×8",
+        "axis 2 is not an axis of its input of 6×8",
         "0 is the first axis after the batch, 1 or -1 the last",
     ),
     ("[6, 8]", "layer_scale: -3"): (
-        "axis -3 is none of the axes of its input of 6×8",
+        "axis -3 is not an axis of its input of 6×8",
         "0 is the first axis after the batch, 1 or -1 the last",
     ),
     ("[7, 8]", "glu"): (
         "glu halves axis 0 of its input of 7×8, but 7 is odd",
-        "let the layer before it make twice what glu shall give",
+        "make the input twice as wide as the output",
     ),
     ("[7]", "celu: 0"): ("celu divides by alpha, which is 0", None),
     ("[7]", "rrelu: {low: 0.5, high: 0.25}"): ("low 0.5 is above high 0.25", None),
     ("[3, 8, 9]", "class_token"): (
         "class_token needs a sequence (tokens × features), got 3×8×9",
-        "lay a map (C, H, W) out as H·W tokens of C features first",
+        "reshape a map (C, H, W) to H·W tokens of C features first",
     ),
     ("[3, 8, 9]", "position_embedding: 4"): (
         "position_embedding with a length needs a sequence (tokens × features), got 3×8×9",
-        "lay a map (C, H, W) out as H·W tokens of C features first",
+        "reshape a map (C, H, W) to H·W tokens of C features first",
     ),
-    ("[8, 9]", "position_embedding: 4"): ("length 4 is below the 8 tokens of its input", "length ≥ 8"),
+    ("[8, 9]", "position_embedding: 4"): ("length 4 is less than the 8 tokens of its input", "length ≥ 8"),
     ("[8, 9]", "parameter: 4"): ("shape must be a list of whole numbers ≥ 1, got 4", None),
 }
 
@@ -165,13 +165,13 @@ def test_what_does_not_fit_is_said_with_a_way_out(input: str, layer: str) -> Non
     [
         ("[8]", "rope: {heads: 2}", "rope needs tokens × features, got 8"),
         ("[5, 9]", "rope: {heads: 2}", "2 heads do not divide the width 9"),
-        ("[5, 8]", "rope: {heads: 2, skip: 3}", "skip 3 leaves 1 of the 4 features of a head to turn"),
-        ("[5, 8]", "rope: {heads: 2, skip: 9}", "skip 9 leaves -5 of the 4 features of a head to turn"),
-        ("[5, 6]", "rope: {heads: 2}", "3 features of each head cannot be turned in pairs"),
+        ("[5, 8]", "rope: {heads: 2, skip: 3}", "skip 3 leaves 1 of the 4 features of a head to rotate"),
+        ("[5, 8]", "rope: {heads: 2, skip: 9}", "skip 9 leaves -5 of the 4 features of a head to rotate"),
+        ("[5, 6]", "rope: {heads: 2}", "3 features of each head cannot be rotated in pairs"),
         (
             "[5, 8]",
             "rope: {heads: 2, theta: 1, stretch: 4}",
-            "stretch needs pairs that turn unlike, and with a theta of 1 all turn alike",
+            "stretch needs pairs of different frequencies, but theta 1 makes all equal",
         ),
         (
             "[5, 8]",

@@ -154,7 +154,7 @@ def test_a_network_is_compiled() -> None:
     [
         (
             ("lenet5", "--device", "meta"),
-            "error: the meta device computes shapes without data: there is nothing to time",
+            "error: the meta device has no data: there is nothing to time",
         ),
         (("lenet6",), "error: "),
         (("lenet5", "--dtype", "int8"), "Usage: "),
@@ -172,7 +172,7 @@ def test_a_device_that_is_not_there_is_an_error() -> None:
     missing = next(device for device in ("mps", "cuda") if not getattr(torch, device).is_available())
     result = piped("bench", "lenet5", "--device", missing)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"error: PyTorch finds no {missing} device here\n")
+    assert result.stderr.startswith(f"error: PyTorch finds no {missing} device\n")
 
 
 def test_without_pytorch_it_says_how_to_get_it() -> None:

@@ -140,7 +140,7 @@ def test_values_are_freed_when_their_last_reader_has_run() -> None:
 def test_a_spec_that_does_not_fit_says_so() -> None:
     with pytest.raises(ArchcalcError, match="unknown kind"):
         archcalc.to_torch(spec(layers("cnov: 3")))
-    with pytest.raises(ArchcalcError, match=r"conv1 \(line 3\): PyTorch refuses torch.nn.Conv2d: .*[Kk]ernel size"):
+    with pytest.raises(ArchcalcError, match=r"conv1 \(line 3\): PyTorch rejects torch.nn.Conv2d: .*[Kk]ernel size"):
         archcalc.to_torch(spec(layers("conv: {filters: 2, kernel: 9}")))
 
 

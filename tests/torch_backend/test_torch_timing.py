@@ -223,11 +223,11 @@ def test_nothing_is_left_behind() -> None:
     [
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of …"),
-            "net: head: out of memory on cpu: 20.00 MiB were asked for",
+            "net: head: out of memory on cpu: 20.00 MiB requested",
         ),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096000 bytes. Error 12"),
-            "net: head: out of memory on cpu: 3.91 MiB were asked for",
+            "net: head: out of memory on cpu: 3.91 MiB requested",
         ),
         (MemoryError(), "net: head: out of memory on cpu"),
         (RuntimeError("no such\nkernel"), "net: head: PyTorch failed: no such kernel"),
@@ -251,7 +251,7 @@ def test_what_fails_says_where(monkeypatch: pytest.MonkeyPatch, error: Exception
 
 def test_what_would_not_fit_is_refused_before_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "free_memory", lambda _: 1000)
-    with pytest.raises(ArchcalcError, match=r"net: it needs about .* of memory, 1,?000 bytes are free"):
+    with pytest.raises(ArchcalcError, match=r"net: it needs about .* of memory, 1,?000 bytes available"):
         timed(NET)
 
 

@@ -225,7 +225,7 @@ def disagreements(layer: Layer, inputs: tuple[Shape, ...]) -> list[str]:
     if expected is None or found is None:
         if found is not None and not any(excuse.applies(layer, inputs) for excuse in EXCUSES):
             return [f"archcalc refuses ({refused}), PyTorch gives {found}"]
-        return [] if expected is None else [f"archcalc gives {expected}, PyTorch refuses ({accepted})"]
+        return [] if expected is None else [f"archcalc gives {expected}, PyTorch rejects ({accepted})"]
     pairs = zip(Cost._fields, expected, found, strict=True)
     return [f"{what}: {a} ≠ {b}" for what, a, b in pairs if a != b and a is not None and b is not None]
 
@@ -296,7 +296,7 @@ class WrongAcceptance(MaxPool2d):
         (WrongRounding(kernel=2), "output: (4, 4, 4) ≠ (4, 3, 3)"),
         (WrongBuffers(), "buffers: 8 ≠ 9"),
         (WrongRefusal(filters=4, kernel=3), "archcalc refuses"),
-        (WrongAcceptance(kernel=9), "PyTorch refuses"),
+        (WrongAcceptance(kernel=9), "PyTorch rejects"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Layer) else "",
 )

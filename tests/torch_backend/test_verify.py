@@ -11,7 +11,7 @@ import pytest
 
 import archcalc
 from archcalc.errors import ArchcalcError
-from archcalc.evidence.layer_agreement import MEASURED, NOT_RUN, Measurement, Verification, compare, summary
+from archcalc.evidence.layer_agreement import MEASURED, NOT_RUN, LayerAgreement, Measurement, compare, summary
 from archcalc.layers.conv import Conv2d
 from archcalc.layers.pool import MaxPool2d
 from archcalc.spec.expand import expand
@@ -46,8 +46,8 @@ main(sys.argv[1:])
 """
 
 
-def verified(text: str, **settings: Any) -> Verification:
-    found: Verification = backend.verify(graph(text), report(text), **{"device": "cpu", **settings})
+def verified(text: str, **settings: Any) -> LayerAgreement:
+    found: LayerAgreement = backend.verify(graph(text), report(text), **{"device": "cpu", **settings})
     return found
 
 
@@ -91,7 +91,7 @@ def test_a_refusal_by_pytorch_is_a_difference(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(MaxPool2d, "output", lambda *_: (3, 1, 1))
     found = verified(layers("maxpool: {name: big, kernel: 99}"))
     assert (found.verdict, found.refused, found.checked, found.figures) == ("differs", True, 0, 5)
-    assert found.failure.startswith("big (line 3): PyTorch refuses torch.nn.MaxPool2d: ")
+    assert found.failure.startswith("big (line 3): PyTorch rejects torch.nn.MaxPool2d: ")
 
 
 def test_what_cannot_be_compared_says_why() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import archcalc
 from archcalc.analysis import analyze_graph
 from archcalc.errors import ArchcalcError
-from archcalc.evidence.output_agreement import TOLERANCES, Difference, Equivalence
+from archcalc.evidence.output_agreement import TOLERANCES, Difference, OutputAgreement
 from archcalc.graph import batchnorm_folding as pure
 from tests.running import on_terminal, piped, python
 from tests.specs_helper import layers, report, spec
@@ -39,9 +39,9 @@ KINDS = {
 }
 
 
-def verified(text: str, seed: int = 0, **settings: Any) -> Equivalence:
+def verified(text: str, seed: int = 0, **settings: Any) -> OutputAgreement:
     pair = analyze_graph(spec(text), **{"dtype": "float64", "batch": 2, **settings})
-    found: Equivalence = backend.verify_folding(*pair, device="cpu", seed=seed)
+    found: OutputAgreement = backend.verify_folding(*pair, device="cpu", seed=seed)
     return found
 
 
@@ -313,7 +313,7 @@ def test_what_is_not_finite_is_not_compared() -> None:
 def test_a_difference_that_is_no_number_differs() -> None:
     rows = report(layers("relu"), dtype="float64")
     nan = Difference("a", "b", math.nan, 1.0)
-    found = Equivalence(rows, 1, 1, (Difference("a", "b", 0.0, 0.0), nan), "cpu", 0.0)
+    found = OutputAgreement(rows, 1, 1, (Difference("a", "b", 0.0, 0.0), nan), "cpu", 0.0)
     assert (found.verdict, found.beyond) == ("differs", (nan,))
     assert math.isnan(found.largest[0])
     assert json.loads(json.dumps(found.to_dict(all_layers=True), allow_nan=False))["layers"][1]["absolute"] is None
@@ -358,8 +358,8 @@ def test_exit_1_where_an_output_differs() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--train",), "--fold and --train contradict"),
-        (("--device", "meta"), "the meta device has none"),
+        (("--train",), "--fold and --train cannot be combined"),
+        (("--device", "meta"), "the meta device does not compute"),
         (("--dtype", "float16"), "float16 rounds too much"),
     ],
 )

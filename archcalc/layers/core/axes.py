@@ -33,7 +33,7 @@ def axis_of(axis: int, x: Shape, field: str = "axis") -> int:
     require(
         -rank <= axis < rank,
         lambda: LayerError(
-            f"{field} {axis} is none of the axes of its input of {fmt_shape(x)}",
+            f"{field} {axis} is not an axis of its input of {fmt_shape(x)}",
             field=field,
             hint=f"0 is the first axis after the batch, {rank - 1} or -1 the last",
         ),

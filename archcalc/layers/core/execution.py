@@ -203,7 +203,7 @@ class Execution:
         """The same numbers with another number of bytes each."""
         return self.new_like(x, x, width=width)
 
-    def folded(self, operation: Callable[[Tensor, Tensor], Tensor], x: Tensor, *others: Tensor) -> Tensor:
+    def pairwise(self, operation: Callable[[Tensor, Tensor], Tensor], x: Tensor, *others: Tensor) -> Tensor:
         """An operation of two tensors applied from left to right."""
         for i, other in enumerate(others):
             last, x = x, operation(x, other)

@@ -140,7 +140,7 @@ class TorchTwin:
     - module: build `path(**arguments)`, then call it with the inputs;
     - function: `path(x, …, **arguments)`;
     - list: `path([x, …], **arguments)`;
-    - fold: `path(x, y, **arguments)` pairwise from the left.
+    - pairwise: `path(x, y, **arguments)` from left to right.
 
     `result` picks one of several results.
 
@@ -155,7 +155,7 @@ class TorchTwin:
         self,
         path: str,
         *,
-        call: Literal["module", "function", "list", "fold"] = "module",
+        call: Literal["module", "function", "list", "pairwise"] = "module",
         result: int | None = None,
         **arguments: str | Argument,
     ) -> None:

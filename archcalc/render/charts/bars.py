@@ -15,7 +15,7 @@ PIPE_WIDTH = 80
 LEAST_BAR = 8
 EIGHTHS = " ▏▎▍▌▋▊▉"
 COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#F0E442")
-"""Okabe and Ito's, which people with any kind of colour vision tell apart (jfly.uni-koeln.de/color)."""
+"""Okabe and Ito's, which people with any kind of colour vision can distinguish (jfly.uni-koeln.de/color)."""
 
 
 class Bar(NamedTuple):
@@ -59,13 +59,13 @@ def heading(found: Comparison, metric: str) -> str:
 
 
 def shown(found: Comparison) -> tuple[list[Aligned], str]:
-    """The groups that are drawn, and what is said where that is not all of them.
+    """The groups that are drawn, and a note if that is not all of them.
 
     Of single layers, those that compute nothing and change no shape do not count.
     """
     lines = list(found.lines)
     if found.by == "layer":
-        lines = [line for line in lines if not all(row.is_foldable for rows in line.groups for row in rows)]
+        lines = [line for line in lines if not all(row.costs_nothing for rows in line.groups for row in rows)]
     note = beyond(f"{found.by}s", "the data formats of table and compare hold all") if len(lines) > MOST_ROWS else ""
     return lines[:MOST_ROWS], note
 
@@ -94,7 +94,7 @@ def bars(found: Comparison, metric: str, width: int) -> list[Bar]:
 
 
 def blocks(value: int, largest: int, room: int) -> str:
-    """A bar of blocks, to an eighth of a character; what is not nothing can be seen.
+    """A bar of blocks, to an eighth of a character; any value above 0 is visible.
 
     >>> blocks(3, 4, 4), blocks(1, 10_000, 4), blocks(0, 4, 4)
     ('███', '▏', '')

@@ -65,7 +65,7 @@ def too_large_for_mermaid(outline: Outline, text: str) -> str | None:
 
 
 def describe(row: LayerReport) -> str:
-    """A layer's kind, and those of its fields that tell what it does: no defaults.
+    """A layer's kind, and the fields that matter: no defaults.
 
     >>> from archcalc import analyze, load
     >>> describe(analyze(load("alexnet")).layers[0])

@@ -13,9 +13,9 @@ def drawn(text: str, form: str) -> bytes:
     program = shutil.which(PROGRAM)
     if program is None:
         raise ArchcalcError(
-            f"{form} needs Graphviz: there is no program {PROGRAM!r} on the PATH",
+            f"{form} needs Graphviz, but there is no program {PROGRAM!r} on the PATH",
             hint="install it (apt install graphviz, brew install graphviz, or graphviz.org/download), "
-            "or use --format mermaid or dot, which need nothing",
+            "or use --format mermaid or dot, which do not need it",
         )
     try:
         done = subprocess.run([program, f"-T{form}"], input=text.encode(), capture_output=True)
@@ -23,5 +23,7 @@ def drawn(text: str, form: str) -> bytes:
         raise ArchcalcError(f"cannot run {program}: {error.strerror}") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
-        raise ArchcalcError(f"{program} ended with {done.returncode}: {said}", hint="is Graphviz installed whole?")
+        raise ArchcalcError(
+            f"{program} failed with exit code {done.returncode}: {said}", hint="check that Graphviz is fully installed"
+        )
     return done.stdout

@@ -12,7 +12,7 @@ from archcalc.layers.core.arithmetic import Shape
 End: TypeAlias = int | str
 """What an edge leads from or to: the key of a box, the id of an input, or OUTPUT."""
 OUTPUT = "output"
-"""The end that stands for what the network gives."""
+"""The end of edges to the network's outputs."""
 ENOUGH_BOXES = 60
 """How many boxes a picture has at most where no depth is given."""
 MAX_LEVELS = 64

@@ -66,7 +66,7 @@ def as_separated(header: Iterable[str], rows: Iterable[Iterable[object]], delimi
 
 
 def records(rows: Sequence[dict[str, Any]], form: str) -> str:
-    """Dicts of the same keys as json, jsonl, csv or tsv; what a cell cannot hold stands in it as JSON."""
+    """Dicts of the same keys as json, jsonl, csv or tsv; values that a cell cannot hold are written as JSON."""
     if form == "json":
         return as_json(rows)
     if form == "jsonl":

@@ -13,7 +13,7 @@ from archcalc.render.table import caption
 def junit(checked: Sequence[Checked], now: datetime | None = None) -> str:
     """The XML that JUnit's readers share: over budget is a failure, what cannot be judged an error.
 
-    It holds what both Ant's and Jenkins's schemas ask for; `now` is told as the time of the check, in UTC.
+    It holds what both Ant's and Jenkins's schemas ask for; `now` is the time of the check, in UTC.
     """
     stamp = (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     root = Element("testsuites")
@@ -55,7 +55,7 @@ def _suite(root: Element, one: Checked, number: int, stamp: str) -> None:
 
 
 def _outcome(findings: Sequence[Finding]) -> str | None:
-    """The element that tells what came of a case; None where it passed."""
+    """The element for the outcome of a case; None if it passed."""
     code = max((finding.rule.exit_code for finding in findings), default=0)
     return ("failure" if code == 1 else "error") if code else None
 

@@ -13,7 +13,7 @@ MOST_REACH = 260
 
 
 def arcs(outline: Outline) -> str:
-    """The graph as an SVG; each edge's title tells the shapes that flow along it."""
+    """The graph as an SVG; each edge's title gives the shapes that flow along it."""
     boxes = list(outline.boxes())
     first = len(outline.inputs)
     last = first + len(boxes)

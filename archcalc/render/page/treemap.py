@@ -19,7 +19,7 @@ WIDTH, HEIGHT, TITLE = 960.0, 420.0, 16.0
 LETTER = 6.2
 """About how wide a letter is, in the units of the picture."""
 MOST_GROUPS, MOST_LEAVES = 100, 2_000
-"""How many groups and rows are drawn, the heaviest first; what is lighter is too small to be seen, and drawn as one."""
+"""How many groups and rows are drawn, the heaviest first; lighter ones are too small to see, and drawn as one."""
 
 
 class Box(NamedTuple):
@@ -61,7 +61,7 @@ def _worst(row: Sequence[float], side: float) -> float:
 
 
 def _laid(row: Sequence[float], box: Box) -> tuple[list[Box], Box]:
-    """A row of areas along the shorter side of a box, and what is left of the box."""
+    """A row of areas along the shorter side of a box, and the rest of the box."""
     total, parts = sum(row), list[Box]()
     if box.width >= box.height:
         thick, at = total / box.height if box.height else 0, box.y

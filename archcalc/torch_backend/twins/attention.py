@@ -107,7 +107,7 @@ class OfWindows(nn.Module):
         self.register_buffer("index", (between[..., 0] + height - 1) * (2 * width - 1) + between[..., 1] + width - 1)
 
     def checked(self, q: Tensor, k: Tensor, v: Tensor) -> None:
-        """Refuse what is not windows of this size, all of one shape."""
+        """Refuse inputs that are not windows of this size, all of one shape."""
         if not q.shape == k.shape == v.shape or q.dim() != 5 or q.shape[3] != self.size[0] * self.size[1]:
             raise ValueError("queries, keys and values must be windows of one shape")
 
@@ -127,7 +127,7 @@ class OfWindows(nn.Module):
 
 
 def _pieces(grid: int, side: int, by: int) -> Tensor:
-    """Along one axis, for each window and place in it: 0; in the last window 1, and 2 where the rolled part lies."""
+    """Along one axis, for each window and place in it: 0; in the last window 1, and 2 in the rolled part."""
     pieces = torch.zeros(grid, side, dtype=torch.long)
     if by:
         pieces[-1] = 1

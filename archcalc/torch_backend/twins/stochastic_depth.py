@@ -15,7 +15,7 @@ class StochasticDepth(torch.nn.Module):
         self.p, self.mode = p, mode
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x`, with what is dropped set to zero."""
+        """`x`, with the dropped samples set to zero."""
         if not self.training or self.p == 0:
             return x
         draws = x.shape[0] if self.mode == "row" else 1

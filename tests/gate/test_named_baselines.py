@@ -44,9 +44,9 @@ def test_one_goes_and_one_that_is_unlike_it_comes(repo: Repo) -> None:
     assert found["models/new.yaml"] == [
         (
             "AC903",
-            f"params: max-increase 2% is not judged: models/new.yaml is not at base {base}, "
-            "and may have been models/gone.yaml, which is gone",
-            'say so in the configuration, below [bases]: "models/new.yaml" = "models/gone.yaml", or = "new"',
+            f"params: max-increase 2% is not judged: models/new.yaml does not exist at base {base}, "
+            "and may have been models/gone.yaml, which was removed",
+            'write in the configuration, under [baselines]: "models/new.yaml" = "models/gone.yaml", or = "new"',
         )
     ]
     for text, code, rule in (
@@ -54,11 +54,11 @@ def test_one_goes_and_one_that_is_unlike_it_comes(repo: Repo) -> None:
         ('"models/gone.yaml"', 1, "AC301"),
         ('"models/x.yaml"', 2, "AC903"),
     ):
-        repo.write("archcalc.toml", f'{BUDGETS}[bases]\n"models/new.yaml" = {text}\n')
+        repo.write("archcalc.toml", f'{BUDGETS}[baselines]\n"models/new.yaml" = {text}\n')
         found = checked(repo.folder, code=code)
         assert [one for one, *_ in found["models/new.yaml"]] == [rule]
-    assert "models/x.yaml is not there" in found["models/new.yaml"][0][1]
-    repo.write("archcalc.toml", '[tool.archcalc.bases]\n"models/new.yaml" = "new"\n')
+    assert "models/x.yaml does not exist" in found["models/new.yaml"][0][1]
+    repo.write("archcalc.toml", '[tool.archcalc.baselines]\n"models/new.yaml" = "new"\n')
     (repo.folder / "archcalc.toml").rename(repo.folder / "pyproject.toml")
     for folder, path in ((repo.folder, "models/new.yaml"), (repo.folder / "models", "new.yaml")):
         assert [one for one, *_ in checked(folder, path, "--max-increase", "params=2%", code=0)[path]] == ["AC904"]
@@ -68,9 +68,9 @@ def test_a_wrong_guess_is_set_right(repo: Repo) -> None:
     repo.write("models/new.yaml", GONE.replace("4", "9"))
     ((rule, _, hint),) = checked(repo.folder, code=1)["models/new.yaml"]
     assert rule == "AC301"
-    said = 'if it was not models/gone.yaml, say so in the configuration, below [bases]: "models/new.yaml" = "new"'
+    said = 'if it was not models/gone.yaml, write in the configuration, under [baselines]: "models/new.yaml" = "new"'
     assert (hint or "").endswith(f"; {said}")
-    repo.write("archcalc.toml", f'{BUDGETS}[bases]\n"models/new.yaml" = "new"\n')
+    repo.write("archcalc.toml", f'{BUDGETS}[baselines]\n"models/new.yaml" = "new"\n')
     assert checked(repo.folder, code=0)["models/new.yaml"][0][0] == "AC904"
     # What is new leaves what is gone to others.
     repo.write("models/other.yaml", GONE.replace("4", "9"))
@@ -83,7 +83,7 @@ def test_a_spec_that_is_at_the_base_is_measured_from_itself(repo: Repo) -> None:
     repo.write("models/family.yaml", family(small=HEAVY, large=LIGHT))
     for value in ("new", "models/gone.yaml"):
         named = f'"models/net.yaml" = "{value}"\n"models/family.yaml:small" = "{value}"\n'
-        repo.write("archcalc.toml", f"{BUDGETS}[bases]\n{named}")
+        repo.write("archcalc.toml", f"{BUDGETS}[baselines]\n{named}")
         found = checked(repo.folder, code=1)
         assert [found[f"models/{name}"][0][0] for name in ("net.yaml", "family.yaml:small")] == ["AC301", "AC301"]
 
@@ -93,7 +93,7 @@ def test_variants_and_files_that_are_declared(repo: Repo) -> None:
     named = (
         '"models/family.yaml:first" = "models/gone.yaml"\n"models/family.yaml:second" = "models/family.yaml:large"\n'
     )
-    repo.write("archcalc.toml", f"{BUDGETS}[bases]\n{named}")
+    repo.write("archcalc.toml", f"{BUDGETS}[baselines]\n{named}")
     found = checked(repo.folder, code=1)
     messages = [found[f"models/family.yaml:{name}"][0][1] for name in ("first", "second")]
     assert ["of the base" in one and one.split("the ")[1].split(" ")[0] for one in messages] == ["112", "100"]
@@ -153,13 +153,16 @@ def test_removed_limits_are_unknown_where_there_may_have_been_some(repo: Repo, l
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("bases = 3", "bases must be a table of files"),
-        ('[bases]\n"models/*" = "new"', "'models/*' must be a file, relative to the folder of the configuration"),
-        ('[bases]\n"/net.yaml" = "new"', "'/net.yaml' must be a file, relative to the folder"),
-        ('[bases]\n"net.yaml" = "nwe"', "the base of net.yaml must be a file, relative to the folder of the"),
-        ('[bases]\n"net.yaml" = 1', "the base of net.yaml must be a file, relative to the folder of the"),
-        ('[bases]\n"net.yaml" = {a = 1}', "the base of net.yaml must be a file, relative to the folder of the"),
-        ('[bases]\n"net.yaml" = "/old.yaml"', "the base of net.yaml must be a file, relative to the folder of the"),
+        ("baselines = 3", "baselines must be a table of files"),
+        ('[baselines]\n"models/*" = "new"', "'models/*' must be a file, relative to the folder of the configuration"),
+        ('[baselines]\n"/net.yaml" = "new"', "'/net.yaml' must be a file, relative to the folder"),
+        ('[baselines]\n"net.yaml" = "nwe"', "the baseline of net.yaml must be a file, relative to the folder of the"),
+        ('[baselines]\n"net.yaml" = 1', "the baseline of net.yaml must be a file, relative to the folder of the"),
+        ('[baselines]\n"net.yaml" = {a = 1}', "the baseline of net.yaml must be a file, relative to the folder of the"),
+        (
+            '[baselines]\n"net.yaml" = "/old.yaml"',
+            "the baseline of net.yaml must be a file, relative to the folder of the",
+        ),
     ],
 )
 def test_bases_that_are_none(repo: Repo, text: str, said: str) -> None:
@@ -172,10 +175,10 @@ def test_bases_that_are_none(repo: Repo, text: str, said: str) -> None:
 
 def test_a_base_of_what_is_not_there_is_told(repo: Repo) -> None:
     named = '"models/x.yaml" = "new"\n"models/family.yaml:x" = "new"\n"models/family.yaml:small" = "new"\n'
-    repo.write("archcalc.toml", f"{BUDGETS}[bases]\n{named}")
+    repo.write("archcalc.toml", f"{BUDGETS}[baselines]\n{named}")
     found = checked(repo.folder, code=2)
-    hint = "remove the line, or mend the name"
+    hint = "remove the line, or correct the name"
     for name in ("models/x.yaml", "models/family.yaml:x"):
-        assert found[name] == [("AC906", f"a base is named for {name}, which is not there", hint)]
+        assert found[name] == [("AC906", f"{name} has a baseline, but does not exist", hint)]
     assert found["models/family.yaml:small"] == []
     checked(repo.folder, "models/net.yaml", code=0)

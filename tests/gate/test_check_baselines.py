@@ -9,7 +9,7 @@ import pytest
 from archcalc import analyze, load
 from archcalc.budget import Budget, make_limit
 from archcalc.engine.report import Report
-from archcalc.gate.judge import Base, check
+from archcalc.gate.judge import Baseline, check
 from tests.git_repository import Repo
 from tests.running import piped
 from tests.specs_helper import report
@@ -38,7 +38,7 @@ def judged(before: str, now: str, *limits: str, **settings: Any) -> list[str]:
         metric, share, *delta = text.split()
         delta_value = int(delta[0]) if delta else 0
         budget[metric, "max-increase"] = make_limit(metric, "max-increase", share, min_delta=delta_value)
-    found = check(report(now), Budget(budget), Base(report(before, **settings)))  # type: ignore[arg-type]  # the kinds
+    found = check(report(now), Budget(budget), Baseline(report(before, **settings)))  # type: ignore[arg-type]  # the kinds
     return [one.finding.rule.id for one in found if one.finding]
 
 
@@ -72,7 +72,7 @@ def test_an_increase_from_nothing_and_at_other_settings() -> None:
 def test_an_increase_names_the_layer_that_grew() -> None:
     limit = make_limit("params", "max-increase", "1%")
     grown = NET.replace("filters: 4", "filters: 5")
-    (judgement,) = check(report(grown), Budget({("params", "max-increase"): limit}), Base(report(NET)))
+    (judgement,) = check(report(grown), Budget({("params", "max-increase"): limit}), Baseline(report(NET)))
     assert judgement.finding
     assert [weight.layer for weight in judgement.finding.heaviest] == ["last", "first"]
     assert judgement.finding.over == 28 + 360
@@ -92,7 +92,7 @@ def test_a_base_of_saved_reports(folder: Path) -> None:
         assert "AC301 params-increased: params: 3,012, 1,450 (92.8 %) more than the 1,562 of the base" in result.stdout
     for wrong, said in (
         ("{", "base.json:1:2: not JSON"),
-        ("[]", "holds no report"),
+        ("[]", "contains no report"),
         ("{}", "the report has no 'schema_version'"),
     ):
         (folder / "base.json").write_text(wrong, encoding="utf-8")
@@ -111,13 +111,13 @@ def test_a_report_of_others_is_no_base(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("saved_from", "settings", "said"),
     [
-        (NET, {"input": (3, 16, 16)}, "base.json was taken at input 3×16×16, this at 3×8×8: take both at the same"),
-        (NET, {"batch": 2}, "base.json was taken at batch 2, this at 1"),
-        (NET.replace("[3, 8, 8]", "[3, 9, 9]"), {}, "base.json was taken at input 3×9×9, this at 3×8×8"),
+        (NET, {"input": (3, 16, 16)}, "base.json was computed at input 3×16×16, this at 3×8×8: use the same for both"),
+        (NET, {"batch": 2}, "base.json was computed at batch 2, this at 1"),
+        (NET.replace("[3, 8, 8]", "[3, 9, 9]"), {}, "base.json was computed at input 3×9×9, this at 3×8×8"),
         (
             NET.replace("layers:", "vars: {classes: 10}\nlayers:").replace("features: 10", "features: classes"),
             {"vars": {"classes": 99}},
-            "base.json was taken at vars classes=99, this at none",
+            "base.json was computed at vars classes=99, this at none",
         ),
     ],
 )
@@ -150,14 +150,14 @@ def test_a_saved_report_is_the_base_of_one_spec(folder: Path) -> None:
     (folder / "net.yaml").write_text(heavy, encoding="utf-8")
     result = piped(*command, cwd=folder)
     assert result.returncode == 2
-    assert "base.json has one 'heavy', which is the base of heavy.yaml" in result.stdout
+    assert "base.json has only one 'heavy', the base of heavy.yaml" in result.stdout
 
 
 def test_without_a_base_an_increase_is_an_error(folder: Path) -> None:
     result = piped("check", "net.yaml", "--max-increase", "params=2%", cwd=folder)
     assert result.returncode == 2
     assert "AC903 no-base" in result.stdout
-    assert "no git repository" in result.stdout
+    assert "not in a git repository" in result.stdout
     result = piped("check", "lenet5", "--max-increase", "params=2%", cwd=folder)
     assert result.returncode == 2
     assert "only a file has a base in git" in result.stdout
@@ -211,10 +211,10 @@ def test_bases_in_git(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(NET, encoding="utf-8")
     result = piped("check", "../net.yaml", "--max-increase", "params=2%", cwd=repo.folder)
     assert result.returncode == 2
-    assert "../net.yaml is outside of this git repository" in result.stdout
+    assert "../net.yaml is not in a git repository" in result.stdout
     result = piped("check", "net.yaml", "--base", "nowhere", cwd=repo.folder)
     assert result.returncode == 2
-    assert "git knows no revision 'nowhere'" in result.stdout
+    assert "unknown git revision 'nowhere'" in result.stdout
 
 
 def test_a_shallow_clone_without_the_base(tmp_path: Path) -> None:
