@@ -1,13 +1,18 @@
 """The guide's promise: what it adds works with what it says, on a copy of the package."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.layers import counting_tokens
+from tests.layers.counting import Tally
+from tests.layers.counting_numbers import Number, plain
 from tests.running import ROOT, python
 
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -78,6 +83,17 @@ def test_kinds(tree: Path) -> None:
     for file in ("activation", "piecewise"):
         result = python("-m", "doctest", f"archcalc/layers/{file}.py", cwd=tree, PYTHONPATH=".")
         assert (result.returncode, result.stdout) == (0, ""), result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("x", [-1.5, 2.0])
+def test_witnesses_of_kinds(x: float) -> None:
+    (lines,) = code("Its witness")
+    kinds = {"smooth": SimpleNamespace(Sine="sine"), "pieces": SimpleNamespace(SquaredReLU="squared_relu")}
+    loops = eval(f"{{{lines}}}", {**vars(counting_tokens), **kinds})
+    sine, squared_relu = Tally(), Tally()
+    assert plain(loops["sine"](None, Number(x, sine))) == math.sin(x)
+    assert plain(loops["squared_relu"](None, Number(x, squared_relu))) == max(0, x) ** 2
+    assert (sine.ops, squared_relu.ops) == ({"special": 1}, {"comparisons": 1, "multiplications": 1})
 
 
 def test_kinds_in_pytorch(tree: Path) -> None:
