@@ -116,7 +116,7 @@ class Computer:
     def value(self, quantity: Quantity, variables: Mapping[str, int] | None = None) -> Number | str:
         """The value of a quantity in its base unit: bytes, or a plain count.
 
-        Raises ArchcalcError where the quantity names what there is not.
+        Raises ArchcalcError if the quantity names something that does not exist.
         """
         report = self._report(quantity, variables or {})
         rows = _chosen(report, quantity)
