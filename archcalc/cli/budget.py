@@ -44,7 +44,7 @@ def init(
     """Write starting budgets for FILES from today's figures: maxima with some headroom, rounded up.
 
     They go into each spec as `budget:`, or with --into in a configuration file. The rest of a file stays as it is, and
-    a budget that is there is not touched without --update. A family's file gets the figures of its largest variant; in
+    an existing budget is not changed without --update. A family's file gets the figures of its largest variant; in
     a configuration each variant gets its own. Without FILES, all that the configuration matches. The limits are at the
     settings that are written with them; --update takes those that a budget has.
     """

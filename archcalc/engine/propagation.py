@@ -74,7 +74,7 @@ class Propagation:
         self.problems: list[Problem] = []
         self.left_out = 0
         self.misfits: list[Problem] = []
-        """Of branches that run in training alone, why they do not fit: no errors unless their parameters need it."""
+        """Misfits of branches that run only in training: no errors unless their parameters need the shape."""
         self.indices = index_bounds(graph).keys()  # which are int64, whatever the dtype of the activations
         self.costs = self._costs()
 
@@ -260,7 +260,7 @@ class Propagation:
         return node.layer.params(*inputs) if node.tied is None else self._own_params(node, node.tied, inputs)
 
     def _own_params(self, node: Node, tied: int, inputs: tuple[Shape, ...]) -> Params:
-        """What a layer holds that uses the weights of another: the parameters that the other has none of, and buffers.
+        """The parameters that a tied layer owns itself: those that the other lacks, and buffers.
 
         Those of the same name and shape are shared, as PyTorch's modules can share them.
         """

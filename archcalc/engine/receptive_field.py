@@ -22,7 +22,7 @@ class ReceptiveField(msgspec.Struct, frozen=True, gc=False):
     dimensions run by now: None for one that runs along none any more, and None for all where numbers went to places
     that are not followed. `counts` is how many outputs lie along them. `start` is where what the first output sees
     begins, which padding makes negative; None where windows are irregular. What all of them together see follows from
-    these, unless `covered` says it. `merged` tells that several axes were laid out as one: then neighbours along an
+    these, unless `covered` says it. `merged` says that several axes were laid out as one: then neighbours along an
     axis need not be neighbours in the input.
     """
 
@@ -73,7 +73,7 @@ def receptive_fields(
     sizes = [*[input.shape for input in graph.inputs], *shapes]
     fields = [start(whole(input.shape)) if is_plain(input.shape[1:]) else None for input in graph.inputs]
     sees: list[int | None] = [*range(first)]
-    """The only input that each value sees; None of one that sees more."""
+    """The only input that each value sees; None if it sees more."""
     unread = [0] * len(sizes)
     for node in graph.nodes[: len(shapes)]:
         for i in node.inputs:
@@ -268,7 +268,7 @@ def _spans(fields: Sequence[ReceptiveField], k: int) -> list[_Span] | None:
 
 
 def _union(spans: Sequence[_Span], followed: bool) -> _Span | None:
-    """What any of several inputs sees along one dimension; `followed` tells that the order of their outputs is known.
+    """What any of several inputs sees along one dimension; `followed` says that the order of their outputs is known.
 
     None where what windows of unlike jumps see together is another size at every place.
     """

@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 class LayerReport(msgspec.Struct, frozen=True, gc=False):
     """One row: `memory_bytes`, `macs`, `flops` and the tally `ops` are for the whole batch of `samples`.
 
-    `ops` and `macs` are None where unknown, `flops` where the convention cannot tell; `ops` also where the report is of
+    `ops` and `macs` are None where unknown, `flops` if the convention has no price; `ops` also where the report is of
     an earlier version.
     `live_bytes` is what is alive in memory while the row runs in eval mode, the network's input included; None where
     unknown.

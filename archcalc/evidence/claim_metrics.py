@@ -116,7 +116,7 @@ class Computer:
     def value(self, quantity: Quantity, variables: Mapping[str, int] | None = None) -> Number | str:
         """The value of a quantity in its base unit: bytes, or a plain count.
 
-        Raises ArchcalcError where the quantity names what there is not, and where variables are symbols or arrays.
+        Raises ArchcalcError if the quantity names something that does not exist, or variables are symbols or arrays.
         """
         if not is_plain(*(variables or {}).values()):
             message = "a claim is computed at whole numbers, got symbols or arrays"

@@ -142,7 +142,7 @@ def _listed(names: Sequence[str]) -> str:
 def _folded(graph: Graph, into: dict[int, int], folds: tuple[Fold, ...], kept: tuple[Kept, ...]) -> BatchNormFolding:
     first = len(graph.inputs)
     gone = {graph.nodes[norm].inputs[0] - first for norm in into}
-    """What a folded norm reads: the layer itself, or the norm before that was folded into it, too."""
+    """What a folded norm reads: the layer itself, or the previous norm that was also folded into it."""
     places = tuple(position for position in range(len(graph.nodes)) if position not in gone)
     moved = {place: position for position, place in enumerate(places)}
     values = {value: value for value in range(first)}

@@ -18,7 +18,7 @@ from archcalc.spec.recognition import is_spec
 _KEY = "layers|extends"
 
 Variants: TypeAlias = dict[str | None, Architecture | None]
-"""The architectures of a file by variant, None where it cannot be read; empty of a file that is no spec."""
+"""The architectures of a file by variant, None if it cannot be read; empty for a file that is not a spec."""
 
 
 class ChangedSpecs:

@@ -195,7 +195,7 @@ class Tanh(Activation, kind="tanh"):
 
 
 class Tanhshrink(Activation, kind="tanhshrink"):
-    """What tanh takes off: x - tanh(x).
+    """The difference from tanh: x - tanh(x).
 
     Ops: one tanh and one addition per element
     Source: torch.nn.Tanhshrink
@@ -283,7 +283,7 @@ class Scale(Activation, kind="scale"):
 
 
 class Identity(Activation, kind="identity"):
-    """Passes its input on: the place of a layer that a variant leaves out.
+    """Passes its input on, in place of a layer that a variant leaves out.
 
     Ops: none
     Source: torch.nn.Identity

@@ -25,12 +25,12 @@ class Attention(Layer, kind="attention"):
     """Scaled dot-product attention in several heads: softmax(q · kᵀ / √d) · v, with d the width of a head's queries.
 
     Fields:
-        heads: parts of the width that attend each for itself
-        kv_heads: heads of keys and values, each shared by as many heads of queries; heads where left out
+        heads: parts of the width that attend separately
+        kv_heads: heads of keys and values, each shared by several heads of queries; default `heads`
         causal: whether a token sees only those before it and itself
-        sliding_window: how many of these it sees at the most, itself included; all where left out
-        scale: what the products q · k are multiplied by; 1/√d where left out
-        softcap: a bound that scores approach instead of passing it: a score s becomes softcap · tanh(s / softcap)
+        sliding_window: how many of these it sees at most, itself included; default all
+        scale: factor of the products q · k; default 1/√d
+        softcap: a bound that scores approach but never exceed: a score s becomes softcap · tanh(s / softcap)
     Shape: queries (T, C), keys (S, C · kv_heads / heads), values (S, V) → (T, V · heads / kv_heads); axes before these
         are groups that do not see one another. A fourth input (heads, T, S), such as `relative_position_bias` makes, is
         added to the scores

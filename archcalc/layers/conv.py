@@ -46,7 +46,7 @@ class Convolution(Layer):
         stride: step between two positions of the filter
         pad: zeros added on every side; same keeps the size (stride 1)
         dilation: distance between two taps of the filter
-        groups: channels are split into this many groups that do not see one another; filters too
+        groups: channels and filters are split into this many independent groups
         bias: whether each filter adds a learned constant
     Raises: input is not a map of as many dimensions; kernel larger than the padded input; groups do not divide
         channels and filters; pad same with a stride

@@ -52,7 +52,7 @@ class TransposedConvolution(Layer):
         pad: outputs cropped on every side, as many as the convolution back would pad
         output_pad: outputs added at the end of every dimension, fewer than stride or dilation
         dilation: distance between two taps of the filter
-        groups: channels are split into this many groups that do not see one another; filters too
+        groups: channels and filters are split into this many independent groups
         bias: whether each filter adds a learned constant
     Raises: input is not a map of as many dimensions; pad leaves no output; output_pad no smaller than both
         stride and dilation; groups do not divide channels and filters

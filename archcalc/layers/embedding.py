@@ -43,7 +43,7 @@ class Embedding(Layer, kind="embedding"):
 
 
 class TimestepEmbedding(Layer, kind="timestep_embedding"):
-    """Sines and cosines of a number at many speeds, by which a diffusion model knows how noisy its input is.
+    """Sines and cosines of a number at many frequencies, which tell a diffusion model how noisy its input is.
 
     With n features, pair i of the number t is cos(t · w) and sin(t · w) with w = period^(-2i / n); the cosines of all
     pairs come first.

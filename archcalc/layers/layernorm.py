@@ -54,7 +54,7 @@ class LastAxesNorm(Layer):
 
 
 class LayerNorm(LastAxesNorm, kind="layernorm"):
-    """Layer normalisation: less the mean, divided by the standard deviation, both over the last axes.
+    """Layer normalisation: subtracts the mean and divides by the standard deviation, both over the last axes.
 
     For a sequence (T, C) that is over the features of each token. A map must say what it is over.
 

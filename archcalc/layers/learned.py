@@ -86,7 +86,7 @@ class ClassToken(Layer, kind="class_token"):
 
 
 class PositionEmbedding(Layer, kind="position_embedding"):
-    """Adds to each token a learned vector of its place; to any other input, a learned tensor of its shape.
+    """Adds to each token a learned vector for its position; to any other input, a learned tensor of its shape.
 
     Fields:
         length: for how many tokens vectors are held, of which a shorter sequence uses the first; as many as there

@@ -8,14 +8,14 @@ from archcalc.layers.core.twin import FEATURES, TorchTwin
 
 
 class Linear(Layer, kind="linear"):
-    """Fully-connected layer: every output is a weighted sum of every input; of a sequence, for each token apart.
+    """Fully-connected layer: every output is a weighted sum of every input; for a sequence, of each token separately.
 
-    A map is refused, for nearly always a flatten was forgotten, unless `channels_last` says that it is meant.
+    A map is refused, because usually a flatten was forgotten, unless `channels_last` is true.
 
     Fields:
         features: how many outputs
         bias: whether each output adds a learned constant
-        channels_last: whether the last axis of a map holds its channels; the weighted sums are then of each place apart
+        channels_last: whether the last axis of a map holds its channels; each position then has its own weighted sums
     Shape: (N,) → (features,); (T, N) → (T, features); with channels_last (H, W, N) → (H, W, features) and the like
     Params: features · N weights, features biases
     Ops: for each token or place, one multiply-add per weight, and one addition per output for the bias

@@ -74,7 +74,7 @@ class Sub(Layer, kind="sub"):
 
 
 class Mul(Layer, kind="mul"):
-    """Multiplies its inputs element by element; a size of 1 stands for every position along its dimension.
+    """Multiplies its inputs element by element; a size of 1 is broadcast along its dimension.
 
     So a gate of (C, 1, 1) scales each channel of a map (C, H, W), as squeeze-and-excitation does.
 
@@ -182,7 +182,7 @@ def _require_same(kind: str, x: Shape, other: Shape, but_along: int | None = Non
         same = "inputs of one shape"
         if but_along is not None:
             same = (
-                f"inputs that differ in their {'channels' if but_along == 0 else f'sizes along axis {but_along}'} alone"
+                f"inputs that differ only in their {'channels' if but_along == 0 else f'sizes along axis {but_along}'}"
             )
         return LayerError(
             f"{kind} needs {same}, got {fmt_shape(x)} and {fmt_shape(other)}",

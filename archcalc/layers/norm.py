@@ -139,7 +139,7 @@ class GroupNorm(Layer, kind="groupnorm"):
 
 
 class InstanceNorm(Layer, kind="instancenorm"):
-    """Instance normalisation: less the mean, divided by the standard deviation, both over each channel of a map.
+    """Instance normalisation: subtracts the mean and divides by the standard deviation, for each channel of a map.
 
     With `track`, eval mode takes running statistics in their place, as batch normalisation does.
 

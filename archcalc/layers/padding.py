@@ -25,7 +25,7 @@ Mode = Annotated[
 
 
 class Pad(Extent, kind="pad"):
-    """Adds places to the sides of a map.
+    """Pads the sides of a map.
 
     Fields:
         pad: how many to each side: a list begins with the last axis, as PyTorch's does; a number is for all spatial

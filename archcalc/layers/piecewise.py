@@ -228,7 +228,7 @@ class Hardshrink(Activation, kind="hardshrink"):
 
 
 class Softshrink(Activation, kind="softshrink"):
-    """Draws values towards zero: x - threshold where x > threshold, x + threshold where x < -threshold, else 0.
+    """Shrinks values towards zero: x - threshold where x > threshold, x + threshold where x < -threshold, else 0.
 
     Fields:
         threshold: how far they are drawn

@@ -63,7 +63,7 @@ class Flatten(Rearrangement, kind="flatten"):
 
 
 class Reshape(Rearrangement, kind="reshape"):
-    """Gives the numbers of a tensor another shape, in the order in which they lie.
+    """Gives the numbers of a tensor another shape, in the same order.
 
     Fields:
         shape: the sizes of the output's axes; -1 for one that follows from the others

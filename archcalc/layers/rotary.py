@@ -15,7 +15,7 @@ Pairs = Annotated[Literal["halves", "neighbours"], Meta(description="halves or n
 
 
 class RotaryEmbedding(Layer, kind="rope"):
-    """Rotary position embedding: pairs of each head's features are turned by angles that grow with the token's place.
+    """Rotary position embedding: pairs of each head's features turned by angles that grow with the token's position.
 
     With n features turned, pair i of the token at place t is turned by the angle t · theta^(-2i / n). It is for the
     queries and the keys of attention, whose products then depend on how far apart two tokens are.

@@ -67,7 +67,7 @@ class Roll(Rearrangement, kind="roll"):
 
 
 class Tile(Rearrangement, kind="tile"):
-    """Repeats a tensor along an axis, whole after whole.
+    """Repeats a whole tensor along an axis.
 
     Fields:
         axis: the axis

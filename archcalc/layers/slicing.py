@@ -150,7 +150,7 @@ class Chunk(Extent, kind="chunk"):
         require(
             taken >= 1,
             lambda: LayerError(
-                f"there is no piece {self.index} of axis {self.axis} of its input of {fmt_shape(x)}: {self.chunks} "
+                f"no piece {self.index} of axis {self.axis} of its input of {fmt_shape(x)}: {self.chunks} "
                 f"chunks of {size} have {piece} each, which makes {ceil_div(size, piece)}",
                 field="index",
                 hint="the first piece has index 0",
@@ -208,7 +208,7 @@ class Split(Extent, kind="split"):
         require(
             self.index < len(self.sizes),
             lambda: LayerError(
-                f"there is no piece {self.index} of {len(self.sizes)}", field="index", hint="the first has index 0"
+                f"no piece {self.index} of {len(self.sizes)}", field="index", hint="the first has index 0"
             ),
         )
         return resized(x, axis, self.sizes[self.index])

@@ -24,7 +24,7 @@ _TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
 
 
 class Upsample(Layer, kind="upsample"):
-    """Interpolation to another size: of every channel by itself, without anything learned.
+    """Interpolation of every channel to another size, without parameters.
 
     Fields:
         scale: how many times larger the output is; give either this or size

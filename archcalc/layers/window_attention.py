@@ -121,7 +121,7 @@ class WindowAttention(OfWindows, kind="window_attention"):
     """Attention within the windows of a map, with a learned bias for each offset between two tokens and each head.
 
     Fields:
-        heads: parts of the width that attend each for itself
+        heads: parts of the width that attend separately
         size: height and width of a window
         shift: by how much the map was rolled; a mask then keeps apart what were no neighbours
     Params: (2h - 1) · (2w - 1) · heads weights, the biases of offsets; buffers: the offset of each pair of tokens
@@ -175,7 +175,7 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
     are counted for every sample, so that a batch of n costs n times one sample.
 
     Fields:
-        heads: parts of the width that attend each for itself
+        heads: parts of the width that attend separately
         size: height and width of a window
         shift: by how much the map was rolled; a mask then keeps apart what were no neighbours
         hidden: width of the network's hidden layer

@@ -15,7 +15,7 @@ from archcalc.units import COUNT_UNITS, MEMORY_UNITS, human, percent
 MOST_TABLES = 20
 """With more specs than these, those that are fine are only counted."""
 MOST_ROWS = 100
-"""How many rows and findings a Markdown report holds: more is no reading, and a comment has its limits."""
+"""How many rows and findings a Markdown report holds: nobody reads more, and comments have a limit."""
 UNKNOWN = "?"
 
 

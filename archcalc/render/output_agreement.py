@@ -7,7 +7,7 @@ from archcalc.evidence.output_agreement import Difference, OutputAgreement, summ
 from archcalc.render.grid import Cell, Column, Grid
 
 MOST_SHOWN = 20
-"""How many outputs of one architecture that differ are printed: what comes after a wrong one is wrong as well."""
+"""How many differing outputs of one architecture are printed: everything after a wrong one is wrong as well."""
 
 
 def architectures_grid(found: Sequence[OutputAgreement], caption: str) -> Grid:

@@ -1,1 +1,1 @@
-"""The shipped architectures: what `archcalc list` tells of them, and what is worked out before they are shipped."""
+"""The shipped architectures: the figures of `archcalc list`, and what is precomputed for them."""

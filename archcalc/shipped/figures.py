@@ -1,4 +1,4 @@
-"""What `archcalc list` tells of each shipped architecture: worked out beforehand, for to analyse all takes seconds."""
+"""The figures of `archcalc list` for each shipped architecture, precomputed because analysing all takes seconds."""
 
 import os
 

@@ -196,7 +196,7 @@ BLOCK_KEYS = {
     "layers": "the layers in order",
 }
 VARIANT_KEYS = ("input", "inputs", "title", "budget")
-"""The keys of a variant that are no vars."""
+"""The keys of a variant that are not vars."""
 _BLOCK_FORM = "such as `blocks: {double: {params: {width: 64}, layers: [{conv: {filters: width, kernel: 3}}]}}`"
 
 

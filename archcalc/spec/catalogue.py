@@ -191,7 +191,7 @@ def _variant(family: Architecture, name: str | None, path: str) -> Architecture:
     if name is not None and name in family.variants:
         return family.variant(name)
     if not family.variants:
-        raise SpecError([Problem(f"{path} has no variants", hint="name the file alone")])
+        raise SpecError([Problem(f"{path} has no variants", hint="give only the file name")])
     known = f"its variants: {some(family.variants)}"
     if name is None:
         shipped = path.startswith(specs_directory())

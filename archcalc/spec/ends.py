@@ -50,7 +50,7 @@ def read_names(tree: MappingNode, key: str, form: str, note: Note) -> tuple[Scal
 
 
 def input_overrides(names: Sequence[str], given: Mapping[str, Shape]) -> dict[str, Shape]:
-    """The shapes that settings give, by the names of inputs; raises SettingError for an input that there is not.
+    """The shapes that settings give, by the names of inputs; raises SettingError for an unknown input.
 
     >>> input_overrides(["image"], {UNNAMED: (3, 64, 64)})
     {'image': (3, 64, 64)}

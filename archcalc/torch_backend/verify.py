@@ -16,7 +16,7 @@ from archcalc.units import BYTES_PER_ELEMENT, MEMORY_UNITS, human
 SPARE = 3
 """How often the activations must fit: kernels copy their inputs and outputs to other layouts."""
 KEPT_OUTPUTS = 2
-"""How often outputs are kept for the backward pass, where it is not known: a row's own and what it makes of them."""
+"""How often outputs are kept for the backward pass, if that is unknown: a row's own, and intermediate ones."""
 
 
 def verify(

@@ -182,7 +182,7 @@ def test_the_tokens_of_a_window_lie_side_by_side_or_are_spread() -> None:
         ("slice", {"axis": 0, "start": 4}, (4, 5), "4: selects nothing from axis 0 of its input of 4×5"),
         ("chunk", {"chunks": 4, "index": 3}, (5, 6), "4 chunks of 5 have 2 each, which makes 3"),
         ("split", {"sizes": [2, 2], "index": 0}, (5, 6), "sizes [2, 2] make 4, but axis 0 of its input of 5×6 has 5"),
-        ("split", {"sizes": [2, 3], "index": 2}, (5, 6), "there is no piece 2 of 2"),
+        ("split", {"sizes": [2, 3], "index": 2}, (5, 6), "no piece 2 of 2"),
         ("pad", {"pad": 1}, (5,), "pad needs an input with spatial axes, got 5"),
         ("pad", {"pad": [1, 2, 3]}, (5, 6), "pad needs two numbers for each axis, got 3"),
         ("pad", {"pad": [1, 2, 3, 4]}, (5,), "pad has 4 sides, its input of 5 2"),

@@ -223,8 +223,8 @@ def test_from() -> None:
 
 def test_no_two_rows_have_one_name() -> None:
     # They are refused, as any two entries of one name are.
-    assert "given twice" in messages(layers("relu: {name: a, repeat: 2}", "relu: {name: a.0}"))
-    assert "given twice" in messages(layers("relu: {name: a.0}", "relu: {name: a, repeat: 2}"))
+    assert "duplicate name" in messages(layers("relu: {name: a, repeat: 2}", "relu: {name: a.0}"))
+    assert "duplicate name" in messages(layers("relu: {name: a.0}", "relu: {name: a, repeat: 2}"))
 
 
 def test_automatic_names_are_those_of_the_lecture() -> None:

@@ -80,7 +80,7 @@ class Visibility(enum.Enum):
 
 
 class AlongAxes(msgspec.Struct, frozen=True):
-    """Each output sees just what its own input saw, save along the axes `whole` of the input, where it sees all.
+    """Each output sees just what its own input saw, except along the axes `whole` of the input, where it sees all.
 
     `to[k]` is the axis of the output that axis k of the input runs along from here on: None for none of them, and the
     same one for several that are laid out as one. Along axis k, the first place is `starts[k]` of the input, and

@@ -130,7 +130,7 @@ class Execution:
     ) -> Tensor:
         """A new tensor that an operation makes of others, in order unless a layout is given, as wide as the first.
 
-        `trains` tells that parameters of the layer take part.
+        `trains` says that parameters of the layer take part.
         """
         width = width or (read[0].width if read else self.width)
         storage = Storage(product(shape) * width)
@@ -182,7 +182,7 @@ class Execution:
     def new_map(self, shape: Sizes, read: Tensor, *, trains: bool = False, as_rows: bool = False) -> Tensor:
         """A new batch of maps, with its channels last where those of `read` are.
 
-        `as_rows` tells that maps of one dimension are taken for maps of height 1, as pools take them.
+        `as_rows` says that maps of one dimension are taken for maps of height 1, as pools take them.
         """
         whole, layout = read.shape, read.layout
         if layout is not None:

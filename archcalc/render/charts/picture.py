@@ -21,7 +21,7 @@ TALLEST_INCHES = 160.0
 DECADE = 10
 OFFSETS = ((7, -3), (-7, -3), (0, 6), (0, -13), (6, 5), (-6, 5), (6, -11), (-6, -11))
 FAR_OFFSETS = ((22, 16), (-22, 16), (22, -22), (-22, -22), (0, 26), (0, -32), (38, 0), (-38, 0))
-"""Where the label of a point may stand, in points from it, the far ones with a line to it: the first that is free."""
+"""Places for the label of a point, in points from it, the far ones with a line to it: the first free one is used."""
 NEAR_PIXELS = 5
 
 

@@ -38,7 +38,7 @@ class Attention(nn.Module):
         if heads % self.kv_heads:
             raise ValueError(f"{self.kv_heads} heads of keys cannot be shared by {heads} heads")
         if (sliding_window and not causal) or softcap == 0:
-            raise ValueError("a sliding window is of causal attention, and a bound of scores is no 0")
+            raise ValueError("sliding_window needs causal, and softcap must not be 0")
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
         """What each query makes of the values: (…, T, C), (…, S, Ck), (…, S, Cv), (…, heads, T, S) → (…, T, ·)."""

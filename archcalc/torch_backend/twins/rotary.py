@@ -12,7 +12,7 @@ TURNS = (torch.cos_, torch.sin_)
 
 
 class RotaryEmbedding(nn.Module):
-    """Turns pairs of each head's features by angles that grow with the token's place."""
+    """Turns pairs of each head's features by angles that grow with the token's position."""
 
     def __init__(self, heads: int, theta: float, pairs: str, skip: int, stretch: float, context: int) -> None:
         super().__init__()
