@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gate import gate_attempts_by_links, gate_attempts_by_moving, gate_attempts_by_names
 from tests.gate.gate_attempts import ATTEMPTS, HEAVY, LIGHT, Attempt, family, link, net
 from tests.git_repository import Repo
 from tests.running import piped
@@ -32,6 +33,10 @@ def prepared(folder: Path, attempt: Attempt) -> Repo:
     repo.git("checkout", "-q", "-b", "branch")
     attempt.change(repo)
     return repo
+
+
+BY_SUBJECT = gate_attempts_by_links, gate_attempts_by_moving, gate_attempts_by_names
+"""Each adds its attempts when it is imported."""
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
