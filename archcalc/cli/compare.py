@@ -116,12 +116,11 @@ def caption(reports: "list[Report]", own_input: bool) -> str:
     from archcalc.render.table import caption as of_one
 
     inputs = dict.fromkeys(inputs_in_words(report.settings.inputs, with_name=False) for report in reports)
-    _, _, settings = of_one(reports[0]).partition(" · ")
-    several = f"inputs {', '.join(inputs)}" if len(inputs) <= MOST_INPUTS else f"{len(inputs)} different inputs"
-    if len(reports) == 1:
-        where = f"input {next(iter(inputs))}"
-    else:
-        where = f"{several}, each its own" if own_input else f"input {next(iter(inputs))} for all"
+    where, _, settings = of_one(reports[0]).partition(" · ")
+    between = "; " if any(len(report.settings.inputs) > 1 for report in reports) else ", "
+    several = f"inputs {between.join(inputs)}" if len(inputs) <= MOST_INPUTS else f"{len(inputs)} different inputs"
+    if len(reports) > 1:
+        where = f"{several}, each its own" if own_input else f"{where} for all"
     return f"{where} · {settings}"
 
 

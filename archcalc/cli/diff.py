@@ -147,12 +147,15 @@ def _since(arguments: tuple[str, ...], base: str | None, settings: dict[str, Any
 
 def _caption(settings: dict[str, Any], against: str) -> str:
     from archcalc.engine.conventions import CONVENTIONS
-    from archcalc.engine.settings import inputs_in_words
+    from archcalc.layers.core.base import fmt_shape
 
     parts = [against] if against else []
     given = settings["input"]
-    named = given if isinstance(given, dict) else {"input": given}
-    parts += [inputs_in_words(named) if given else "each spec's own input"]
+    if isinstance(given, dict):
+        words = ", ".join(f"{name} {fmt_shape(shape)}" for name, shape in given.items())
+        parts += [f"input {words}" if len(given) == 1 else f"inputs {words}"]
+    else:
+        parts += [f"input {fmt_shape(given)}" if given else "each spec's own input"]
     convention = settings["convention"]
     parts += [f"batch {settings['batch']}", settings["dtype"]]
     parts += [f"{convention} convention: {CONVENTIONS[convention].statement}"]

@@ -26,7 +26,8 @@ def layer_problem(node: Node, error: LayerError, graph: Graph, shapes: Sequence[
 def _sources(node: Node, graph: Graph) -> str:
     """The layers that a node reads, with their lines."""
     makers = map(graph.node, node.inputs)
-    return ", ".join("the input" if maker is None else maker.title for maker in makers)
+    inputs = [one.name for one in graph.inputs] if len(graph.inputs) > 1 else ["the input"]
+    return ", ".join(inputs[i] if maker is None else maker.title for i, maker in zip(node.inputs, makers, strict=True))
 
 
 def _shrunk_by(node: Node, graph: Graph, shapes: Sequence[Shape | None]) -> Node | None:

@@ -214,7 +214,8 @@ def _effect(layer: Layer, read: Sequence[_Value], shape: Sizes, width: int, trai
     own = [x.storage for x in inputs]
     is_view = y.storage in own
     written = y.width * product(y.shape)
-    moved = 0 if is_view else sum(map(_bytes_read, read)) + _bytes_held(layer, read, written, width) + written
+    bytes_read = sum(map(_bytes_read, read)) if layer.reads_values else 0
+    moved = 0 if is_view else bytes_read + _bytes_held(layer, read, written, width) + written
     kept = [storage for storage in run.kept if storage not in own and storage is not y.storage]
     return _Effect(
         output=_Value(y.shape, y.layout, y.width, y.needs_grad),

@@ -1,7 +1,7 @@
 """Propagation: runs the rules of every layer over a graph and tallies what they cost."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, cast
 
 import msgspec
@@ -15,6 +15,7 @@ from archcalc.engine.settings import Settings
 from archcalc.errors import MAX_PROBLEMS, LayerError, Problem
 from archcalc.graph import Graph, Node
 from archcalc.graph.nodes import index_bounds, of_the_batch
+from archcalc.layers import Layer
 from archcalc.layers.core.arithmetic import (
     UNKNOWN,
     Condition,
@@ -76,11 +77,12 @@ class Propagation:
         self.misfits: list[Problem] = []
         """Misfits of branches that run only in training: no errors unless their parameters need the shape."""
         self.indices = index_bounds(graph).keys()  # which are int64, whatever the dtype of the activations
+        self.confused = _numbers_for_indices(graph, self.indices) if self.indices else {}
         self.costs = self._costs()
 
     def _costs(self) -> list[_Cost]:
         """One loop over plain locals: it is what a million layers take their time in."""
-        shapes, once, first_node = self.shapes, self.once, len(self.graph.inputs)
+        shapes, once, confused, first_node = self.shapes, self.once, self.confused, len(self.graph.inputs)
         costs: dict[tuple[object, ...], _Cost] = {}
         found: list[_Cost] = []
         sound: int | None = None
@@ -97,10 +99,12 @@ class Propagation:
             except (TypeError, ValueError):  # arrays have no hash, and are equal number by number
                 last_key = key = (value,)
                 cost = None
-            if cost is None:
+            if cost is None or value in confused:
                 if None in xs:
                     continue
                 try:
+                    if value in confused:
+                        raise confused[value]
                     cost = costs[key] = self._cost_or_misfit(node, xs, self.samples(value))  # type: ignore[arg-type]  # none of them is None
                 except LayerError as error:
                     self.problems += self._problems(node, error, xs)  # type: ignore[arg-type]  # the same
@@ -192,7 +196,7 @@ class Propagation:
         """For each node, how many counted layers lie on the longest way to its output."""
         depths = [0] * len(self.graph.inputs)
         for node in self.graph.nodes:
-            depths.append(max([depths[i] for i in node.inputs]) + node.layer.is_depth_layer)
+            depths.append(max([depths[i] for i in node.read], default=0) + node.layer.is_depth_layer)
         return depths[len(self.graph.inputs) :]
 
     def samples(self, value: int) -> Dim:
@@ -293,6 +297,24 @@ class Propagation:
             return []
         found, self.misfits = self.misfits, []
         return found
+
+
+def _numbers_for_indices(graph: Graph, indices: Set[int]) -> dict[int, LayerError]:
+    """The errors of layers that compute numbers where indices are needed, or with indices, by the values they make."""
+    found: dict[int, LayerError] = {}
+    for value, node in enumerate(graph.nodes, len(graph.inputs)):
+        kind = type(node.layer)
+        if kind.parameters is Layer.parameters:
+            continue  # such as a reshape: it leaves indices what they are
+        if value in indices:
+            hint = "read indices from an input of the network"
+            found[value] = LayerError(
+                f"{kind.kind} computes numbers, and a layer that reads them takes indices", hint=hint
+            )
+        elif node.layer.indices_below is None and any(i in indices for i in node.read):
+            hint = "put an embedding before it, or give the network an input for each"
+            found[value] = LayerError(f"{kind.kind} takes numbers, got indices that another layer takes", hint=hint)
+    return found
 
 
 def _alike(a: Shape, b: Shape | None) -> Condition:

@@ -146,7 +146,8 @@ def _insertion(lines: list[str], keys: list[Scalar]) -> int:
     Comments and blank lines over the next key belong to that key.
     """
     names = [key.text for key in keys]
-    head = [names.index(name) for name in ("name", "title", "source", "extends", "input") if name in names]
+    first = ("name", "title", "source", "extends", "input", "inputs")
+    head = [names.index(name) for name in first if name in names]
     last = max(head, default=-1)
     at = keys[last + 1].line - 1 if last + 1 < len(keys) else len(lines)
     while at and last + 1 < len(keys) and lines[at - 1].strip()[:1] in ("", "#"):
@@ -163,6 +164,8 @@ def _maximum(budget: Tree | None, metric: str) -> Scalar | None:
 
 
 def _yaml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {_yaml(one)}' for name, one in value.items())}}}"
     return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
 
 

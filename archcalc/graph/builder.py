@@ -68,7 +68,8 @@ class Builder:
             raise GraphError(message)
         for value in inputs:
             if not 0 <= value < made:
-                raise GraphError(f"{name}: unknown value {value}", hint=f"0 is the input, {made - 1} the last one")
+                which = "0 is the input" if first == 1 else f"0 to {first - 1} are the inputs"
+                raise GraphError(f"{name}: unknown value {value}", hint=f"{which}; the last value is {made - 1}")
             if value >= first and (read := self._nodes[value - first]).train_only and not train_only:
                 message = f"{name}: {read.name} runs only in training"
                 raise GraphError(message, hint="layers that read it must also be `train_only`")
@@ -93,6 +94,8 @@ class Builder:
             if not first <= value < first + len(self._nodes) or outputs.count(value) > 1:
                 raise GraphError(f"output {value} is not a layer's, or is given twice", hint="give what `add` returned")
         given = tuple(outputs) or unread(first, self._nodes)
+        if all(self._nodes[value - first].train_only for value in given):
+            raise GraphError(f"{self.name} has no output in eval mode", hint="give one in `outputs`")
         return Graph(self.name, self.title, self._inputs, tuple(self._nodes), given, self.source)
 
     def _named(self, layer: Layer, name: str | None) -> str:

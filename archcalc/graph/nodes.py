@@ -44,6 +44,11 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
         return self.name, self.layer, self.inputs, self.tied, self.train_only
 
     @property
+    def read(self) -> tuple[int, ...]:
+        """The values whose numbers it reads: none where only the number of samples or tokens matters to it."""
+        return self.inputs if self.layer.reads_values else ()
+
+    @property
     def title(self) -> str:
         """The name, and the line where that is known: `conv1 (line 7)`."""
         return self.name if self.origin is None else f"{self.name} (line {self.origin.line})"
@@ -105,7 +110,7 @@ def index_bounds(graph: Graph) -> dict[int, Dim]:
         if (field := node.layer.indices_below) is not None:
             bound = getattr(node.layer, field)
         if bound is not None:
-            for read in node.inputs:
+            for read in node.read:
                 bounds[read] = minimum(bound, bounds.get(read, bound))
     return bounds
 
@@ -117,7 +122,7 @@ def of_the_batch(graph: Graph) -> frozenset[int]:
     """
     found: set[int] = set()
     for value, node in enumerate(graph.nodes, len(graph.inputs)):
-        if not node.layer.reads_values or found.issuperset(node.inputs):
+        if found.issuperset(node.read):
             found.add(value)
     return frozenset(found)
 
@@ -127,8 +132,8 @@ def unread(inputs: int, nodes: Sequence[Node]) -> tuple[int, ...]:
 
     Those of layers that run in training alone come last: in eval mode they are neither there nor read anything.
     """
-    read = {value for node in nodes if not node.train_only for value in node.inputs}
-    read_in_training = read.union(*[node.inputs for node in nodes if node.train_only])
+    read = {value for node in nodes if not node.train_only for value in node.read}
+    read_in_training = read.union(*[node.read for node in nodes if node.train_only])
     values = list(enumerate(nodes, inputs))
     always = [value for value, node in values if not node.train_only and value not in read]
     return (*always, *[value for value, node in values if node.train_only and value not in read_in_training])

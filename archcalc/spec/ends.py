@@ -67,21 +67,37 @@ def input_overrides(names: Sequence[str], given: Mapping[str, Shape]) -> dict[st
     return found
 
 
+def unread_inputs(inputs: Mapping[str, Tree], unused: Sequence[Scalar], nodes: Sequence[Node]) -> list[Problem]:
+    """The inputs that no layer reads and `unused` does not name, and those of `unused` that one reads, as problems."""
+    read = {value for node in nodes for value in node.inputs}
+    spare = {name.text: name for name in unused}
+    problems: list[Problem] = []
+    for value, (name, tree) in enumerate(inputs.items()):
+        if value not in read and name not in spare:
+            hint = "remove it, or add it to `unused` if that is intended"
+            problems.append(problem_at(tree, f"input {name}: no layer reads it", hint))
+        elif value in read and name in spare:
+            problems.append(problem_at(spare[name], f"unused: {name!r} is read by a layer", "remove it from the list"))
+    return problems
+
+
 def output_values(
     outputs: Sequence[Scalar],
     unused: Sequence[Scalar],
-    first: int,
+    inputs: Sequence[str],
     nodes: Sequence[Node],
     paths: Mapping[str, int],
     failed: Container[str],
 ) -> tuple[tuple[int, ...], list[Problem]]:
     """The values that a spec gives as outputs, and the problems with them.
 
-    `paths` are the values that names lead to, the first layer's value being `first`; of `failed` names the errors are
-    known. Without `outputs`, they are all values that no layer reads, but for `unused` ones. With them, a layer that no
-    other reads must be one of either.
+    `paths` are the values that names of layers lead to, those of the `inputs` being the first; of `failed` names the
+    errors are known. Without `outputs`, they are all values that no layer reads, but for `unused` ones. With them, a
+    layer that no other reads must be one of either.
     """
     problems: list[Problem] = []
+    first = len(inputs)
+    unused_layers = [name for name in unused if name.text not in inputs]
 
     def found(names: Sequence[Scalar], key: str) -> list[int]:
         values: list[int] = []
@@ -95,8 +111,8 @@ def output_values(
         return values
 
     ends = unread(first, nodes)
-    given, left = found(outputs, "outputs"), found(unused, "unused")
-    for value, name in zip(left, unused, strict=False):
+    given, left = found(outputs, "outputs"), found(unused_layers, "unused")
+    for value, name in zip(left, unused_layers, strict=False):
         if not problems and (value not in ends or value in given):
             what = "an output" if value in given else "read by a layer"
             problems.append(problem_at(name, f"unused: {name.text!r} is {what}", "remove it from the list"))

@@ -12,7 +12,7 @@ from archcalc.layers.core.base import MAX_RANK
 from archcalc.spec.architecture import Architecture, Block
 from archcalc.spec.calls import expand_parts
 from archcalc.spec.draft import Draft
-from archcalc.spec.ends import INPUT, input_overrides, output_values
+from archcalc.spec.ends import INPUT, input_overrides, output_values, unread_inputs
 from archcalc.spec.entry import MALFORMED, STRUCTURES, Entry
 from archcalc.spec.environment import evaluated_vars, input_shapes
 from archcalc.spec.fields import build_layer
@@ -73,8 +73,15 @@ class _Expansion:
         if spec.entries and not draft.nodes and not self.problems:
             self.problems.append(spec.document.problem("no layer is left: every `when` is false with these vars"))
         outputs, problems = output_values(
-            spec.outputs, spec.unused, draft.first, draft.nodes, draft.paths, scope.failed
+            spec.outputs, spec.unused, tuple(self.inputs), draft.nodes, draft.paths, scope.failed
         )
+        problems += unread_inputs(spec.inputs, spec.unused, draft.nodes)
+        if not problems and draft.nodes and not any(map(draft.runs, outputs)):
+            message, hint = (
+                "the network has no output in eval mode",
+                "name a layer in `outputs` that is not `train_only`",
+            )
+            problems.append(spec.document.problem(message, hint))
         nodes = draft.nodes[: self.sound]
         if self.problems:  # names may lead nowhere for what is wrong before
             outputs, problems = unread(draft.first, nodes), []

@@ -43,7 +43,7 @@ def extended(own: Architecture, base: Architecture) -> Architecture:
         problems=(*base.problems, *own.problems, *problems),
         all_budgets=(*base.all_budgets, *own.all_budgets),
         outputs=own.outputs or base.outputs,
-        unused=(*base.unused, *own.unused),
+        unused=(*[name for name in base.unused if name.text not in own.replace], *own.unused),
         extends=None,
         extended=own.extends,
         replace={},

@@ -22,7 +22,8 @@ _PLAIN = re.compile(r"[A-Za-z_][\w.-]*", flags=re.ASCII)
 def flat_spec(graph: Graph) -> str:
     """A spec of the same layers under the same names; `from` is written only where it is not the layer before.
 
-    Raises SpecError if it would exceed archcalc's own limits, and SettingError for a graph of symbols or arrays.
+    Raises SpecError if it could not be read back, because of a name or of archcalc's own limits, and SettingError for
+    a graph of symbols or arrays.
 
     >>> from archcalc import load
     >>> from archcalc.spec.expand import expand
@@ -40,10 +41,11 @@ def flat_spec(graph: Graph) -> str:
         inputs = [f"{_text(input.name)}: {_value(input.shape)}" for input in graph.inputs]
         lines.append(f"inputs: {{{', '.join(inputs)}}}")
     ends = unread(first, graph.nodes)
+    unused = [value for value in range(first) if not any(value in node.inputs for node in graph.nodes)]
     if graph.outputs != ends:
         lines.append(f"outputs: {_names(graph, graph.outputs)}")
-        unused = [value for value in ends if value not in graph.outputs]
-        lines += [f"unused: {_names(graph, unused)}"] if unused else []
+        unused += [value for value in ends if value not in graph.outputs]
+    lines += [f"unused: {_names(graph, unused)}"] if unused else []
     lines.append("layers:")
     current = 0
     for value, node in enumerate(graph.nodes, first):
@@ -66,8 +68,8 @@ def _require_readable(text: str) -> None:
     except SpecError as error:
         problems = list(error.problems)
     if problems:
-        message = f"the flat spec would exceed archcalc's own limits: {problems[0].message}"
-        raise SpecError([Problem(message, hint="only smaller networks can be written")])
+        message = f"the graph cannot be written as a spec: {problems[0].message}"
+        raise SpecError([Problem(message, hint="choose other names, or write a smaller network")])
 
 
 def _fields(graph: Graph, node: Node, current: int) -> list[str]:

@@ -172,8 +172,8 @@ def test_settings_reach_the_folded_spec() -> None:
 
 
 TOO_LONG = """\
-error: the flat spec would exceed archcalc's own limits: more than 100,000 values, aliases counted in full
-  hint: only smaller networks can be written
+error: the graph cannot be written as a spec: more than 100,000 values, aliases counted in full
+  hint: choose other names, or write a smaller network
 """
 
 
