@@ -71,5 +71,5 @@ class Linear(Layer, kind="linear"):
         *rows, features = x.shape
         flat = run.reshaped(x, (product(rows), features))
         y = run.new((*rows, self.features), flat, trains=True)
-        run.keep(y, flat)
+        run.keep_factors(flat, run.parameter((self.features, features)))
         return y

@@ -16,6 +16,7 @@ from archcalc.layers import Layer
 from archcalc.torch_backend.build import REFUSALS, Network, failure
 from archcalc.torch_backend.layer import call, module_of
 from archcalc.torch_backend.measure import made, unfused
+from archcalc.torch_backend.memory import kept_by_layer
 
 CONVOLUTION_BACKWARD = torch.ops.aten.convolution_backward
 
@@ -72,6 +73,22 @@ def failing_in(layer: Callable[[], str], device: str) -> Iterator[None]:
         yield
     except (*REFUSALS, MemoryError) as error:
         raise failure(layer(), error, device) from error
+
+
+def measure_saved(
+    graph: Graph, *, device: str, batch: int = 1, dtype: str = "float32", frozen: Set[int] = frozenset(), seed: int = 0
+) -> tuple[int, ...]:
+    """For each layer the bytes that autograd keeps beyond what it keeps for earlier ones, with some layers frozen.
+
+    Raises RefusalError and PyTorchError as `count_macs` does.
+
+    >>> from archcalc.analysis import graph_of
+    >>> measure_saved(graph_of("lenet5"), device="meta", frozen={0})[:3]
+    (0, 0, 0)
+    """
+    with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, inputs):
+        freeze(model, frozen)
+        return kept_by_layer(model, inputs)
 
 
 class LayerCounter:

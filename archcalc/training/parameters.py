@@ -33,6 +33,11 @@ class Learned(msgspec.Struct, frozen=True, gc=False):
         return self.trains_shared if self.uses_shared else bool(self.own) and self.trains_own
 
     @property
+    def runs_trained(self) -> bool:
+        """Whether the layer runs as one that is trained: a frozen batch norm takes running statistics."""
+        return self.trains if self.uses_shared else self.trains_own
+
+    @property
     def numbers(self) -> int:
         """How many numbers it holds itself."""
         return sum(map(product, self.own.values()))
