@@ -19,7 +19,7 @@ from archcalc.layers.core.base import (
     Window,
     elements,
 )
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import CHANNELS, FromInput, TorchTwin
 from archcalc.layers.core.window import Extent, receptive_window, require_map, slide, spread
 
@@ -61,6 +61,7 @@ class Convolution(Layer):
     groups: Positive = 1
     bias: Flag = True
 
+    gradient = Gradient.NEW
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv"
@@ -246,6 +247,7 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
     multiplier: Positive = 1
     bias: Flag = True
 
+    gradient = Gradient.NEW
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv"

@@ -20,7 +20,7 @@ from archcalc.layers.core.base import (
     Visibility,
     elements,
 )
-from archcalc.layers.core.execution import Execution, MemoryUnknownError, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, MemoryUnknownError, Tensor
 from archcalc.layers.core.twin import CHANNELS, TorchTwin
 from archcalc.layers.core.window import Extent, per_dimension, require_map, span, spread
 
@@ -68,6 +68,7 @@ class TransposedConvolution(Layer):
     groups: Positive = 1
     bias: Flag = True
 
+    gradient = Gradient.NEW
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv_transpose"

@@ -21,7 +21,7 @@ from archcalc.layers.core.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.core.execution import Execution, Keeps, MemoryUnknownError, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Keeps, MemoryUnknownError, Tensor
 from archcalc.layers.core.storage import channels_last, in_order, reshaped
 from archcalc.layers.core.twin import CHANNELS, TorchTwin
 
@@ -50,6 +50,7 @@ class BatchNorm(Layer, kind="batchnorm"):
     momentum: Real = 0.1
     affine: Flag = True
 
+    gradient = Gradient.NEW
     label = "bn"
     torch = TorchTwin("torch.nn.BatchNorm{n}d", num_features=CHANNELS, eps="eps", momentum="momentum", affine="affine")
 
@@ -111,6 +112,7 @@ class GroupNorm(Layer, kind="groupnorm"):
     eps: NonNegativeReal = 1e-5
     affine: Flag = True
 
+    gradient = Gradient.NEW
     label = "gn"
     torch = TorchTwin("torch.nn.GroupNorm", num_groups="groups", num_channels=CHANNELS, eps="eps", affine="affine")
 

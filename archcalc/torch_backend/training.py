@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from archcalc.graph import Graph
@@ -16,7 +17,7 @@ from archcalc.layers import Layer
 from archcalc.torch_backend.build import REFUSALS, Network, failure
 from archcalc.torch_backend.layer import call, module_of
 from archcalc.torch_backend.measure import made, unfused
-from archcalc.torch_backend.memory import kept_by_layer
+from archcalc.torch_backend.memory import Alive, following, kept_by_layer
 
 CONVOLUTION_BACKWARD = torch.ops.aten.convolution_backward
 
@@ -213,3 +214,96 @@ def backward_of(layer: Layer, inputs: Sequence[Tensor], trains: bool) -> int:
         before = counter.get_total_flops()
         run_backward(y)
         return counter.get_total_flops() - before
+
+
+def measure_step(
+    graph: Graph,
+    *,
+    device: str,
+    batch: int = 1,
+    dtype: str = "float32",
+    frozen: Set[int] = frozenset(),
+    segments: Sequence[range] = (),
+    seed: int = 0,
+) -> tuple[int, int]:
+    """The bytes that are alive between the passes of a training step, and the most at once; parameters apart.
+
+    Raises RefusalError and PyTorchError as `count_macs` does.
+
+    >>> from archcalc.analysis import graph_of
+    >>> held, most = measure_step(graph_of("lenet5"), device="cpu")
+    >>> held < most
+    True
+    """
+    with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, inputs):
+        freeze(model, frozen)
+        alive = AliveInTraining((*model.parameters(), *model.buffers()))
+        alive.note(inputs)
+        with following(model, device), alive.watching():
+            outputs = checkpointed(model, inputs, segments)
+            alive.note(())
+            held = alive.now
+            run_backward(outputs)
+        return held, alive.most
+
+
+class AliveInTraining(Alive):
+    """As `Alive`, where gradients that meet are added in place, as PyTorch does unless a mode watches it."""
+
+    ALONE = 4
+    """How many hold the first of two gradients that meet where nothing else does: this mode and what called it."""
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if (
+            operation is torch.ops.aten.add.Tensor
+            and torch._C._current_autograd_node() is not None
+            and args[0].shape == args[1].shape
+            and args[0]._use_count() <= self.ALONE
+        ):
+            operation = torch.ops.aten.add_.Tensor
+        return super().__torch_dispatch__(operation, types, args, kwargs)
+
+
+def checkpointed(model: Network, inputs: Sequence[Tensor], segments: Sequence[range]) -> Tensor | tuple[Tensor, ...]:
+    """What the network makes of its inputs, where segments of its steps keep only what they read.
+
+    Random numbers are not drawn alike again, for which PyTorch would keep the state of its generators besides.
+    """
+    if not segments:
+        outputs: Tensor | tuple[Tensor, ...] = model(*inputs)
+        return outputs
+    values, samples = model.begin(inputs), len(inputs[0])
+    read_last = {i: step.makes for step in model.steps for i in step.inputs}
+    starts = {segment.start: segment for segment in segments}
+    position = 0
+    while position < len(model.steps):
+        segment = starts.get(position, range(position, position + 1))
+        steps = model.steps[segment.start : segment.stop]
+        makes = [step.makes for step in steps]
+        reads = [i for i in dict.fromkeys(i for step in steps for i in step.inputs) if i not in makes]
+        gives = [i for i in makes if read_last.get(i, i) > makes[-1] or i in model.outputs]
+
+        def run(
+            *tensors: Tensor, steps: Any = steps, reads: Any = tuple(reads), gives: Any = tuple(gives)
+        ) -> tuple[Tensor, ...]:
+            local = dict(zip(reads, tensors, strict=True))
+            for step in steps:
+                local[step.makes] = step.run(model, local, samples)
+                for i in step.frees:
+                    local.pop(i, None)
+            return tuple(local[i] for i in gives)
+
+        tensors = [values[i] for i in reads]
+        if position in starts:
+            results = checkpoint(run, *tensors, use_reentrant=False, preserve_rng_state=False)
+        else:
+            results = run(*tensors)
+        values.update(zip(gives, results, strict=True))
+        del tensors, results
+        position = segment.stop
+        for i in [i for i in values if read_last.get(i, i) <= makes[-1] and i not in model.outputs]:
+            del values[i]
+    main, *others = (values[i] for i in model.outputs)
+    return (main, *others) if others else main

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from archcalc.layers.core.arithmetic import Dim, Shape, Sizes, product, whole
-from archcalc.layers.core.execution import Execution, MemoryUnknownError, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, MemoryUnknownError, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
 Positive = Annotated[int, Meta(ge=1, description="a whole number ≥ 1")]
@@ -231,6 +231,8 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """Whether the output depends on what the inputs hold; that of a learned tensor does not."""
     sees_whole_input: ClassVar[bool] = False
     """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
+    gradient: ClassVar[Gradient] = Gradient.UNKNOWN
+    """What the backward pass makes of the gradient of the output; the memory of UNKNOWN ones is left out."""
     torch: ClassVar[TorchTwin]
 
     @rule
