@@ -62,6 +62,7 @@ class Convolution(Layer):
     bias: Flag = True
 
     gradient = Gradient.NEW
+    keeps_before_it_runs = True
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv"
@@ -248,6 +249,7 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
     bias: Flag = True
 
     gradient = Gradient.NEW
+    keeps_before_it_runs = True
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv"

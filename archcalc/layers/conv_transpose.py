@@ -69,6 +69,7 @@ class TransposedConvolution(Layer):
     bias: Flag = True
 
     gradient = Gradient.NEW
+    keeps_before_it_runs = True
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv_transpose"

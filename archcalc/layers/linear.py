@@ -38,6 +38,7 @@ class Linear(Layer, kind="linear"):
     channels_last: Flag = False
 
     gradient = Gradient.NEW
+    keeps_before_it_runs = True
     label = "fc"
     is_depth_layer = True
     torch = TorchTwin("torch.nn.Linear", in_features=FEATURES, out_features="features", bias="bias")

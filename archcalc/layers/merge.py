@@ -122,6 +122,7 @@ class MatMul(Layer, kind="matmul"):
     """
 
     gradient = Gradient.NEW
+    keeps_before_it_runs = True
     arity = (2, 2)
     torch = TorchTwin("torch.matmul", call="function")
 

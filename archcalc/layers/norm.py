@@ -21,7 +21,7 @@ from archcalc.layers.core.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.core.execution import Execution, Gradient, Keeps, MemoryUnknownError, Tensor
+from archcalc.layers.core.execution import INDEX_BYTES, Execution, Gradient, Keeps, MemoryUnknownError, Tensor
 from archcalc.layers.core.storage import channels_last, in_order, reshaped
 from archcalc.layers.core.twin import CHANNELS, TorchTwin
 
@@ -66,6 +66,9 @@ class BatchNorm(Layer, kind="batchnorm"):
 
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1
+
+    def buffer_bytes(self, x: Shape, *, width: Dim) -> Dim:
+        return width * 2 * x[0] + INDEX_BYTES
 
     def buffer_bytes_read(self, x: Shape, *, width: Dim) -> Dim:
         return width * 2 * x[0]  # not how many batches there were
@@ -196,6 +199,9 @@ class InstanceNorm(Layer, kind="instancenorm"):
 
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1 if self.track else 0
+
+    def buffer_bytes(self, x: Shape, *, width: Dim) -> Dim:
+        return width * 2 * x[0] + INDEX_BYTES if self.track else 0
 
     def buffer_bytes_read(self, x: Shape, *, width: Dim) -> Dim:
         return width * 2 * x[0] if self.track else 0  # not how many batches there were

@@ -23,11 +23,19 @@ CONVOLUTION_BACKWARD = torch.ops.aten.convolution_backward
 
 
 def count_macs(
-    graph: Graph, *, device: str, batch: int = 1, dtype: str = "float32", frozen: Set[int] = frozenset(), seed: int = 0
+    graph: Graph,
+    *,
+    device: str,
+    batch: int = 1,
+    dtype: str = "float32",
+    frozen: Set[int] = frozenset(),
+    segments: Sequence[range] = (),
+    seed: int = 0,
 ) -> tuple[list[int], list[int]]:
     """The multiply-adds of every layer in one step of training mode: forward, and backward from all outputs.
 
-    `frozen` are the positions of layers whose learned tensors need no gradient. Raises RefusalError where PyTorch does
+    `frozen` are the positions of layers whose learned tensors need no gradient; those of `segments` run once more
+    backward, which counts as forward. Raises RefusalError where PyTorch does
     not take a layer, and PyTorchError where it cannot train the model.
 
     >>> from archcalc.analysis import graph_of
@@ -38,7 +46,7 @@ def count_macs(
     with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, inputs):
         freeze(model, frozen)
         with LayerCounter(model) as counter, failing_in(lambda: counter.running, device):
-            run_backward(model(*inputs))
+            run_backward(checkpointed(model, inputs, segments))
     return counter.forward, counter.backward
 
 
@@ -106,6 +114,7 @@ class LayerCounter:
         self.backward = [0] * len(model.steps)
         self.running = ""
         """The path of the layer that ran last."""
+        self._inside: int | None = None
         self._starts: list[int] = []
         self._positions: list[int] = []
         self._open = contextlib.ExitStack()
@@ -128,24 +137,26 @@ class LayerCounter:
         plain = contextlib.ExitStack()
 
         def enter(*_: object) -> None:
-            self.running = path
+            self.running, self._inside = path, position
             self._starts.append(next_node())
             self._positions.append(position)
             plain.enter_context(unfused(module))
 
         def leave(*_: object) -> None:
+            self._inside = None
             plain.close()
 
         self._open.callback(plain.close)
         self._open.callback(module.register_forward_pre_hook(enter).remove)
-        self._open.callback(module.register_forward_hook(leave).remove)
+        # A segment that runs once more ends in the midst of a layer, by an exception.
+        self._open.callback(module.register_forward_hook(leave, always_call=True).remove)
 
     def note(self, flops: int) -> None:
         """Count operations for the layer that runs: in a backward pass, for that whose node does."""
         node = torch._C._current_autograd_node()
-        if node is None:
-            self.forward[self._positions[-1]] += flops // 2
-        else:
+        if self._inside is not None:
+            self.forward[self._inside] += flops // 2
+        elif node is not None:
             made = bisect_right(self._starts, node._sequence_nr()) - 1
             self.backward[self._positions[made]] += flops // 2
 

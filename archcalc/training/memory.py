@@ -2,8 +2,8 @@
 
 It follows PyTorch: a tensor that several layers keep is there once, what a layer keeps goes when its backward pass is
 done, and gradients that meet are added in place where nothing else holds the first. What a kernel takes for itself is
-left out. Of a layer that goes through several operations backward, only what is there before and after is known, so that
-the most bytes are then a lower bound.
+left out. Of a layer that goes through several operations backward, only what is there before and after is known: the
+most bytes are then a lower bound.
 """
 
 from collections.abc import Sequence
@@ -190,21 +190,26 @@ class _Step:
             one, effect = self.computed[k], self.effects[k]
             segment = self.segment_of.get(k)
             if segment is not None and k == segment.stop - 1:
-                held += self._kept_again(segment)
+                tensors = self._kept_again(segment)
+                for tensor, keeps in tensors.items():
+                    released.setdefault(keeps, []).append(tensor)
+                held += sum([self.sizes[tensor] for tensor in tensors])
+                held += sum([self.effects[i].kept_bytes or 0 for i in segment if self.computed[i].runs])
             if one.runs and (gradient := pending.pop(first + k, None)) is not None:
                 held = self._run_layer_backward(k, gradient, pending, held, has_grad)
-            if one.runs and segment is None:
+            if one.runs:
                 held -= effect.kept_bytes or 0
-            if segment is not None and k == segment.start:
-                held -= self._kept_again(segment)
             held -= sum([self.sizes[tensor] for tensor in released.get(k, ())])
 
-    def _kept_again(self, segment: Segment) -> int:
-        """The bytes that layers of a segment keep when it runs once more."""
+    def _kept_again(self, segment: Segment) -> dict[int, int]:
+        """The tensors that layers of a segment keep when it runs once more, and the first layer that keeps each."""
         inside = range(self.first + segment.start, self.first + segment.stop)
-        tensors = {tensor for k in segment if self.computed[k].runs for tensor in self._kept(k) if tensor in inside}
-        own = [self.effects[k].kept_bytes or 0 for k in segment if self.computed[k].runs]
-        return sum([self.sizes[tensor] for tensor in tensors]) + sum(own)
+        keepers: dict[int, int] = {}
+        for k in segment:
+            for tensor in self._kept(k) if self.computed[k].runs else ():
+                if tensor in inside:
+                    keepers.setdefault(tensor, k)
+        return keepers
 
     def _run_layer_backward(
         self, k: int, gradient: _Grad, pending: dict[int, _Grad], held: int, has_grad: set[int]
@@ -225,7 +230,9 @@ class _Step:
                 held += new.bytes
                 made.append((i, new))
         weights = self._gradients_of_weights(k, effect.output.width)
-        self._note(held + weights, k)
+        # What runs once more is gone before PyTorch sums up the gradient of a linear layer's bias.
+        late = self.learned[k].biases * effect.output.width if k in self.segment_of else 0
+        self._note(held + weights - min(late, weights), k)
         shared = self.learned[k].uses_shared
         held += 0 if shared and self._owner(k) in has_grad else weights  # added to those that are there
         has_grad.add(self._owner(k))

@@ -233,6 +233,8 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
     gradient: ClassVar[Gradient] = Gradient.UNKNOWN
     """What the backward pass makes of the gradient of the output; the memory of UNKNOWN ones is left out."""
+    keeps_before_it_runs: ClassVar[bool] = False
+    """Whether what the backward pass needs is all there before the output is: true of a single product."""
     torch: ClassVar[TorchTwin]
 
     @rule
@@ -253,6 +255,11 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     @rule
     def buffer_bytes_read(self, *inputs: Shape, width: Dim) -> Dim:
         """The bytes of its buffers that a forward pass in eval mode reads, at `width` bytes for each number of them."""
+        return width * self.buffers(*inputs)
+
+    @rule
+    def buffer_bytes(self, *inputs: Shape, width: Dim) -> Dim:
+        """The bytes of its buffers, at `width` bytes a number; indices and counts have widths of theirs."""
         return width * self.buffers(*inputs)
 
     @rule
