@@ -36,13 +36,32 @@ def segments_of(graph: Graph, checkpoint: str) -> tuple[range, ...]:
             hint = "name layers to keep nothing of: --checkpoint conv1,relu1"
             raise SettingError(f"{graph.name} has no blocks: no layer's name has a dot", hint=hint)
         return found
-    wanted = [name.strip() for name in checkpoint.split(",")]
-    known = {".".join(parts[:n]) for name in names for parts in [name.split(".")] for n in range(1, len(parts) + 1)}
+    wanted = _known_names(graph, checkpoint)
+    return _runs([next((one for one in wanted if name == one or name.startswith(f"{one}.")), "") for name in names])
+
+
+def layers_named(graph: Graph, wanted: str) -> tuple[str, ...]:
+    """The layers that a comma-separated list names, by their names or what these begin with.
+
+    Raises SettingError for a name that no layer has or begins with.
+
+    >>> from archcalc.analysis import graph_of
+    >>> layers_named(graph_of("resnet18"), "conv1, layer1.0")[:3]
+    ('conv1', 'layer1.0.conv1', 'layer1.0.bn1')
+    """
+    names = _known_names(graph, wanted)
+    return tuple([node.name for node in graph.nodes if f"{node.name}.".startswith(tuple(f"{one}." for one in names))])
+
+
+def _known_names(graph: Graph, listed: str) -> list[str]:
+    wanted = [name.strip() for name in listed.split(",")]
+    split = [node.name.split(".") for node in graph.nodes]
+    known = {".".join(parts[:n]) for parts in split for n in range(1, len(parts) + 1)}
     for name in wanted:
         if name not in known:
-            hint = did_you_mean(name, known, "none, blocks, or names of layers and what they begin with")
+            hint = did_you_mean(name, known, "names of layers, or what they begin with")
             raise SettingError(f"{graph.name} has no layer {name!r}", hint=hint)
-    return _runs([next((one for one in wanted if name == one or name.startswith(f"{one}.")), "") for name in names])
+    return wanted
 
 
 def _block(name: str) -> str:

@@ -44,9 +44,7 @@ class TrainingRow(msgspec.Struct, frozen=True, gc=False):
 
     def to_dict(self) -> dict[str, Any]:
         """The row as JSON has it."""
-        return msgspec.structs.asdict(self) | {
-            "update": None if self.update is None else msgspec.structs.asdict(self.update)
-        }
+        return {**msgspec.structs.asdict(self), "update": _tally(self.update)}
 
 
 class TrainingReport(msgspec.Struct, frozen=True):
@@ -123,17 +121,24 @@ class TrainingReport(msgspec.Struct, frozen=True):
         return Ops(*[sum(counts) for counts in zip(*map(msgspec.structs.astuple, found), strict=True)])
 
     def run(self, images: int, epochs: int = 1, views: int = 1) -> "Run":
-        """What training on so many images for so many epochs takes; of each epoch the last batch may be smaller."""
-        batch = self.settings.batch
-        seen = images * epochs * views
-        step, forward = self.step_macs, self.forward_macs
+        """What training on so many images for so many epochs takes, and testing an image by so many views of it.
+
+        Multiply-adds are those of whole images, as if a last, smaller batch cost its share.
+
+        >>> from archcalc.analysis import analyze_graph
+        >>> from archcalc.training.cost import training_cost
+        >>> run = training_cost(*analyze_graph("alexnet", batch=128)).run(1_280_000, epochs=90, views=10)
+        >>> run.steps, run.macs, run.test_macs
+        (900000, 239327119745, 7175621120)
+        """
+        batch, step, forward = self.settings.batch, self.step_macs, self.forward_macs
         return Run(
             images=images,
             epochs=epochs,
             views=views,
-            steps=-(-images * views // batch) * epochs,
-            macs=None if step is None else step * seen // batch,
-            test_macs=None if forward is None else forward * images * views // batch,
+            steps=-(-images // batch) * epochs,
+            macs=None if step is None else step * images * epochs // batch,
+            test_macs=None if forward is None else forward * views // batch,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -157,10 +162,7 @@ class TrainingReport(msgspec.Struct, frozen=True):
             "memory": {name: getattr(self, name) for name in LADDER},
             "peak_is_exact": self.peak_is_exact,
             "peak_at": self.peak_at,
-            "totals": {
-                **{name: getattr(self, name) for name in totals},
-                "update": None if self.update is None else msgspec.structs.asdict(self.update),
-            },
+            "totals": {**{name: getattr(self, name) for name in totals}, "update": _tally(self.update)},
             "layers": [row.to_dict() for row in self.layers],
         }
 
@@ -179,7 +181,7 @@ LADDER = (
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A whole training: its steps and multiply-adds, and those of one test with as many views of each image."""
+    """A whole training: its steps and multiply-adds, and those of testing one image by its views, such as ten crops."""
 
     images: int
     epochs: int
@@ -187,6 +189,10 @@ class Run(msgspec.Struct, frozen=True):
     steps: int
     macs: int | None
     test_macs: int | None
+
+
+def _tally(ops: Ops | None) -> dict[str, Any] | None:
+    return None if ops is None else msgspec.structs.asdict(ops)
 
 
 def _sum(values: list[int | None]) -> int | None:
