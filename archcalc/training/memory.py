@@ -101,6 +101,7 @@ class _Step:
         self.exact = not self.segments
         self.readers = Counter(i for node in graph.nodes for i in node.inputs)
         self.peak, self.peak_at, self.perhaps = 0, 0, 0
+        self.given: list[_Grad] = []
 
     def memory(self) -> StepMemory:
         """Run it."""
@@ -199,6 +200,7 @@ class _Step:
             if self.computed[value - first].runs and value not in pending:
                 given = _Grad(product(self.forward.values[value].shape) * self.forward.values[value].width, holders=2)
                 pending[value] = given
+                self.given.append(given)
                 held += given.bytes
         released: dict[int, list[int]] = {}
         for tensor, k in keeper.items():
@@ -305,7 +307,10 @@ class _Step:
             return _released(new, held)
         value = self.forward.values[i]
         total = _Grad(product(value.shape) * value.width if old.bytes and new.bytes else 0)
-        self._note(held + total.bytes, k)
+        if old in self.given:  # whether it is added to depends on who else holds it
+            self.perhaps = max(self.perhaps, held + total.bytes)
+        else:
+            self._note(held + total.bytes, k)
         pending[i] = total
         return _released(new, _released(old, held + total.bytes))
 

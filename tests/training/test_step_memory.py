@@ -24,7 +24,7 @@ training = pytest.importorskip("archcalc.torch_backend.training")
 
 NETWORKS = int(os.environ.get("ARCHCALC_RANDOM_NETWORKS", "60"))
 ENOUGH = 0.8
-EXACT = 0.2
+EXACT = 0.1
 """Of how many random networks, which hold many kinds, the most at once is exact at the least."""
 
 pytestmark = [
