@@ -38,6 +38,8 @@ DIFFERS, NOT_CHECKED = 1, 2
 @click.option("--train", is_flag=True, help="Run in training mode rather than in eval mode.")
 @click.option("--memory", is_flag=True, help="Also compare the memory saved for backward and the peak memory.")
 @click.option("--fold", is_flag=True, help="Compare outputs before and after folding batch norms.")
+@click.option("--training", is_flag=True, help="Compare a training step: operations, memory and optimizers.")
+@click.option("--checkpoint", metavar="none|blocks|LAYERS", help="With --training: which layers are recomputed.")
 @click.option(
     "--layers",
     "layers_",
@@ -60,6 +62,8 @@ def verify(
     train: bool,
     memory: bool,
     fold: bool,
+    training: bool,
+    checkpoint: str | None,
     layers_: bool,
     json_: bool,
     output: str | None,
@@ -79,12 +83,17 @@ def verify(
     With --fold, batch norms get random statistics and parameters, and are folded into the layers before them as
     `archcalc fold` does; the outputs of every layer must then agree with those of the original network.
 
+    With --training, one step is trained: compared are the multiply-adds of every layer forward and backward with
+    PyTorch's counter (of grouped convolutions as it counts them since pytorch/pytorch#183405), what each layer saves,
+    parameters, gradients, buffers, the state of every optimizer, and the most that is alive at once, on the CPU.
+
     Exits with 1 if anything differs, and with 2 if a model could not be run or checked.
     """
     from archcalc.analysis import analyze_graph
     from archcalc.api import smaller_copy
     from archcalc.cli.progress import with_progress
     from archcalc.cli.verify_folding import check_settings, verify_folding
+    from archcalc.cli.verify_training import check_training_options, verify_training
     from archcalc.errors import SettingError
     from archcalc.spec.catalogue import find, names
 
@@ -92,6 +101,7 @@ def verify(
     if bool(specs) == all_:
         raise SettingError("give at least one architecture, or --all", hint="archcalc verify resnet50")
     dtype = dtype or ("float64" if fold else "float32")
+    check_training_options(training=training, checkpoint=checkpoint, train=train, memory=memory, fold=fold)
     if fold:
         check_settings(device=device, dtype=dtype, train=train, memory=memory)
     chosen = [find(what) for what in (names() if all_ else specs)]
@@ -101,6 +111,11 @@ def verify(
     if fold:
         settings = {"device": device, "batch": batch, "dtype": dtype, "input": input, "seed": seed, "vars": vars_}
         verify_folding(ctx, chosen, settings, layers=layers_, json=json_, output=output)
+        return
+    if training:
+        settings = {"device": device, "batch": batch, "dtype": dtype, "input": input, "seed": seed, "vars": vars_}
+        settings["checkpoint"] = checkpoint or "none"
+        verify_training(ctx, chosen, settings, layers=layers_, json=json_, output=output)
         return
     pairs = [analyze_graph(a, input=input, batch=batch, dtype=dtype, vars=vars_) for a in chosen]  # errors come first
     from archcalc.torch_backend import verify as backend
