@@ -1,6 +1,6 @@
 """Training reports → Grids: the ladder of memory, the operations of each layer, and a whole run."""
 
-from archcalc.engine.report import inputs_in_words
+from archcalc.engine.settings import inputs_in_words
 from archcalc.errors import printable
 from archcalc.layers.core.base import Ops
 from archcalc.render.grid import Cell, Column, Grid

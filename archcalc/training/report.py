@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from archcalc._version import __version__
-from archcalc.engine.report import Settings
+from archcalc.engine.settings import Settings
 from archcalc.layers.core.base import Ops
 
 SCHEMA_VERSION = 1
