@@ -1,14 +1,17 @@
 """The command group: commands are loaded when they are called, and rich's help only when a terminal asks for help."""
 
 import importlib
+import os
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from archcalc.docstrings import docstring
-from archcalc.errors import did_you_mean
+from archcalc.errors import SettingError, did_you_mean
 
+OUTPUT_OPTIONS = ("output", "output_file")
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 
@@ -30,6 +33,31 @@ class Command(_Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["help"] = kwargs.get("help") or docstring(kwargs["callback"])
         super().__init__(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, unless its output would replace a file that it reads."""
+        for option in OUTPUT_OPTIONS:
+            if (output := ctx.params.get(option)) is not None:
+                refuse_to_replace(output, [value for name, value in ctx.params.items() if name != option])
+        return super().invoke(ctx)
+
+
+def refuse_to_replace(output: str, read: Iterable[Any]) -> None:
+    """Raise SettingError where an output would replace one of the files that are read; other values are passed over."""
+    for value in read:
+        if isinstance(value, tuple):
+            refuse_to_replace(output, value)
+        elif isinstance(value, str) and _is_same_file(value, output):
+            raise SettingError(f"{output} would be replaced, and is read here", hint="write to another file")
+
+
+def _is_same_file(name: str, output: str) -> bool:
+    # A variant of a file is named behind a colon.
+    return any(
+        os.path.isfile(file) and os.path.isfile(output) and os.path.samefile(file, output)
+        for file in (name, name.rpartition(":")[0])
+        if "\0" not in file
+    )
 
 
 class LazyGroup(_Group):
@@ -59,4 +87,4 @@ class LazyGroup(_Group):
         return super().resolve_command(ctx, args)
 
 
-__all__ = ["HELP_OPTIONS", "Command", "LazyGroup"]
+__all__ = ["HELP_OPTIONS", "Command", "LazyGroup", "refuse_to_replace"]

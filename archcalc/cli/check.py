@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from archcalc.cli.base import HELP_OPTIONS, Command
+from archcalc.cli.base import HELP_OPTIONS, Command, refuse_to_replace
 from archcalc.cli.options import OutputFile, input_option
 from archcalc.engine.conventions import CONVENTIONS
 from archcalc.engine.figures import METRICS, metric_named
@@ -140,6 +140,8 @@ def check(
         compare_budgets=base is not None,
     )
     subjects, checked = named(specs, settings) if specs else configured(settings)
+    if output_file is not None:
+        refuse_to_replace(output_file, [subject.path for subject in subjects])
     for subject in bar(subjects, lambda subject: printable(subject.name)):
         checked += gate.check(subject)
     _write(checked, output_format, output_file)

@@ -46,7 +46,22 @@ def report_of(data: Any) -> Report:
     if not layers:
         raise _wrong("the report has no layers")
     rows = tuple([_row(row, f"layers[{n}]", settings.batch) for n, row in enumerate(layers)])
-    return Report(name, title, settings, Stored(rows, _outputs(data, rows)))
+    names = [row.name for row in rows]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _wrong(f"the report has two layers named {twice!r}")
+    report = Report(name, title, settings, Stored(rows, _outputs(data, rows)))
+    _require_sums(report, data.get("totals", {}))
+    return report
+
+
+def _require_sums(report: Report, totals: Any) -> None:
+    """Raise SettingError where the totals are not those of the rows: somebody changed either."""
+    if not isinstance(totals, dict):
+        raise _wrong(f"totals must be an object, got {_called(totals)}")
+    for field, own in report.totals.to_dict().items():
+        if field in totals and field not in _LATER and totals[field] != own:
+            raise _wrong(f"totals.{field} is {totals[field]!r}, the layers make {own!r}")
 
 
 def _outputs(data: dict[str, Any], rows: tuple[LayerReport, ...]) -> tuple[Output, ...]:

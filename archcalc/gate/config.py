@@ -191,7 +191,12 @@ def _toml(path: Path) -> tuple[Document, dict[str, Any]]:
 
 
 def _configures(path: Path, table: tuple[str, ...]) -> bool:
-    """Whether a file is there and has the table, where it is to have one."""
+    """Whether a file is there and has the table, where it is to have one.
+
+    Raises SettingError for what is there under its name and is no file, for a budget must not be lost with it.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        raise SettingError(f"{os.path.relpath(path)} is not a file, or a link to none", hint="remove or mend it")
     if not path.is_file() or not table:
         return path.is_file()
     try:

@@ -1,7 +1,7 @@
 """The specs of a repository before and after: which changed between two revisions, and what their reports say."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from archcalc.analysis import analyze
@@ -9,10 +9,11 @@ from archcalc.comparison.diff import ReportDiff, diff
 from archcalc.engine.report import Report
 from archcalc.errors import ArchcalcError, Problem, SpecError
 from archcalc.history.git import Change, Repository
+from archcalc.history.reach import dependants
 from archcalc.history.snapshot import Snapshot
 from archcalc.spec.catalogue import Reader, find_all, has_ending
 from archcalc.spec.files import read_plain_file
-from archcalc.spec.recognition import file_extended_by, is_spec
+from archcalc.spec.recognition import is_spec
 from archcalc.spec.source import Document
 
 
@@ -42,7 +43,9 @@ def compared(
         for change in repository.changes(base, head)
         if any(map(has_ending, _paths(change))) or named & _paths(change)
     ]
-    changes += _dependants(repository, head, after, changes)
+    seen = {path for change in changes for path in _paths(change)}
+    affected, unseen = dependants(repository, head, after, repository.changed_paths(base, head))
+    changes += [Change("changed", path, path) for path in affected if os.path.normpath(path) not in seen]
     for change in changes:
         if paths and not any(_is_within(path, change) for path in paths):
             continue
@@ -64,6 +67,7 @@ def compared(
             found = diff(f"{name}{suffix}", olds.get(variant), news.get(variant))
             if found.kind != "same" or moved:
                 diffs.append(found)
+    notes += unseen
     ordered = sorted(diffs, key=lambda found: (-found.weight, found.name))
     return History(tuple(ordered), tuple(problems), tuple(notes))
 
@@ -96,28 +100,6 @@ def _reports(path: str | None, reader: Reader, settings: dict[str, Any]) -> dict
     except ArchcalcError as error:
         return error
     return ArchcalcError(problems=problems) if problems else reports
-
-
-def _dependants(repository: Repository, head: str | None, reader: Reader, changes: Iterable[Change]) -> list[Change]:
-    """The files that have not changed themselves, but extend one that has."""
-    changed = {path for change in changes for path in _paths(change)}
-    extends: dict[str, str] = {}
-    for path in repository.files(head):
-        if not has_ending(path) or os.path.normpath(path) in changed:
-            continue
-        try:
-            base = file_extended_by(reader(path))
-        except SpecError:
-            continue  # deleted in the work tree, or no text
-        if base:
-            extends[path] = os.path.normpath(base)
-    affected: list[Change] = []
-    while more := [path for path, base in extends.items() if base in changed]:
-        for path in more:
-            changed.add(os.path.normpath(path))
-            del extends[path]
-            affected.append(Change("changed", path, path))
-    return affected
 
 
 def _is_spec(path: str, reader: Reader) -> bool:

@@ -107,6 +107,22 @@ class Repository:
         options = ("--name-only", "-z", "--no-renames", "--text", "--no-textconv", f"-G{pattern}", "--relative")
         return _split(self._git("diff", *options, base, "--"))
 
+    def changed_paths(self, base: str, head: str | None = None) -> set[str]:
+        """The paths from the root of all files that differ between two commits, or a commit and the work tree."""
+        revisions = [base] if head is None else [base, head]
+        found = _split(self._git("diff", "--name-only", "--no-renames", "-z", *revisions, "--", ":/"))
+        return {*found, *(self._others() if head is None else ())}
+
+    def everything(self, revision: str | None = None) -> set[str]:
+        """The paths from the root of all files of a commit, or of the work tree, also of those not below the folder."""
+        if revision is not None:
+            return set(_split(self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", revision)))
+        return {*_split(self._git("ls-files", "--cached", "--full-name", "-z", "--", ":/")), *self._others()}
+
+    def _others(self) -> list[str]:
+        options = ("--others", "--exclude-standard", "--full-name", "-z", "--", ":/")
+        return _split(self._git("ls-files", *options))
+
     def files(self, revision: str | None = None) -> list[str]:
         """The files of a commit, or of the work tree, below the folder."""
         if revision is None:

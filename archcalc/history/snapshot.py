@@ -38,6 +38,10 @@ class Snapshot:
         entry = self._entries.get(path)
         return entry is not None and entry.mode == _LINK
 
+    def link_target(self, path: str) -> str | None:
+        """Where a link of the commit leads; None for what is no link."""
+        return os.fsdecode(self.repository.blob(self._entries[path].hash)) if self.is_link(path) else None
+
     def has(self, path: str) -> bool:
         """Whether a file existed; raises SpecError if this commit does not say: in a submodule, or outside."""
         return self._find(path) is not None

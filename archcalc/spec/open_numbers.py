@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from archcalc.errors import SettingError
 from archcalc.layers.core.arithmetic import equal, is_plain
 from archcalc.spec.source import MAX_NUMBER
 from archcalc.spec.values import is_open
@@ -29,7 +30,7 @@ class UndecidedError(Exception):
 
 def is_array(value: object) -> bool:
     """Whether a value is a NumPy array."""
-    return type(value).__module__.partition(".")[0] == "numpy"
+    return hasattr(value, "__array_ufunc__")
 
 
 def admitted(value: Any) -> Any:
@@ -42,7 +43,9 @@ def admitted(value: Any) -> Any:
     library = {base.__module__.partition(".")[0] for base in type(value).__mro__}
     if "numpy" in library and value.dtype.kind in "iuf":
         wide = value.astype("float64" if value.dtype.kind == "f" else "int64")
-        return wide.item() if value.ndim == 0 else wide
+        if not wide.size or not (abs(wide) < float("inf")).all():
+            raise ValueError("not a finite number for each variant")
+        return wide.item() if value.ndim == 0 else _checked(wide)
     if "sympy" in library and hasattr(value, "is_number") and not value.is_Relational:
         return settled(value)
     raise ValueError(f"no number: {value!r}")
@@ -51,10 +54,17 @@ def admitted(value: Any) -> Any:
 def settled(value: Any) -> Any:
     """An open number as simple as it is: arrays of whole numbers as such, expressions without symbols as Python's."""
     if is_array(value):
-        return value.astype("int64") if value.dtype.kind == "f" and (value == value.round()).all() else value
+        is_whole = value.dtype.kind == "f" and (value == value.round()).all()
+        return _checked(value.astype("int64") if is_whole else value)
     if value.is_number:
         return int(value) if value.is_integer else float(value)
     return value
+
+
+def _checked(array: Any) -> Any:
+    from archcalc.spec.exact_arrays import exact
+
+    return exact(array)
 
 
 def computed(function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
@@ -82,7 +92,10 @@ def computed(function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
         raise ZeroDivisionError
     if not arrays:
         return settled(rules.get(name, function)(*map(_exact, operands)))
-    result = settled(rules.get(name, function)(*operands))
+    try:
+        result = settled(rules.get(name, function)(*operands))
+    except SettingError as error:
+        raise OverflowError("a number out of range") from error
     # What is too large for an int64 shows in floats.
     size = function(*[operand * 1.0 for operand in operands]) if name in ("mul", "pow") else result
     if not (abs(size) <= MAX_NUMBER).all():

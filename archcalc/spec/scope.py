@@ -13,6 +13,9 @@ from archcalc.spec.origin import Call
 from archcalc.spec.source import Scalar, Tree, problem_at
 from archcalc.spec.values import Value
 
+MAX_NAME = 1000
+"""Characters of the name that an entry gives."""
+
 
 class Tied(NamedTuple):
     """Two paths of blocks of which the first uses the weights of the second, and where that is said."""
@@ -65,6 +68,10 @@ class Scope:
             return None
         if not isinstance(tree, Scalar) or tree.value is None or not tree.text:
             raise SpecError([problem_at(tree, "name must be text")])
+        if len(tree.text) > MAX_NAME:
+            raise SpecError(
+                [problem_at(tree, f"a name has {len(tree.text):,} characters", f"use at most {MAX_NAME:,}")]
+            )
         if tree.text == INPUT or (tree.text in self.network and not self.prefix):
             message = f"the name {tree.text!r} is an input's"
             raise SpecError([problem_at(tree, message, "choose another name")])

@@ -187,7 +187,7 @@ def test_reports_of_symbols_and_arrays_are_not_written() -> None:
             {"vars": {"classes": numpy.array([1, 2])}, "batch": numpy.array([1, 2, 3])},
             "arrays must have one",
         ),
-        ({"vars": {"classes": numpy.array([], dtype=int)}}, "arrays must have one axis and one length"),
+        ({"vars": {"classes": numpy.array([], dtype=int)}}, "vars: classes cannot be array"),
     ],
 )
 def test_settings_that_no_variant_can_have(settings: dict[str, Any], message: str) -> None:
@@ -329,3 +329,31 @@ def test_weights_are_shared_at_all_numbers() -> None:
     )
     with pytest.raises(SpecError, match="tied to a, whose weight is"):
         analyze(unlike, vars={"width": ARRAY})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("vgg16", {"batch": numpy.array([1, 10**9])}),
+        ("alexnet", {"input": (3, numpy.array([64, 10**6]), 10**6), "batch": 10**6, "dtype": "float64"}),
+        ("mobilenet_v2", {"vars": {"width": numpy.array([1.0, 1e9])}}),
+    ],
+)
+def test_an_array_never_wraps_around(name: str, settings: Any) -> None:
+    with pytest.raises(SettingError, match=r"exceeds 2\^63 for some variants"):
+        _ = analyze(name, **settings).totals.to_dict()
+
+
+def test_what_just_fits_is_exact() -> None:
+    batch = (2**63 - 1) // analyze("vgg16").totals.flops // 2
+    assert (
+        analyze("vgg16", batch=numpy.array([batch])).totals.to_dict()["flops"][0]
+        == analyze("vgg16", batch=batch).totals.flops
+    )
+
+
+@pytest.mark.parametrize("empty", [numpy.array([], dtype=int), numpy.array([1.0, numpy.inf]), numpy.array([numpy.nan])])
+def test_arrays_of_no_number_are_refused(empty: Any) -> None:
+    for settings in ({"batch": empty}, {"input": (3, empty, 224)}, {"vars": {"classes": empty}}):
+        with pytest.raises(SettingError):
+            analyze("vgg16", **settings)

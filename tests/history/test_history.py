@@ -192,3 +192,65 @@ def test_outside_of_a_repository_and_without_git(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SettingError, match="git is not installed"):
         Repository(tmp_path)
+
+
+CONV = "input: [3, 16, 16]\nlayers:\n  - conv: {name: a, filters: FILTERS, kernel: 3}\n"
+AT_A_REMOVE = {
+    "a base of another ending": ({"base.txt": CONV, "m/e.yaml": "extends: ../base.txt\n"}, {}, "base.txt"),
+    "a link to a changed file": ({"base.yaml": CONV}, {"m/e.yaml": "../base.yaml"}, "base.yaml"),
+    "a link to a file of another ending": ({"base.dat": CONV}, {"m/e.yaml": "../base.dat"}, "base.dat"),
+    "a base that is a link": (
+        {"base.yaml": CONV, "m/e.yaml": "extends: ../l.yaml\n"},
+        {"l.yaml": "base.yaml"},
+        "base.yaml",
+    ),
+    "a base in a folder that is a link": (
+        {"real/base.yaml": CONV, "m/e.yaml": "extends: ../way/base.yaml\n"},
+        {"way": "real"},
+        "real/base.yaml",
+    ),
+    "a base at two removes": (
+        {"base.txt": CONV, "mid.txt": "extends: ./base.txt\n", "m/e.yaml": "extends: ../mid.txt\n"},
+        {},
+        "base.txt",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "links", "changed"), AT_A_REMOVE.values(), ids=AT_A_REMOVE)
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_change_at_a_remove_is_seen(
+    tmp_path: Path, files: dict[str, str], links: dict[str, str], changed: str, committed: bool
+) -> None:
+    repo = Repo(tmp_path / "repository")
+    for path, text in files.items():
+        repo.write(path, text.replace("FILTERS", "4"))
+    for path, target in links.items():
+        (repo.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (repo.folder / path).symlink_to(target)
+    repo.commit()
+    repo.git("checkout", "-q", "-b", "branch")
+    repo.write(changed, CONV.replace("FILTERS", "64"))
+    if committed:
+        repo.commit()
+    for folder, arguments in ((".", ["main"]), (".", ["main", "m/e.yaml"]), ("m", ["main"])):
+        found = {one["name"]: one for one in diffed(repo, *arguments, folder=folder)["specs"]}
+        name = "e.yaml" if folder == "m" else "m/e.yaml"
+        assert [one["change"] for one in found.values() if one["name"] == name] == ["changed"], (folder, arguments)
+    if committed:
+        assert "m/e.yaml" in {one["name"] for one in diffed(repo, "main..branch")["specs"]}
+
+
+def test_what_git_does_not_track_is_noted(tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "repository")
+    (tmp_path / "outside.yaml").write_text(CONV.replace("FILTERS", "4"))
+    repo.write(".gitignore", "hidden.yaml\n")
+    repo.write("hidden.yaml", CONV.replace("FILTERS", "4"))
+    repo.write("a.yaml", "extends: hidden.yaml\n")
+    repo.write("b.yaml", "extends: ../outside.yaml\n")
+    repo.commit()
+    notes = diffed(repo)["notes"]
+    assert [note.split(",")[0] for note in notes if "depends on" in note] == [
+        "a.yaml depends on hidden.yaml",
+        "b.yaml depends on ../outside.yaml",
+    ]
