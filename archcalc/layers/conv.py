@@ -1,5 +1,6 @@
 """Convolutions over maps of one, two and three spatial dimensions."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from archcalc.errors import LayerError
@@ -86,6 +87,9 @@ class Convolution(Layer):
     def ops(self, x: Shape, y: Shape) -> Ops:
         outputs = elements(y)
         return Ops(macs=outputs * self._taps(x), additions=outputs if self.bias else 0)
+
+    def backward_macs(self, x: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool) -> Dim:
+        return self.ops(x, y).macs * (needs_grad[0] + trains)
 
     def window(self, x: Shape) -> Window:
         return receptive_window(self.dimensions, self.kernel, self.stride, self.pad, self.dilation)
@@ -257,6 +261,9 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return self._grouped(x).ops(x, y)
+
+    def backward_macs(self, x: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool) -> Dim:
+        return self._grouped(x).backward_macs(x, y, needs_grad=needs_grad, trains=trains)
 
     def window(self, x: Shape) -> Window:
         return self._grouped(x).window(x)

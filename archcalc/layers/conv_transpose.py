@@ -1,10 +1,11 @@
 """Transposed convolutions over maps of one, two and three spatial dimensions."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from archcalc.errors import LayerError
 from archcalc.layers.conv import convolved, require_groups
-from archcalc.layers.core.arithmetic import Shape, maximum, product, require
+from archcalc.layers.core.arithmetic import Dim, Shape, maximum, product, require
 from archcalc.layers.core.base import (
     Flag,
     Layer,
@@ -114,6 +115,9 @@ class TransposedConvolution(Layer):
             macs=self.params(x).weights * product(x[1:]),
             additions=elements(y) if self.bias else 0,
         )
+
+    def backward_macs(self, x: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool) -> Dim:
+        return self.ops(x, y).macs * (needs_grad[0] + trains)
 
     def window(self, x: Shape) -> Visibility:
         return Visibility.UNKNOWN

@@ -1,7 +1,9 @@
 """Matrix products with learned weights."""
 
+from collections.abc import Sequence
+
 from archcalc.errors import LayerError
-from archcalc.layers.core.arithmetic import Shape, product, require
+from archcalc.layers.core.arithmetic import Dim, Shape, product, require
 from archcalc.layers.core.base import Flag, Layer, Ops, Positive, Visibility, elements, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
 from archcalc.layers.core.twin import FEATURES, TorchTwin
@@ -59,6 +61,9 @@ class Linear(Layer, kind="linear"):
         outputs = elements(y)
         return Ops(macs=outputs * x[-1], additions=outputs if self.bias else 0)
 
+    def backward_macs(self, x: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool) -> Dim:
+        return self.ops(x, y).macs * (needs_grad[0] + trains)
+
     def window(self, x: Shape) -> Visibility:
         return Visibility.WHOLE if len(x) == 1 else Visibility.LAST_AXIS
 
@@ -66,5 +71,5 @@ class Linear(Layer, kind="linear"):
         *rows, features = x.shape
         flat = run.reshaped(x, (product(rows), features))
         y = run.new((*rows, self.features), flat, trains=True)
-        run.keep(y, flat)
+        run.keep_factors(flat, run.parameter((self.features, features)))
         return y

@@ -1,7 +1,9 @@
 """Layers that make one tensor of several."""
 
+from collections.abc import Sequence
+
 from archcalc.errors import LayerError
-from archcalc.layers.core.arithmetic import Shape, equal, maximum, require
+from archcalc.layers.core.arithmetic import Dim, Shape, equal, maximum, require
 from archcalc.layers.core.axes import axis_of, resized
 from archcalc.layers.core.base import AlongAxes, AxisIndex, Flag, Layer, Ops, Visibility, elements, fmt_shape
 from archcalc.layers.core.execution import Execution, Tensor
@@ -136,6 +138,9 @@ class MatMul(Layer, kind="matmul"):
 
     def ops(self, a: Shape, b: Shape, y: Shape) -> Ops:
         return Ops(macs=elements(y) * a[-1])
+
+    def backward_macs(self, a: Shape, b: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool) -> Dim:
+        return self.ops(a, b, y).macs * sum(needs_grad[:2])
 
     def window(self, a: Shape, b: Shape) -> Visibility:
         return Visibility.UNKNOWN

@@ -78,7 +78,9 @@ class BatchNorm(Layer, kind="batchnorm"):
             y = run.new(x.shape, x, layout=layout, trains=self.affine)
         else:
             y = run.new_map(x.shape, x, trains=self.affine)
-        if run.training:
+        if not run.trains:  # a frozen one runs by its running statistics
+            run.keep(y, x)
+        else:
             run.keep(y, x, run.new(x.shape[1:2]), run.new(x.shape[1:2]))
             if elements(x.shape) == x.shape[1] or self.eps == 0:  # which PyTorch refuses to train on
                 run.keeps_what_is_unknown()
@@ -211,10 +213,10 @@ class InstanceNorm(Layer, kind="instancenorm"):
         tracked = [run.new(channels) for _ in range(2 * self.track)]
         read = run.contiguous(x)
         y = run.new(x.shape, read, trains=self.affine)
-        if run.training or not self.track:
+        if run.trains or not self.track:
             tracked += [run.new(channels), run.new(channels)]
         run.keep(y, read, *repeated[:1], *tracked)
-        if run.training and product(x.shape[2:]) == 1:  # PyTorch refuses to train on a single number of each channel
+        if run.trains and product(x.shape[2:]) == 1:  # PyTorch refuses to train on a single number of each channel
             run.keeps_what_is_unknown()
         return y
 

@@ -34,14 +34,14 @@ def measure_memory(
     with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, inputs):
         kept, training_failure = None, ""
         try:
-            kept = _kept(model.train(), inputs)
+            kept = kept_by_layer(model.train(), inputs)
         except PyTorchError as error:
             training_failure = error.problems[0].message
         peak, allocated = _peak(model.eval(), inputs, device)
     return MemoryMeasurement(kept, peak, allocated, training_failure)
 
 
-def _kept(model: Network, inputs: Sequence[Tensor]) -> tuple[int, ...]:
+def kept_by_layer(model: Network, inputs: Sequence[Tensor]) -> tuple[int, ...]:
     """For each layer the bytes that autograd keeps beyond what it keeps for earlier ones, storage by storage."""
     found = [0] * len(model.steps)
     seen = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}

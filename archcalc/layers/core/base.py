@@ -1,7 +1,7 @@
 """What every layer kind is made of: `Layer`, its tallies `Ops` and `Params`, the types of fields, and the registry."""
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, get_args, overload
 
 import msgspec
@@ -257,6 +257,15 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     def ops(self, *inputs_and_output: Shape) -> Ops | None:
         """The operations of one forward pass (eval mode) from the inputs to the output; None where they are unknown."""
         return NO_OPS
+
+    @rule
+    def backward_macs(self, *inputs_and_output: Shape, needs_grad: Sequence[bool], trains: bool) -> Dim | None:
+        """The multiply-adds of one backward pass: of the gradients of those inputs that need one, and of the weights.
+
+        `needs_grad` tells of each input whether it needs a gradient, `trains` whether the learned tensors do. A kind
+        whose `ops` has multiply-adds says how many of them there are; by default there are none. None where unknown.
+        """
+        return 0
 
     @rule
     def window(self, *inputs: Shape) -> Window | AlongAxes | Visibility:
