@@ -12,7 +12,7 @@ from archcalc._version import __version__
 
 if TYPE_CHECKING:
     from archcalc.analysis import analyze
-    from archcalc.api import to_torch
+    from archcalc.api import parameter_groups, to_torch
     from archcalc.engine.report import LayerReport, Report, Settings
     from archcalc.engine.totals import Totals
     from archcalc.errors import ArchcalcError, SettingError, SpecError
@@ -35,6 +35,7 @@ _HOMES = {
     "analyze": "archcalc.analysis",
     "load": "archcalc.spec.catalogue",
     "names": "archcalc.spec.catalogue",
+    "parameter_groups": "archcalc.api",
     "to_torch": "archcalc.api",
 }
 
@@ -53,6 +54,7 @@ __all__ = [
     "analyze",
     "load",
     "names",
+    "parameter_groups",
     "to_torch",
 ]
 

@@ -1,7 +1,7 @@
 """What users of the library call that needs more than one of its parts."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis import GivenInput, Network, analyze_graph, graph_of
 from archcalc.engine.report import Report
@@ -12,6 +12,7 @@ from archcalc.spec.values import Value
 
 if TYPE_CHECKING:
     from archcalc.torch_backend import build
+    from archcalc.training.weight_decay import Choice
 
 
 def to_torch(
@@ -33,6 +34,32 @@ def to_torch(
     from archcalc.torch_backend import build
 
     return build.build(graph_of(network, input=input, vars=vars))
+
+
+def parameter_groups(
+    model: "build.Network",
+    *,
+    weight_decay: float = 0.01,
+    embeddings: "Choice" = "decay",
+    unknown: "Choice | None" = None,
+) -> list[dict[str, Any]]:
+    """The parameters of a module that `to_torch` made, in groups for an optimizer: those that decay, and the others.
+
+    Weights of convolutions, linear, recurrent and attention layers get `weight_decay`; biases, norms, factors, slopes,
+    tokens and positions get 0. `embeddings` chooses for tables of vectors ("decay" or "keep"), and `unknown` for
+    learned tensors whose kind does not say what they are. What layers share is there once; what needs no gradient is
+    left out.
+
+    Raises SettingError for another module, for choices that there are not, and for a tensor of unknown use where
+    `unknown` is None.
+
+    >>> model = to_torch("resnet18")
+    >>> [sum(p.numel() for p in group["params"]) for group in parameter_groups(model)]
+    [11678912, 10600]
+    """
+    from archcalc.torch_backend import parameter_groups as backend
+
+    return backend.parameter_groups(model, weight_decay=weight_decay, embeddings=embeddings, unknown=unknown)
 
 
 def smaller_copy(architecture: Architecture, report: Report, vars: Mapping[str, Value]) -> SmallerCopy | None:
