@@ -12,7 +12,7 @@ from archcalc._version import __version__
 
 if TYPE_CHECKING:
     from archcalc.analysis import analyze
-    from archcalc.api import parameter_groups, to_torch
+    from archcalc.api import freeze, parameter_groups, to_torch
     from archcalc.engine.report import LayerReport, Report, Settings
     from archcalc.engine.totals import Totals
     from archcalc.errors import ArchcalcError, SettingError, SpecError
@@ -33,6 +33,7 @@ _HOMES = {
     "SpecError": "archcalc.errors",
     "Totals": "archcalc.engine.totals",
     "analyze": "archcalc.analysis",
+    "freeze": "archcalc.api",
     "load": "archcalc.spec.catalogue",
     "names": "archcalc.spec.catalogue",
     "parameter_groups": "archcalc.api",
@@ -52,6 +53,7 @@ __all__ = [
     "Totals",
     "__version__",
     "analyze",
+    "freeze",
     "load",
     "names",
     "parameter_groups",

@@ -1,10 +1,11 @@
 """What users of the library call that needs more than one of its parts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis import GivenInput, Network, analyze_graph, graph_of
 from archcalc.engine.report import Report
+from archcalc.errors import SettingError
 from archcalc.evidence.layer_agreement import SmallerCopy
 from archcalc.graph import Graph
 from archcalc.spec.architecture import Architecture
@@ -60,6 +61,39 @@ def parameter_groups(
     from archcalc.torch_backend import parameter_groups as backend
 
     return backend.parameter_groups(model, weight_decay=weight_decay, embeddings=embeddings, unknown=unknown)
+
+
+def freeze(model: "build.Network", *, until: str | None = None, head: Sequence[str] = ()) -> tuple[str, ...]:
+    """Freeze layers of a module that `to_torch` made, and give the names of those that hold parameters.
+
+    Frozen are all layers before those that make the outputs; with `until` all up to this layer, or group of layers, as
+    the table has them. `head` names the layers that make the outputs, where there are several. Frozen parameters need
+    no gradient, all others do; an optimizer that is made afterwards should get those alone. The model is in training
+    mode afterwards, but for frozen batch norms, which keep the statistics that they have: call it again after each
+    `model.train()`.
+
+    Raises SettingError for another module, for layers that there are not, and where nothing is left to train.
+
+    >>> model = to_torch("lenet5")
+    >>> freeze(model)
+    ('C1', 'C3', 'C5', 'F6')
+    >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    ['output.weight', 'output.bias']
+    >>> freeze(model, until="C3")
+    ('C1', 'C3')
+    """
+    from archcalc.torch_backend import build, training
+    from archcalc.training.transfer import features, find_heads, up_to
+
+    if not isinstance(model, build.Network):
+        raise SettingError(f"no network of archcalc: {type(model).__name__}", hint="archcalc.to_torch makes one")
+    heads = find_heads(model.graph, head)
+    frozen = features(model.graph, heads) if until is None else up_to(model.graph, until, heads)
+    training.freeze(model, frozen)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise SettingError(f"{model.graph.name}: nothing is left to train", hint="until=LAYER freezes fewer layers")
+    steps = [model.steps[position] for position in sorted(frozen)]
+    return tuple([step.path for step in steps if any(True for _ in model.get_submodule(step.path).parameters())])
 
 
 def smaller_copy(architecture: Architecture, report: Report, vars: Mapping[str, Value]) -> SmallerCopy | None:

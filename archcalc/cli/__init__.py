@@ -44,6 +44,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "verify": "archcalc.cli.verify:verify",
         "bench": "archcalc.cli.bench:bench",
         "weight-decay": "archcalc.cli.weight_decay:weight_decay",
+        "transfer": "archcalc.cli.transfer:transfer",
     },
 )
 @click.version_option(__version__, "-V", "--version", prog_name="archcalc", message="%(prog)s %(version)s")

@@ -37,6 +37,7 @@ COMMANDS = (
     "verify",
     "bench",
     "weight-decay",
+    "transfer",
 )
 
 
