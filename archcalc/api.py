@@ -1,6 +1,6 @@
 """What users of the library call that needs more than one of its parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis import GivenInput, Network, analyze_graph, graph_of
@@ -94,6 +94,31 @@ def freeze(model: "build.Network", *, until: str | None = None, head: Sequence[s
         raise SettingError(f"{model.graph.name}: nothing is left to train", hint="until=LAYER freezes fewer layers")
     steps = [model.steps[position] for position in sorted(frozen)]
     return tuple([step.path for step in steps if any(True for _ in model.get_submodule(step.path).parameters())])
+
+
+def activation_verdicts() -> Callable[[str, str, str | None], str]:
+    """What tells the verdict on an architecture's activations, by its name, at an initialisation, with an activation.
+
+    It runs PyTorch at a batch of 16, and raises UnavailableError where that is not installed. Of one architecture the
+    weights are drawn once.
+    """
+    from archcalc.evidence.claim_metrics import UnavailableError
+    from archcalc.training.initialisation import initialisation
+
+    runs: dict[str, Any] = {}
+
+    def verdict_on(architecture: str, init: str, activation: str | None) -> str:
+        if architecture not in runs:
+            try:
+                from archcalc.torch_backend.activations import Runs
+            except SettingError as error:
+                raise UnavailableError(error.problems[0].message, hint=error.problems[0].hint) from None
+            runs.clear()  # one network at a time is in memory
+            runs[architecture] = Runs(*analyze_graph(architecture, batch=16))
+        verdict: str = runs[architecture].at(initialisation(init), activation, backward=False).verdict
+        return verdict
+
+    return verdict_on
 
 
 def smaller_copy(architecture: Architecture, report: Report, vars: Mapping[str, Value]) -> SmallerCopy | None:
