@@ -160,7 +160,10 @@ def theory(graph: Graph, report: Report, initial: Initialisation, input_square: 
     for node, row in zip(graph.nodes, report.layers, strict=True):
         read = [squares[i] for i in node.inputs]
         known = [x for x in read if x is not None]
-        squares.append(_square(node, row.inputs, row.output, initial, known) if len(known) == len(read) else None)
+        if node.layer.learns is ParameterRole.NORM:
+            squares.append(1.0)  # whatever it reads
+        else:
+            squares.append(_square(node, row.inputs, row.output, initial, known) if len(known) == len(read) else None)
     return [None if x is None else math.sqrt(x) for x in squares[len(graph.inputs) :]]
 
 
@@ -168,8 +171,6 @@ def _square(
     node: Node, inputs: tuple[Sizes, ...], output: Sizes, initial: Initialisation, read: list[float]
 ) -> float | None:
     layer = node.layer
-    if layer.learns is ParameterRole.NORM:
-        return 1.0
     if output_field(node) is not None:
         held = layer.parameters(*inputs)
         weight: Any = held["weight"]
