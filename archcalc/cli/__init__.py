@@ -46,6 +46,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "activations": "archcalc.cli.activations:activations",
         "weight-decay": "archcalc.cli.weight_decay:weight_decay",
         "transfer": "archcalc.cli.transfer:transfer",
+        "training": "archcalc.cli.training:training",
     },
 )
 @click.version_option(__version__, "-V", "--version", prog_name="archcalc", message="%(prog)s %(version)s")

@@ -19,7 +19,7 @@ from archcalc.layers.core.base import (
     Visibility,
     fmt_shape,
 )
-from archcalc.layers.core.execution import BOOL_BYTES, Execution, Keeps, Tensor
+from archcalc.layers.core.execution import BOOL_BYTES, Execution, Gradient, Keeps, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
 
@@ -59,6 +59,7 @@ class Attention(Layer, kind="attention"):
     scale: Real | None = None
     softcap: NonNegativeReal | None = None
 
+    gradient = Gradient.NEW
     operation = Operation.ATTENTION
     arity = (3, 4)
     torch = TorchTwin(

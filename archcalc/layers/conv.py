@@ -20,7 +20,7 @@ from archcalc.layers.core.base import (
     Window,
     elements,
 )
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import CHANNELS, FromInput, TorchTwin
 from archcalc.layers.core.window import Extent, receptive_window, require_map, slide, spread
 
@@ -63,6 +63,8 @@ class Convolution(Layer):
     bias: Flag = True
 
     learns = ParameterRole.WEIGHT
+    gradient = Gradient.NEW
+    keeps_before_it_runs = True
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv"
@@ -249,6 +251,8 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
     bias: Flag = True
 
     learns = ParameterRole.WEIGHT
+    gradient = Gradient.NEW
+    keeps_before_it_runs = True
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv"

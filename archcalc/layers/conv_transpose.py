@@ -21,7 +21,7 @@ from archcalc.layers.core.base import (
     Visibility,
     elements,
 )
-from archcalc.layers.core.execution import Execution, MemoryUnknownError, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, MemoryUnknownError, Tensor
 from archcalc.layers.core.twin import CHANNELS, TorchTwin
 from archcalc.layers.core.window import Extent, per_dimension, require_map, span, spread
 
@@ -70,6 +70,8 @@ class TransposedConvolution(Layer):
     bias: Flag = True
 
     learns = ParameterRole.WEIGHT
+    gradient = Gradient.NEW
+    keeps_before_it_runs = True
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv_transpose"

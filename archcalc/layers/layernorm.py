@@ -13,7 +13,7 @@ from archcalc.layers.core.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.core.execution import Execution, Keeps, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Keeps, Tensor
 from archcalc.layers.core.twin import LastSizes, TorchTwin
 from archcalc.layers.norm import by_statistics
 
@@ -90,6 +90,7 @@ class LayerNorm(LastAxesNorm, kind="layernorm"):
     affine: Flag = True
     bias: Flag = True
 
+    gradient = Gradient.NEW
     label = "ln"
     torch = TorchTwin(
         "torch.nn.LayerNorm",

@@ -19,7 +19,7 @@ from archcalc.layers.core.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import FEATURES, InputShape, TorchTwin
 
 Sizes = Annotated[
@@ -79,6 +79,7 @@ class ClassToken(Layer, kind="class_token"):
     """
 
     learns = ParameterRole.POSITION
+    gradient = Gradient.PASSED
     torch = TorchTwin("archcalc.torch_backend.twins.learned.ClassToken", features=FEATURES)
 
     def output(self, x: Shape) -> Shape:
@@ -117,6 +118,7 @@ class PositionEmbedding(Layer, kind="position_embedding"):
     length: Positive | None = None
 
     learns = ParameterRole.POSITION
+    gradient = Gradient.PASSED
     label = "pos"
     torch = TorchTwin("archcalc.torch_backend.twins.learned.PositionEmbedding", shape=InputShape(), length="length")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, product, require
 from archcalc.layers.core.base import Flag, Layer, Ops, ParameterRole, Positive, Visibility, elements, fmt_shape
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import FEATURES, TorchTwin
 
 
@@ -38,6 +38,8 @@ class Linear(Layer, kind="linear"):
     channels_last: Flag = False
 
     learns = ParameterRole.WEIGHT
+    gradient = Gradient.NEW
+    keeps_before_it_runs = True
     label = "fc"
     is_depth_layer = True
     torch = TorchTwin("torch.nn.Linear", in_features=FEATURES, out_features="features", bias="bias")

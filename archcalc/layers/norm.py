@@ -22,7 +22,7 @@ from archcalc.layers.core.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.core.execution import Execution, Keeps, MemoryUnknownError, Tensor
+from archcalc.layers.core.execution import INDEX_BYTES, Execution, Gradient, Keeps, MemoryUnknownError, Tensor
 from archcalc.layers.core.storage import channels_last, in_order, reshaped
 from archcalc.layers.core.twin import CHANNELS, TorchTwin
 
@@ -52,6 +52,7 @@ class BatchNorm(Layer, kind="batchnorm"):
     affine: Flag = True
 
     learns = ParameterRole.NORM
+    gradient = Gradient.NEW
     label = "bn"
     torch = TorchTwin("torch.nn.BatchNorm{n}d", num_features=CHANNELS, eps="eps", momentum="momentum", affine="affine")
 
@@ -67,6 +68,9 @@ class BatchNorm(Layer, kind="batchnorm"):
 
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1
+
+    def buffer_bytes(self, x: Shape, *, width: Dim) -> Dim:
+        return width * 2 * x[0] + INDEX_BYTES
 
     def buffer_bytes_read(self, x: Shape, *, width: Dim) -> Dim:
         return width * 2 * x[0]  # not how many batches there were
@@ -114,6 +118,7 @@ class GroupNorm(Layer, kind="groupnorm"):
     affine: Flag = True
 
     learns = ParameterRole.NORM
+    gradient = Gradient.NEW
     label = "gn"
     torch = TorchTwin("torch.nn.GroupNorm", num_groups="groups", num_channels=CHANNELS, eps="eps", affine="affine")
 
@@ -198,6 +203,9 @@ class InstanceNorm(Layer, kind="instancenorm"):
 
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1 if self.track else 0
+
+    def buffer_bytes(self, x: Shape, *, width: Dim) -> Dim:
+        return width * 2 * x[0] + INDEX_BYTES if self.track else 0
 
     def buffer_bytes_read(self, x: Shape, *, width: Dim) -> Dim:
         return width * 2 * x[0] if self.track else 0  # not how many batches there were

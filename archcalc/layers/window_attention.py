@@ -154,6 +154,9 @@ class WindowAttention(OfWindows, kind="window_attention"):
     def buffers(self, x: Shape, keys: Shape, values: Shape) -> Dim:
         return x[2] * x[2]
 
+    def buffer_bytes(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
+        return self.buffer_bytes_read(x, keys, values, width=width)
+
     def buffer_bytes_read(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
         return INDEX_BYTES * x[2] * x[2]
 
@@ -227,6 +230,9 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
 
     def buffers(self, x: Shape, keys: Shape, values: Shape) -> Dim:
         return 2 * self.offsets + x[2] * x[2]
+
+    def buffer_bytes(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
+        return self.buffer_bytes_read(x, keys, values, width=width)
 
     def buffer_bytes_read(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
         return width * 2 * self.offsets + INDEX_BYTES * x[2] * x[2]

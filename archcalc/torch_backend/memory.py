@@ -47,7 +47,7 @@ def kept_by_layer(model: Network, inputs: Sequence[Tensor]) -> tuple[int, ...]:
     seen = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}
     kept: list[Tensor] = []  # alive, so that no later storage is taken for an earlier one
 
-    with _following(model, inputs[0].device.type) as running:
+    with following(model, inputs[0].device.type) as running:
 
         def pack(tensor: Tensor) -> None:
             # Nothing goes back to autograd: an output that it kept in a hook would hold itself, and never be freed.
@@ -70,7 +70,7 @@ def _peak(model: Network, inputs: Sequence[Tensor], device: str) -> tuple[int, i
         before = torch.cuda.memory_allocated() - sum(x.untyped_storage().nbytes() for x in inputs)
     alive = Alive((*model.parameters(), *model.buffers()))
     alive.note(inputs)
-    with torch.no_grad(), _following(model, device), alive.watching():
+    with torch.no_grad(), following(model, device), alive.watching():
         model(*inputs)
     return alive.most, torch.cuda.max_memory_allocated() - before if device == "cuda" else None
 
@@ -100,6 +100,11 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as
         self.note(tensor for tensor in tree_leaves(results) if isinstance(tensor, Tensor))
         return results
 
+    @property
+    def now(self) -> int:
+        """The bytes that were alive when this was last noted."""
+        return sum(nbytes for _, nbytes in self._alive.values())
+
     def note(self, tensors: Iterator[Tensor] | Sequence[Tensor]) -> None:
         """Take these to be alive, and what has gone since to be gone."""
         self._alive = {key: held for key, held in self._alive.items() if not held[0].expired()}  # type: ignore[no-untyped-call]
@@ -107,7 +112,7 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as
             if _storage(tensor) not in self._apart:
                 storage = tensor.untyped_storage()
                 self._alive[_storage(tensor)] = (StorageWeakRef(storage), storage.nbytes())  # type: ignore[no-untyped-call]
-        self.most = max(self.most, sum(nbytes for _, nbytes in self._alive.values()))
+        self.most = max(self.most, self.now)
 
 
 class _Unwatched(TorchFunctionMode):
@@ -128,7 +133,7 @@ class _Unwatched(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if function in self.INDEXING:
+        if function in self.INDEXING and not (torch.is_grad_enabled() and args[0].requires_grad):
             with _disable_current_modes():
                 y = function(*args, **(kwargs or {}))
             self._note([y])
@@ -141,7 +146,7 @@ class _Unwatched(TorchFunctionMode):
 
 
 @contextlib.contextmanager
-def _following(model: Network, device: str) -> Iterator[Callable[[], int]]:
+def following(model: Network, device: str) -> Iterator[Callable[[], int]]:
     """While it lasts, tells which layer of a network runs; an error of PyTorch's is raised with that layer's name."""
     position = 0
 

@@ -8,6 +8,7 @@ import msgspec
 from archcalc.engine.report import Report
 from archcalc.graph import Graph
 from archcalc.layers.core.arithmetic import Sizes, product
+from archcalc.layers.core.base import is_bias
 
 
 class Learned(msgspec.Struct, frozen=True, gc=False):
@@ -41,6 +42,11 @@ class Learned(msgspec.Struct, frozen=True, gc=False):
     def numbers(self) -> int:
         """How many numbers it holds itself."""
         return sum(map(product, self.own.values()))
+
+    @property
+    def biases(self) -> int:
+        """How many of them are biases."""
+        return sum([product(shape) for name, shape in self.own.items() if is_bias(name)])
 
     @property
     def trained(self) -> tuple[Sizes, ...]:

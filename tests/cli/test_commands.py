@@ -39,6 +39,7 @@ COMMANDS = (
     "activations",
     "weight-decay",
     "transfer",
+    "training",
 )
 
 

@@ -25,6 +25,7 @@ OF_THE_OUTPUT = {"ops", "backward_macs"}
 """The rules that are given the output besides the inputs."""
 MANY = 8
 TAKES_ALSO: dict[str, dict[str, Any]] = {
+    "buffer_bytes": {"width": 4},
     "buffer_bytes_read": {"width": 4},
     "backward_macs": {"needs_grad": (True,) * MANY, "trains": True},
 }

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from archcalc.layers.core.arithmetic import Dim, Shape, Sizes, product, whole
-from archcalc.layers.core.execution import Execution, MemoryUnknownError, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, MemoryUnknownError, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
 Positive = Annotated[int, Meta(ge=1, description="a whole number ≥ 1")]
@@ -249,6 +249,10 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
     learns: ClassVar[ParameterRole | None] = None
     """What its learned tensors are, all but biases beside weights; None for anything, or where it holds none."""
+    gradient: ClassVar[Gradient] = Gradient.UNKNOWN
+    """What the backward pass makes of the gradient of the output; the memory of UNKNOWN ones is left out."""
+    keeps_before_it_runs: ClassVar[bool] = False
+    """Whether what the backward pass needs is all there before the output is: true of a single product."""
     torch: ClassVar[TorchTwin]
 
     @rule
@@ -269,6 +273,11 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     @rule
     def buffer_bytes_read(self, *inputs: Shape, width: Dim) -> Dim:
         """The bytes of its buffers that a forward pass in eval mode reads, at `width` bytes for each number of them."""
+        return width * self.buffers(*inputs)
+
+    @rule
+    def buffer_bytes(self, *inputs: Shape, width: Dim) -> Dim:
+        """The bytes of its buffers, at `width` bytes a number; indices and counts have widths of theirs."""
         return width * self.buffers(*inputs)
 
     @rule

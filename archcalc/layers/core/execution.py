@@ -94,6 +94,14 @@ class Keeps(enum.Enum):
     OUTPUT = "its output"
 
 
+class Gradient(enum.Enum):
+    """In what memory the backward pass of a layer makes the gradients of its inputs."""
+
+    NEW = "new tensors, made while all that the layer keeps is still there"
+    PASSED = "the gradient of the output, or views of it"
+    UNKNOWN = "several operations, or what is not known"
+
+
 class Execution:
     """One run of a layer: `rule(execution, x)` calls its methods as the layer calls operations.
 
