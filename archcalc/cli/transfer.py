@@ -27,7 +27,7 @@ HELP = """Replace the layer that makes the outputs, freeze those before it, and 
 
 The recipe has two steps: first the new layer alone is trained, on the features that the frozen others extract; then all
 is fine-tuned, at a tenth of the learning rate. Beside each stand the costs of training all: multiply-adds (MACs) of the
-forward and the backward pass, what is kept for the backward pass, and the gradients' memory. --mode shows one step
+forward and the backward pass, what is kept for the backward pass, and the most memory at once. --mode shows one step
 alone. What is replaced is the last convolution or linear layer on the way to the output; of several, --head names those
 to replace. Frozen batch norms run in eval mode.
 
@@ -54,6 +54,12 @@ does.
     show_default=True,
     help="Type of parameters, activations and gradients.",
 )
+@click.option(
+    "--optimizer",
+    default="sgd",
+    show_default=True,
+    help="Whose state counts as memory; as archcalc training has them.",
+)
 @input_option
 @set_option
 @click.option(
@@ -73,6 +79,7 @@ def transfer(
     mode: str | None,
     batch: int,
     dtype: str,
+    optimizer: str,
     input: Any,
     assignments: tuple[tuple[str, Any], ...],
     format_: str | None,
@@ -89,7 +96,17 @@ def transfer(
     names = _steps(freeze, until, mode)
     path = output if form == "yaml" and output is not None else "net.yaml"
     derived, found = _transferred(
-        spec, classes, head, until, names, path, batch=batch, dtype=dtype, input=input, vars=dict(assignments)
+        spec,
+        classes,
+        head,
+        until,
+        names,
+        path,
+        batch=batch,
+        dtype=dtype,
+        input=input,
+        vars=dict(assignments),
+        optimizer=optimizer,
     )
     if form == "json":
         write(as_document(render.SCHEMA_VERSION, **render.transfer_data(found, derived.text)), output)
@@ -129,6 +146,7 @@ def _transferred(
     *,
     input: Any,
     vars: dict[str, Any],
+    optimizer: str,
     **settings: Any,
 ) -> "tuple[Derived, Transfer]":
     """The spec of the new network, and what its steps cost."""
@@ -147,6 +165,7 @@ def _transferred(
     origin = Origin(spec, architecture, graph, vars, other_input=bool(input))
     derived = with_outputs(origin, heads, frozen["extract"], classes, path)
     new_graph, report = analyze_graph(derived.architecture, **settings)
-    steps = tuple([transfer_step(name, new_graph, report, frozen[name]) for name in names])
+    everything = transfer_step("all", new_graph, report, optimizer=optimizer)
+    steps = tuple([transfer_step(name, new_graph, report, frozen[name], optimizer=optimizer) for name in names])
     new = {graph.nodes[i].name: int(getattr(graph.nodes[i].layer, field)) for i, field in heads.items()}
-    return derived, Transfer(report, transfer_step("all", new_graph, report), steps, new, classes, until)
+    return derived, Transfer(report, everything, steps, new, classes, until)

@@ -9,7 +9,7 @@ from archcalc.engine.report import Report, inputs_in_words
 from archcalc.errors import printable
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.training.transfer import TransferStep
-from archcalc.units import COUNT_UNITS, MEMORY_UNITS, human, percent
+from archcalc.units import COUNT_UNITS, MEMORY_UNITS, Unit, human, percent
 
 SCHEMA_VERSION = 1
 UNKNOWN = "?"
@@ -44,7 +44,7 @@ def steps_grid(found: Transfer) -> Grid:
         Column("backward", ("backward", "MACs")),
         Column("share", ("MACs", "of all"), drop_order=1),
         Column("kept", ("kept for", "backward")),
-        Column("gradients", ("gradients", ""), drop_order=15),
+        Column("peak", ("most", "at once"), drop_order=15),
     )
     steps = [found.everything, *found.steps]
     settings = found.report.settings
@@ -68,22 +68,23 @@ def _row(step: TransferStep, label: str, everything: TransferStep) -> tuple[Cell
     texts = (
         label,
         RATES[step.name],
-        human(step.trained, COUNT_UNITS),
+        human(step.cost.trained, COUNT_UNITS),
         human(step.frozen, COUNT_UNITS),
-        _sum(step, "forward_macs"),
-        _sum(step, "backward_macs"),
-        _share(step.macs, everything.macs),
-        _sum(step, "saved_bytes"),
-        human(step.gradient_bytes, MEMORY_UNITS),
+        _quantity(step.cost.forward_macs, COUNT_UNITS),
+        _quantity(step.cost.backward_macs, COUNT_UNITS),
+        _share(step.cost.step_macs, everything.cost.step_macs),
+        _quantity(step.cost.saved_bytes, MEMORY_UNITS),
+        f"{'' if step.cost.peak_is_exact else '≥ '}{human(step.cost.peak_bytes, MEMORY_UNITS)}",
     )
     return tuple(map(Cell, texts))
 
 
 def _both(found: Transfer) -> tuple[Cell, ...]:
     """A step of each: what they take together, as a part of as many steps of training all."""
-    macs = [step.macs for step in found.steps]
-    whole = found.everything.macs
-    forward, backward = ([step.total(figure) for step in found.steps] for figure in ("forward_macs", "backward_macs"))
+    macs = [step.cost.step_macs for step in found.steps]
+    whole = found.everything.cost.step_macs
+    forward = [step.cost.forward_macs for step in found.steps]
+    backward = [step.cost.backward_macs for step in found.steps]
     both = None if None in macs else sum([n for n in macs if n is not None])
     share = _share(both, None if whole is None else len(macs) * whole)
     texts = ("1 + 2", "", "", "", _added(forward), _added(backward), share, "", "")
@@ -94,10 +95,8 @@ def _added(values: Sequence[int | None]) -> str:
     return UNKNOWN if None in values else human(sum([n for n in values if n is not None]), COUNT_UNITS)
 
 
-def _sum(step: TransferStep, figure: str) -> str:
-    units = MEMORY_UNITS if figure == "saved_bytes" else COUNT_UNITS
-    total = step.total(figure)
-    return f"{human(step.known(figure), units)}+{UNKNOWN}" if total is None else human(total, units)
+def _quantity(value: int | None, units: tuple[Unit, ...]) -> str:
+    return UNKNOWN if value is None else human(value, units)
 
 
 def _share(part: int | None, whole: int | None) -> str:
@@ -124,8 +123,12 @@ def _notes(found: Transfer) -> Iterator[str]:
             )
     if any(step.frozen for step in found.steps):
         yield "frozen layers before the first trained one have no backward pass and keep nothing for it"
-    if any(step.total("saved_bytes") is None for step in (found.everything, *found.steps)):
-        yield "+?: of some layers it is unknown what they keep"
+    yield (
+        f"most at once: with parameters, gradients and the state of {found.everything.cost.options.optimizer}; ≥ is at "
+        "the least"
+    )
+    if any(step.cost.saved_bytes is None for step in (found.everything, *found.steps)):
+        yield "?: of some layers it is unknown what they keep"
 
 
 def transfer_data(found: Transfer, spec: str) -> dict[str, Any]:
@@ -135,7 +138,12 @@ def transfer_data(found: Transfer, spec: str) -> dict[str, Any]:
     return {
         "architecture": found.report.architecture,
         "title": found.report.title,
-        "settings": {**settings.inputs_to_dict(), "batch": settings.batch, "dtype": settings.dtype},
+        "settings": {
+            **settings.inputs_to_dict(),
+            "batch": settings.batch,
+            "dtype": settings.dtype,
+            "optimizer": found.everything.cost.options.optimizer,
+        },
         "outputs": found.outputs,
         "new": [{"layer": name, "outputs_before": before} for name, before in found.new.items()],
         "frozen_up_to": found.frozen_up_to,
@@ -145,23 +153,27 @@ def transfer_data(found: Transfer, spec: str) -> dict[str, Any]:
 
 
 def _step_data(step: TransferStep) -> dict[str, Any]:
+    frozen = set(step.cost.options.frozen)
     return {
         "learning_rate": RATES[step.name],
         **figures(step),
-        "layers": [msgspec.structs.asdict(layer) for layer in step.layers],
+        "layers": [{**row.to_dict(), "frozen": row.name in frozen} for row in step.cost.layers],
     }
 
 
 def figures(step: TransferStep) -> dict[str, Any]:
     """The figures of a step; None for what is unknown."""
     return {
-        "trained_params": step.trained,
+        "trained_params": step.cost.trained,
         "frozen_params": step.frozen,
         "frozen_norms": step.frozen_norms,
-        "forward_macs": step.total("forward_macs"),
-        "backward_macs": step.total("backward_macs"),
-        "saved_bytes": step.total("saved_bytes"),
-        "gradient_bytes": step.gradient_bytes,
+        "forward_macs": step.cost.forward_macs,
+        "backward_macs": step.cost.backward_macs,
+        "saved_bytes": step.cost.saved_bytes,
+        "gradient_bytes": step.cost.gradient_bytes,
+        "optimizer_bytes": step.cost.optimizer_bytes,
+        "peak_bytes": step.cost.peak_bytes,
+        "peak_is_exact": step.cost.peak_is_exact,
     }
 
 

@@ -12,10 +12,8 @@ from archcalc.engine.report import Report
 from archcalc.errors import SettingError, did_you_mean
 from archcalc.graph import Graph, Node
 from archcalc.layers.core.base import ParameterRole
-from archcalc.training.backward import backward_macs, forward_macs, gradients
-from archcalc.training.memory import training_pass
-from archcalc.training.parameters import learned_tensors
-from archcalc.units import BYTES_PER_ELEMENT
+from archcalc.training.cost import training_cost
+from archcalc.training.report import TrainingReport
 
 OUTPUT_FIELDS = ("features", "filters")
 """The fields by which kinds say how many outputs they make."""
@@ -147,85 +145,34 @@ def _prefixes(name: str) -> list[str]:
     return [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
 
 
-class LayerStep(msgspec.Struct, frozen=True, gc=False):
-    """What a layer costs in a training step, over the whole batch; None where it is unknown."""
-
-    name: str
-    kind: str
-    params: int
-    frozen: bool
-    runs_backward: bool
-    forward_macs: int | None
-    backward_macs: int | None
-    saved_bytes: int | None
-
-
 class TransferStep(msgspec.Struct, frozen=True):
-    """A step of training in which some layers are frozen: what is trained, and what it costs.
+    """A step of training in which some layers are frozen: what it costs, and how many numbers stay as they are.
 
     `frozen_norms` is the number of batch norms that are frozen, and so run with the statistics that they have.
-    `gradient_bytes` are those of the gradients of what is trained.
     """
 
     name: str
-    layers: tuple[LayerStep, ...]
-    trained: int
+    cost: TrainingReport
     frozen: int
     frozen_norms: int
-    gradient_bytes: int
-
-    def known(self, figure: str) -> int:
-        """The sum of a figure of layers, without those of which it is unknown."""
-        return sum([getattr(layer, figure) or 0 for layer in self.layers])
-
-    def total(self, figure: str) -> int | None:
-        """The sum of a figure of layers (`forward_macs`, `backward_macs` or `saved_bytes`); None where unknown."""
-        return None if None in [getattr(layer, figure) for layer in self.layers] else self.known(figure)
-
-    @property
-    def macs(self) -> int | None:
-        """The multiply-adds of the forward and the backward pass; None where unknown."""
-        forward, backward = self.total("forward_macs"), self.total("backward_macs")
-        return None if forward is None or backward is None else forward + backward
 
 
-def transfer_step(name: str, graph: Graph, report: Report, frozen: Set[int] = frozenset()) -> TransferStep:
+def transfer_step(
+    name: str, graph: Graph, report: Report, frozen: Set[int] = frozenset(), *, optimizer: str = "sgd"
+) -> TransferStep:
     """What a training step costs with the layers at these positions frozen, at the batch and dtype of the report.
 
-    Raises SettingError where nothing is left to train.
+    Raises SettingError where nothing is left to train, and as `training_cost` does.
 
     >>> from archcalc.analysis import analyze_graph
     >>> graph, report = analyze_graph("alexnet")
     >>> step = transfer_step("extract", graph, report, features(graph, find_heads(graph)))
-    >>> step.trained, step.total("backward_macs"), step.total("saved_bytes")
+    >>> step.cost.trained, step.cost.backward_macs, step.cost.saved_bytes
     (4097000, 4096000, 16384)
     """
-    learned = learned_tensors(graph, report, frozen)
-    trained = sum([tensors.numbers for tensors in learned if tensors.trains_own])
-    if not trained:
+    names = [graph.nodes[position].name for position in sorted(frozen)]
+    cost = training_cost(graph, report, optimizer=optimizer, frozen=names)
+    if not cost.trained:
         raise SettingError(f"{graph.name}: {name} has nothing to train", hint="archcalc weight-decay lists parameters")
-    computed, kept = gradients(graph, learned), training_pass(graph, report, learned).kept()
-    layers = [
-        LayerStep(
-            row.name,
-            row.kind,
-            tensors.numbers,
-            position in frozen,
-            backward.runs,
-            forward_macs(row),
-            backward_macs(row, backward),
-            saved,
-        )
-        for position, (row, tensors, backward, saved) in enumerate(
-            zip(report.layers, learned, computed, kept, strict=True)
-        )
-    ]
     norms = [i for i in frozen if report.layers[i].buffers and graph.nodes[i].layer.learns is ParameterRole.NORM]
-    return TransferStep(
-        name,
-        tuple(layers),
-        trained,
-        sum([tensors.numbers for tensors in learned]) - trained,
-        len(norms),
-        trained * BYTES_PER_ELEMENT[report.settings.dtype],
-    )
+    return TransferStep(name, cost, report.totals.params - cost.trained, len(norms))
