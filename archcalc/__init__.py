@@ -12,7 +12,7 @@ from archcalc._version import __version__
 
 if TYPE_CHECKING:
     from archcalc.analysis import analyze, load
-    from archcalc.api import to_torch
+    from archcalc.api import freeze, parameter_groups, to_torch
     from archcalc.engine.report import LayerReport, Report
     from archcalc.engine.settings import Settings
     from archcalc.engine.totals import Totals
@@ -34,8 +34,10 @@ _HOMES = {
     "SpecError": "archcalc.errors",
     "Totals": "archcalc.engine.totals",
     "analyze": "archcalc.analysis",
+    "freeze": "archcalc.api",
     "load": "archcalc.analysis",
     "names": "archcalc.spec.catalogue",
+    "parameter_groups": "archcalc.api",
     "to_torch": "archcalc.api",
 }
 
@@ -52,8 +54,10 @@ __all__ = [
     "Totals",
     "__version__",
     "analyze",
+    "freeze",
     "load",
     "names",
+    "parameter_groups",
     "to_torch",
 ]
 

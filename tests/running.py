@@ -52,7 +52,7 @@ def python(
         encoding="utf-8",
         env=environment(**changes),
         cwd=cwd,
-        timeout=60,
+        timeout=240,
     )
 
 

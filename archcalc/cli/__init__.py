@@ -43,6 +43,9 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "budget": "archcalc.cli.budget:budget",
         "verify": "archcalc.cli.verify:verify",
         "bench": "archcalc.cli.bench:bench",
+        "activations": "archcalc.cli.activations:activations",
+        "weight-decay": "archcalc.cli.weight_decay:weight_decay",
+        "transfer": "archcalc.cli.transfer:transfer",
         "training": "archcalc.cli.training:training",
     },
 )

@@ -152,7 +152,7 @@ def _write_tables(
 
     from archcalc.render import compare as render
     from archcalc.render.grid import MOST_ROWS, beyond
-    from archcalc.render.output import print_grids, write
+    from archcalc.render.output import print_grids
 
     grids = [render.totals_grid(found, caption)]
     if not bars:
@@ -161,12 +161,7 @@ def _write_tables(
             notes = (beyond(f"{found.by}s"), *groups.notes)
             groups = msgspec.structs.replace(groups, rows=groups.rows[:MOST_ROWS], notes=notes)
         grids.append(groups)
-    if form != "table":
-        from archcalc.render.formats import markup
-
-        write("\n".join(getattr(markup, form)(grid) for grid in grids), output)
-        return
-    print_grids(grids, output)
+    print_grids(grids, output, form)
     if bars:
         from archcalc.render.charts.bars import draw
 

@@ -22,8 +22,10 @@ def reproduce(ctx: click.Context, source: str | None, all_: bool, json_: bool, o
     """Recompute published figures, claim by claim: each agrees, is a known misprint, or differs.
 
     SOURCE is a shipped source (such as lecture), or a claim file or folder of your own (`archcalc schema --claims`);
-    all shipped sources if left out. Exits with 1 if any claim differs.
+    all shipped sources if left out. Claims on activations at an initialisation are measured in PyTorch, and skipped
+    where it is not installed. Exits with 1 if any claim differs.
     """
+    from archcalc.api import activation_verdicts
     from archcalc.evidence.claim_metrics import Computer
     from archcalc.evidence.claim_verdicts import judge
     from archcalc.evidence.claims import find_claims
@@ -31,11 +33,11 @@ def reproduce(ctx: click.Context, source: str | None, all_: bool, json_: bool, o
     from archcalc.render.output import write
 
     json_ = json_ or format_by_ending(output, JSON_OR_TABLE, "table", "--json") == "json"
-    computer = Computer()
+    computer = Computer(activation_verdicts())
     files = find_claims(source)
     verdicts = [(file, judge(claim, computer)) for file in files for claim in file.all_claims()]
     counts = Counter(verdict.verdict for _, verdict in verdicts)
-    summary = {verdict: counts[verdict] for verdict in ("agrees", "misprint", "differs")}
+    summary = {verdict: counts[verdict] for verdict in ("agrees", "misprint", "differs", "skipped")}
     if json_:
         claims = [verdict.to_dict(file.name) for file, verdict in verdicts]
         sources = {file.name: {"title": file.title, "source": file.source} for file in files}
@@ -80,6 +82,8 @@ def _print(files: list[Any], verdicts: list[Any], summary: dict[str, int], all_:
         lines.append("")
     total = sum(summary.values())
     counted = f"{summary['agrees']} agree, {summary['misprint']} are misprints, {summary['differs']} differ"
+    if summary["skipped"]:
+        counted += f", {summary['skipped']} were skipped"
     lines.append(f"{total} claims: {counted}" + ("" if all_ else " (--all shows every one)"))
     write("\n".join(lines) + "\n", output)
 

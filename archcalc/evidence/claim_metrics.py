@@ -12,7 +12,7 @@ from archcalc.analysis import analyze, load
 from archcalc.engine.figures import FIGURES, LECTURE, Figure
 from archcalc.engine.report import LayerReport, Report
 from archcalc.engine.stages import stages
-from archcalc.errors import SettingError, did_you_mean
+from archcalc.errors import ArchcalcError, SettingError, did_you_mean
 from archcalc.evidence.claims import Quantity
 from archcalc.layers.core.arithmetic import is_plain
 from archcalc.layers.core.base import elements
@@ -106,10 +106,23 @@ WHOLE: dict[str, Callable[[Selection], Number | str]] = {
 """Metrics of all chosen rows together, besides the figures."""
 
 
-class Computer:
-    """Computes quantities; an architecture is analysed once for each set of variables."""
+MEASURED = "activation_verdict"
+"""The metric that a forward pass of PyTorch gives: the verdict on a network's activations at an initialisation."""
 
-    def __init__(self) -> None:
+
+class UnavailableError(ArchcalcError):
+    """What a quantity is measured with is not there."""
+
+
+class Computer:
+    """Computes quantities; an architecture is analysed once for each set of variables.
+
+    `verdict_on` tells the verdict on an architecture's activations, by its name, at an initialisation and with an
+    activation; it raises UnavailableError where it cannot.
+    """
+
+    def __init__(self, verdict_on: Callable[[str, str, str | None], str] | None = None) -> None:
+        self._verdict_on = verdict_on
         self._architectures: dict[str, Architecture] = {}
         self._reports: dict[tuple[str, tuple[tuple[str, int], ...]], Report] = {}
 
@@ -121,6 +134,8 @@ class Computer:
         if not is_plain(*(variables or {}).values()):
             message = "a claim is computed at whole numbers, got symbols or arrays"
             raise SettingError(message, hint="`analyze` takes them")
+        if quantity.metric == MEASURED:
+            return self._measured(quantity)
         report = self._report(quantity, variables or {})
         rows = _chosen(report, quantity)
         if quantity.metric in FIGURES:
@@ -128,6 +143,13 @@ class Computer:
         if quantity.metric in WHOLE:
             return WHOLE[quantity.metric](Selection(quantity, rows, report))
         return _common(quantity.metric, rows)
+
+    def _measured(self, quantity: Quantity) -> str:
+        if quantity.architecture is None or quantity.init is None:
+            raise SettingError(f"{MEASURED} needs an architecture and an init", hint="such as init: xavier")
+        if self._verdict_on is None:
+            raise UnavailableError(f"{MEASURED} is measured in PyTorch")
+        return self._verdict_on(quantity.architecture, quantity.init, quantity.activation)
 
     def _report(self, quantity: Quantity, variables: Mapping[str, int]) -> Report:
         key = quantity.architecture or json.dumps(quantity.spec)
@@ -161,7 +183,7 @@ def _common(metric: str, rows: Sequence[LayerReport]) -> Number | str:
         if value is None and metric == "stride":
             value = row.fields.get("kernel")
         if value is None:
-            known = [*FIGURES, *WHOLE, *COMMON, *row.fields]
+            known = [*FIGURES, *WHOLE, MEASURED, *COMMON, *row.fields]
             raise SettingError(f"{row.name} has no {metric!r}", hint=did_you_mean(metric, known, ", ".join(known)))
         values.append(value)
     distinct = list(dict.fromkeys(values))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from archcalc.errors import ArchcalcError, SettingError
-from archcalc.evidence.claim_metrics import Computer, Number, close
+from archcalc.evidence.claim_metrics import Computer, Number, UnavailableError, close
 from archcalc.evidence.claims import Claim, Quantity
 from archcalc.spec.composer import resolve
 from archcalc.spec.expression import Expression
@@ -24,13 +24,16 @@ _BOUNDS: dict[str, Callable[[float, float], bool]] = {
 }
 
 
+UNKNOWN = "?"
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """The verdict on a claim: the figure as printed, as computed (in the printed unit), and whether they agree."""
 
     claim: Claim
     published: Number | str
     computed: Number | str
-    verdict: Literal["agrees", "misprint", "differs"]
+    verdict: Literal["agrees", "misprint", "differs", "skipped"]
     note: str
 
     @property
@@ -57,7 +60,8 @@ def judge(claim: Claim, computer: Computer) -> Verdict:
     """Compute a claim and compare.
 
     A misprint is one only if the figure that it calls correct comes out, the printed one does not, and what it says
-    was printed instead gives just that. Raises SettingError for a claim that cannot be computed.
+    was printed instead gives just that. What needs PyTorch is skipped where that is not there. Raises SettingError for
+    a claim that cannot be computed.
     """
     try:
         agrees, computed = _compare(claim, str(claim.published), computer)
@@ -77,6 +81,8 @@ def judge(claim: Claim, computer: Computer) -> Verdict:
                 note = f"the figure that its misprint says was printed is computed as {_shown(value)}"
                 return Verdict(claim, published, computed, "differs", note)
         return Verdict(claim, published, computed, "misprint", misprint.why)
+    except UnavailableError as error:
+        return Verdict(claim, _as_number(claim.published), UNKNOWN, "skipped", error.problems[0].message)
     except (ArchcalcError, ExpressionError) as error:
         problem = error.problems[0] if isinstance(error, ArchcalcError) else None
         message = problem.message if problem else str(error)

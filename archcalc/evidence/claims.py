@@ -16,6 +16,8 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What to compute: a metric over the rows of an architecture that `layers` or `kinds` choose (all, if neither).
 
     `without` names rows that are left out.
+    `activation`, `std` and `init` (as `archcalc activations` takes it) are for metrics of initial weights; what is
+    measured in PyTorch is skipped where that is not installed.
     `unit` (KB, MB, k, M, G) is the one that the figure is printed in; `decimals` rounds to it before going on.
     """
 
@@ -29,6 +31,7 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     decimals: int | None = None
     activation: str | None = None
     std: float | str | None = None
+    init: str | None = None
 
 
 class Misprint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -37,6 +37,9 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Node) and self._content() == other._content()
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # that of msgspec's structs goes by identity here
+
     def __hash__(self) -> int:
         return hash(self._content())
 

@@ -13,6 +13,7 @@ from archcalc.layers.core.base import (
     PadOrSame1d,
     PadOrSame2d,
     PadOrSame3d,
+    ParameterRole,
     Positive,
     Size2d,
     Size3d,
@@ -61,6 +62,7 @@ class Convolution(Layer):
     groups: Positive = 1
     bias: Flag = True
 
+    learns = ParameterRole.WEIGHT
     gradient = Gradient.NEW
     keeps_before_it_runs = True
     operation = Operation.CONVOLUTION
@@ -248,6 +250,7 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
     multiplier: Positive = 1
     bias: Flag = True
 
+    learns = ParameterRole.WEIGHT
     gradient = Gradient.NEW
     keeps_before_it_runs = True
     operation = Operation.CONVOLUTION

@@ -14,6 +14,7 @@ from archcalc.layers.core.base import (
     Ops,
     Pad2d,
     Pad3d,
+    ParameterRole,
     Positive,
     Size2d,
     Size3d,
@@ -68,6 +69,7 @@ class TransposedConvolution(Layer):
     groups: Positive = 1
     bias: Flag = True
 
+    learns = ParameterRole.WEIGHT
     gradient = Gradient.NEW
     keeps_before_it_runs = True
     operation = Operation.CONVOLUTION

@@ -2,7 +2,17 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, product, require
-from archcalc.layers.core.base import AxisCount, Flag, Layer, NonNegativeReal, Ops, Visibility, elements, fmt_shape
+from archcalc.layers.core.base import (
+    AxisCount,
+    Flag,
+    Layer,
+    NonNegativeReal,
+    Ops,
+    ParameterRole,
+    Visibility,
+    elements,
+    fmt_shape,
+)
 from archcalc.layers.core.execution import Execution, Gradient, Keeps, Tensor
 from archcalc.layers.core.twin import LastSizes, TorchTwin
 from archcalc.layers.norm import by_statistics
@@ -16,6 +26,8 @@ class LastAxesNorm(Layer):
     """
 
     axes: AxisCount | None = None
+
+    learns = ParameterRole.NORM
 
     def output(self, x: Shape) -> Shape:
         rank = len(x)

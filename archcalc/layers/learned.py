@@ -7,7 +7,18 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, product, require
 from archcalc.layers.core.axes import axis_of
-from archcalc.layers.core.base import MAX_RANK, AxisIndex, Layer, Ops, Positive, Real, Visibility, elements, fmt_shape
+from archcalc.layers.core.base import (
+    MAX_RANK,
+    AxisIndex,
+    Layer,
+    Ops,
+    ParameterRole,
+    Positive,
+    Real,
+    Visibility,
+    elements,
+    fmt_shape,
+)
 from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import FEATURES, InputShape, TorchTwin
 
@@ -67,6 +78,7 @@ class ClassToken(Layer, kind="class_token"):
     ((197, 768), 768)
     """
 
+    learns = ParameterRole.POSITION
     gradient = Gradient.PASSED
     torch = TorchTwin("archcalc.torch_backend.twins.learned.ClassToken", features=FEATURES)
 
@@ -105,6 +117,7 @@ class PositionEmbedding(Layer, kind="position_embedding"):
 
     length: Positive | None = None
 
+    learns = ParameterRole.POSITION
     gradient = Gradient.PASSED
     label = "pos"
     torch = TorchTwin("archcalc.torch_backend.twins.learned.PositionEmbedding", shape=InputShape(), length="length")
@@ -154,6 +167,7 @@ class LayerScale(Layer, kind="layer_scale"):
     axis: AxisIndex = 0
     init: Real = 1e-6
 
+    learns = ParameterRole.SCALE
     torch = TorchTwin("archcalc.torch_backend.twins.learned.LayerScale", shape=InputShape(), axis="axis", init="init")
 
     def output(self, x: Shape) -> Shape:

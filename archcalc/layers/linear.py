@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, product, require
-from archcalc.layers.core.base import Flag, Layer, Ops, Positive, Visibility, elements, fmt_shape
+from archcalc.layers.core.base import Flag, Layer, Ops, ParameterRole, Positive, Visibility, elements, fmt_shape
 from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import FEATURES, TorchTwin
 
@@ -37,6 +37,7 @@ class Linear(Layer, kind="linear"):
     bias: Flag = True
     channels_last: Flag = False
 
+    learns = ParameterRole.WEIGHT
     gradient = Gradient.NEW
     keeps_before_it_runs = True
     label = "fc"

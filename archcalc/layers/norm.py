@@ -14,6 +14,7 @@ from archcalc.layers.core.base import (
     Layer,
     NonNegativeReal,
     Ops,
+    ParameterRole,
     Positive,
     Real,
     Visibility,
@@ -50,6 +51,7 @@ class BatchNorm(Layer, kind="batchnorm"):
     momentum: Real = 0.1
     affine: Flag = True
 
+    learns = ParameterRole.NORM
     gradient = Gradient.NEW
     label = "bn"
     torch = TorchTwin("torch.nn.BatchNorm{n}d", num_features=CHANNELS, eps="eps", momentum="momentum", affine="affine")
@@ -115,6 +117,7 @@ class GroupNorm(Layer, kind="groupnorm"):
     eps: NonNegativeReal = 1e-5
     affine: Flag = True
 
+    learns = ParameterRole.NORM
     gradient = Gradient.NEW
     label = "gn"
     torch = TorchTwin("torch.nn.GroupNorm", num_groups="groups", num_channels=CHANNELS, eps="eps", affine="affine")
@@ -171,6 +174,7 @@ class InstanceNorm(Layer, kind="instancenorm"):
     affine: Flag = False
     track: Flag = False
 
+    learns = ParameterRole.NORM
     torch = TorchTwin(
         "torch.nn.InstanceNorm{n}d", num_features=CHANNELS, eps="eps", affine="affine", track_running_stats="track"
     )

@@ -6,7 +6,7 @@ Operations are those of the formula in each docstring, per element, with both br
 from archcalc.errors import LayerError
 from archcalc.layers.activation import Activation
 from archcalc.layers.core.arithmetic import Shape, require
-from archcalc.layers.core.base import Flag, NonNegativeReal, Ops, Real
+from archcalc.layers.core.base import Flag, NonNegativeReal, Ops, ParameterRole, Real
 from archcalc.layers.core.execution import Execution, Keeps, Tensor
 from archcalc.layers.core.twin import OneOrEach, TorchTwin
 
@@ -84,6 +84,7 @@ class PReLU(Activation, kind="prelu"):
     init: Real = 0.25
     per_channel: Flag = False
 
+    learns = ParameterRole.SCALE
     per_element = Ops(comparisons=1, multiplications=1)
     torch = TorchTwin("torch.nn.PReLU", num_parameters=OneOrEach("per_channel", axis=1), init="init")
 

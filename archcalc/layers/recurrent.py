@@ -10,7 +10,17 @@ from msgspec import Meta
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, require
-from archcalc.layers.core.base import STRUCTURAL, Flag, Layer, Operation, Ops, Positive, Visibility, fmt_shape
+from archcalc.layers.core.base import (
+    STRUCTURAL,
+    Flag,
+    Layer,
+    Operation,
+    Ops,
+    ParameterRole,
+    Positive,
+    Visibility,
+    fmt_shape,
+)
 from archcalc.layers.core.execution import FULL_PRECISION_BYTES, Execution, Tensor
 from archcalc.layers.core.twin import FEATURES, Constant, TorchTwin
 
@@ -34,6 +44,7 @@ class Recurrent(Layer):
     bidirectional: Flag = False
     bias: Flag = True
 
+    learns = ParameterRole.WEIGHT
     operation = Operation.RECURRENCE
 
     gates: ClassVar[int]

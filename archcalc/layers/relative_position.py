@@ -2,7 +2,7 @@
 
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, require
-from archcalc.layers.core.base import Flag, Layer, Ops, Positive, Visibility, fmt_shape
+from archcalc.layers.core.base import Flag, Layer, Ops, ParameterRole, Positive, Visibility, fmt_shape
 from archcalc.layers.core.execution import BOOL_BYTES, FULL_PRECISION_BYTES, INDEX_BYTES, Execution, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
@@ -37,6 +37,7 @@ class RelativePositionBias(Layer, kind="relative_position_bias"):
     max_distance: Positive = 128
     bidirectional: Flag = True
 
+    learns = ParameterRole.POSITION
     reads_values = False
     torch = TorchTwin(
         "archcalc.torch_backend.twins.relative_position.RelativePositionBias",

@@ -14,6 +14,7 @@ from archcalc.layers.core.base import (
     NonNegative,
     Operation,
     Ops,
+    ParameterRole,
     Positive,
     Size2d,
     Visibility,
@@ -42,6 +43,7 @@ class OfWindows(Layer):
     size: Size2d
     shift: Shift = 0
 
+    learns = ParameterRole.POSITION
     operation = Operation.ATTENTION
     arity = (3, 3)
     label = "attention"
@@ -214,6 +216,9 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
         shift="shift",
         hidden="hidden",
     )
+
+    def role_of(self, parameter: str) -> ParameterRole:
+        return ParameterRole.SCALE if parameter == "scale" else ParameterRole.POSITION
 
     def parameters(self, x: Shape, keys: Shape, values: Shape) -> dict[str, Shape]:
         return {

@@ -47,8 +47,13 @@ def print_grid(grid: Grid, form: str, path: str | None = None) -> None:
         show_grid(*((grid, 2) if width is None else narrowed(grid, width)))
 
 
-def print_grids(grids: Sequence[Grid], path: str | None = None) -> None:
-    """Print tables one below the other, fitted to the terminal, to standard output or a file."""
+def print_grids(grids: Sequence[Grid], path: str | None = None, form: str = "table") -> None:
+    """Print grids one below the other, tables fitted to the terminal, to standard output or a file."""
+    if form != "table":
+        from archcalc.render.formats import markup
+
+        write("\n".join([getattr(markup, form)(grid) for grid in grids]), path)
+        return
     if path is not None or terminal_width() is None:
         write("\n".join(map(plain, grids)), path)
         return

@@ -81,13 +81,13 @@ def find(what: str, within: tuple[str, ...] = (), reader: Reader = read_file) ->
     """
     shipped = _shipped_file(what)
     if shipped is not None:
-        family = _read(read_shipped(shipped), within)
+        family = read_extending(read_shipped(shipped), within)
         return _variant(family, what if what in family.variants else None, family.document.name)
     file = file_and_variant(what)
     # What a spec extends must not depend on the folder that the command runs in.
     if what == "-" or os.sep in what or file or (not within and os.path.exists(what)):
         path, variant = file or (what, None)
-        return _variant(_read(reader(path), within, reader), variant, path)
+        return _variant(read_extending(reader(path), within, reader), variant, path)
     known = names()
     hint = did_you_mean(what, known, f"shipped: {some(known)}; a file needs its ending or a slash")
     raise SpecError([Problem(f"no architecture or file named {what!r}", hint=hint)])
@@ -100,7 +100,7 @@ def find_all(path: str, reader: Reader = read_file) -> dict[str | None, Architec
     >>> list(find_all(os.path.join(specs_directory(), "alexnet.yaml")))
     [None]
     """
-    family = _read(reader(path), (), reader)
+    family = read_extending(reader(path), (), reader)
     return {name: family.variant(name) for name in family.variants} or {None: family}
 
 
@@ -149,8 +149,8 @@ def named(what: str | os.PathLike[str]) -> str:
     return path if path is what or os.sep in path or file_and_variant(path) else os.path.join(os.curdir, path)
 
 
-def _read(document: Document, within: tuple[str, ...], reader: Reader = read_file) -> Architecture:
-    """The architecture of a document, with what it extends."""
+def read_extending(document: Document, within: tuple[str, ...] = (), reader: Reader = read_file) -> Architecture:
+    """The architecture of a document, with what it extends; `within` and `reader` are those of `find`."""
     own = _read_base(document, within) if within else read(document)
     if own.extends is None:
         return own

@@ -36,9 +36,9 @@ def flat_spec(graph: Graph) -> str:
     lines += [f"source: {_text(graph.source)}"] if graph.source else []
     first = len(graph.inputs)
     if [input.name for input in graph.inputs] == [INPUT]:
-        lines.append(f"input: {_value(graph.inputs[0].shape)}")
+        lines.append(f"input: {value_text(graph.inputs[0].shape)}")
     else:
-        inputs = [f"{_text(input.name)}: {_value(input.shape)}" for input in graph.inputs]
+        inputs = [f"{_text(input.name)}: {value_text(input.shape)}" for input in graph.inputs]
         lines.append(f"inputs: {{{', '.join(inputs)}}}")
     ends = unread(first, graph.nodes)
     unused = [value for value in range(first) if not any(value in node.inputs for node in graph.nodes)]
@@ -82,7 +82,7 @@ def _fields(graph: Graph, node: Node, current: int) -> list[str]:
         fields.append(f"tied: {_text(graph.nodes[node.tied].name)}")
     if node.train_only:
         fields.append("train_only: true")
-    return [*fields, *(f"{key}: {_value(value)}" for key, value in _given(node.layer).items())]
+    return [*fields, *(f"{key}: {value_text(value)}" for key, value in _given(node.layer).items())]
 
 
 def _given(layer: Layer) -> dict[str, Any]:
@@ -94,9 +94,25 @@ def _given(layer: Layer) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in required or value != defaults[name]}
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_value, value))}]"
+def layer_entry(layer: Layer) -> str:
+    """A layer as an entry of a spec, without a name.
+
+    >>> from archcalc.layers.linear import Linear
+    >>> layer_entry(Linear(features=10))
+    'linear: {features: 10}'
+    """
+    fields = [f"{key}: {value_text(value)}" for key, value in _given(layer).items()]
+    return f"{layer.kind}: {{{', '.join(fields)}}}"
+
+
+def value_text(value: Any) -> str:
+    """A value as YAML writes it, in one line.
+
+    >>> value_text([1, True, "10"])
+    '[1, true, "10"]'
+    """
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(value_text, value))}]"
     return _text(value) if isinstance(value, str) else json.dumps(value)
 
 

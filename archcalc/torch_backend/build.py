@@ -79,6 +79,7 @@ class Network(nn.Module):
             for value, (path, node, done) in enumerate(zip(paths, graph.nodes, frees, strict=True), len(graph.inputs))
         )
         self.outputs = graph.outputs
+        self.graph = graph
         for path, module in zip(paths, modules, strict=True):
             _place(self, path, module)
 
@@ -231,7 +232,7 @@ def module_paths(names: Iterable[str]) -> list[str]:
     return paths
 
 
-_USED = frozenset(dir(nn.Module())) | {"begin", "input_names", "outputs", "steps"}
+_USED = frozenset(dir(nn.Module())) | {"begin", "graph", "input_names", "outputs", "steps"}
 
 
 def _usable(part: str) -> str:

@@ -36,6 +36,9 @@ COMMANDS = (
     "diff",
     "verify",
     "bench",
+    "activations",
+    "weight-decay",
+    "transfer",
     "training",
 )
 

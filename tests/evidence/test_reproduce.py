@@ -39,6 +39,7 @@ MISPRINTS = {
     ),
     "alexnet-2012.conv1.neurons": (253440, 290400),
     "initialisation.msra.std": ("2/sqrt(Din)", "sqrt(2/Din)"),
+    "activations.msra": ("just right", "exploding"),
 }
 
 
@@ -59,6 +60,7 @@ def test_every_figure_of_the_lecture_agrees_or_is_a_known_misprint() -> None:
         "agrees": len(found["claims"]) - len(MISPRINTS),
         "misprint": len(MISPRINTS),
         "differs": 0,
+        "skipped": 0,
     }
     assert {"id", "source", "published", "computed", "verdict", "note"} <= found["claims"][0].keys()
 

@@ -69,6 +69,22 @@ class Operation(enum.Enum):
     OTHER = "other"
 
 
+class ParameterRole(enum.Enum):
+    """What a learned tensor is, as far as training treats some apart: declared by the kind that holds it."""
+
+    WEIGHT = "weight"
+    """What its layer's input is multiplied with: kernels and matrices."""
+    BIAS = "bias"
+    NORM = "norm"
+    """The scales and shifts of a norm."""
+    SCALE = "scale"
+    """Factors of channels or heads, and slopes of activations."""
+    POSITION = "position"
+    """What stands for a place or begins a sequence: tables of positions, biases of offsets, tokens."""
+    EMBEDDING = "embedding"
+    """A table of vectors that indices choose from."""
+
+
 class Visibility(enum.Enum):
     """What one output sees of the input, where that is no window that slides over it."""
 
@@ -231,6 +247,8 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """Whether the output depends on what the inputs hold; that of a learned tensor does not."""
     sees_whole_input: ClassVar[bool] = False
     """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
+    learns: ClassVar[ParameterRole | None] = None
+    """What its learned tensors are, all but biases beside weights; None for anything, or where it holds none."""
     gradient: ClassVar[Gradient] = Gradient.UNKNOWN
     """What the backward pass makes of the gradient of the output; the memory of UNKNOWN ones is left out."""
     keeps_before_it_runs: ClassVar[bool] = False
@@ -293,6 +311,10 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     def params(self, *inputs: Shape) -> Params:
         """How many numbers its parameters and buffers hold."""
         return Params.of(self.parameters(*inputs), self.buffers(*inputs))
+
+    def role_of(self, parameter: str) -> ParameterRole | None:
+        """What the learned tensor of this name is; None where the kind does not say."""
+        return ParameterRole.BIAS if self.learns is ParameterRole.WEIGHT and is_bias(parameter) else self.learns
 
     def batched_output(self, *inputs: Tensor) -> Sizes:
         """The output's shape in whole numbers, the batch first."""

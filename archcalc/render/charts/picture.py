@@ -11,6 +11,7 @@ from archcalc.engine.report import Report
 from archcalc.errors import SettingError, printable
 from archcalc.render.charts.bars import COLOURS, shown
 from archcalc.render.compare import figure
+from archcalc.training.activations import Activations
 from archcalc.units import COUNT_UNITS, MEMORY_UNITS, Unit
 
 ROW_INCHES, PANEL_INCHES, EDGE_INCHES = 0.19, 3.1, 1.1
@@ -19,6 +20,7 @@ LETTERS_PER_INCH = 17
 TALLEST_INCHES = 160.0
 """A picture of more pixels than 2^16 along a side cannot be drawn."""
 DECADE = 10
+HISTOGRAM_INCHES = 1.0
 OFFSETS = ((7, -3), (-7, -3), (0, 6), (0, -13), (6, 5), (-6, 5), (6, -11), (-6, -11))
 FAR_OFFSETS = ((22, 16), (-22, 16), (22, -22), (-22, -22), (0, 26), (0, -32), (38, 0), (-38, 0))
 """Places for the label of a point, in points from it, the far ones with a line to it: the first free one is used."""
@@ -139,6 +141,34 @@ def _label(fig: Any, axis: Any, points: Sequence[Point]) -> None:
             if label is not kept:
                 label.remove()
         taken.append(box.padded(-NEAR_PIXELS))
+
+
+def histograms_picture(found: Activations, caption: str, form: str) -> bytes:
+    """For each layer the histograms of its outputs and of their gradients, side by side, as svg, png or pdf."""
+    plt = _matplotlib()
+    rows = found.layers[: int((TALLEST_INCHES - EDGE_INCHES) / HISTOGRAM_INCHES)]
+    size = (2 * PANEL_INCHES, EDGE_INCHES + HISTOGRAM_INCHES * max(1, len(rows)))
+    fig, axes = plt.subplots(max(1, len(rows)), 2, sharex="col", squeeze=False, figsize=size, layout="constrained")
+    for line, row in zip(axes, rows, strict=False):
+        for axis, of, span, verdict, colour in (
+            (line[0], row.output, found.output_range, row.verdict, COLOURS[4]),
+            (line[1], row.gradient, found.gradient_range, row.gradient_verdict, COLOURS[5]),
+        ):
+            low, high = span
+            axis.set_xlim(low, high)
+            axis.set_yticks([])
+            axis.tick_params(labelsize=7)
+            if of is not None:
+                step = (high - low) / len(of.histogram)
+                places = [low + step * (i + 0.5) for i in range(len(of.histogram))]
+                axis.bar(places, of.histogram, width=0.95 * step, color=colour)
+                axis.set_title(_text(f"{row.name}: std {of.std:.3g}, {verdict}"), fontsize=8)
+            for side in ("top", "right", "left"):
+                axis.spines[side].set_visible(False)
+    fig.suptitle(_text(f"{found.title}: outputs (left) and their gradients (right)"), fontsize=10)
+    cut = f" · the first {len(rows):,} layers" if len(rows) < len(found.layers) else ""
+    _caption(fig, f"{caption}{cut}", size[0])
+    return _saved(fig, form)
 
 
 def page(svg: bytes, title: str) -> str:
