@@ -43,6 +43,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "budget": "archcalc.cli.budget:budget",
         "verify": "archcalc.cli.verify:verify",
         "bench": "archcalc.cli.bench:bench",
+        "training": "archcalc.cli.training:training",
     },
 )
 @click.version_option(__version__, "-V", "--version", prog_name="archcalc", message="%(prog)s %(version)s")

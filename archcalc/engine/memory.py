@@ -35,7 +35,7 @@ class Memory(msgspec.Struct, frozen=True):
         return cls(unknown, unknown, unknown)
 
 
-class _Value(msgspec.Struct, frozen=True, gc=False):
+class Value(msgspec.Struct, frozen=True, gc=False):
     """What of a tensor matters to the layers that read it, its batch included; the layout None where unknown."""
 
     shape: Sizes
@@ -44,14 +44,14 @@ class _Value(msgspec.Struct, frozen=True, gc=False):
     needs_grad: bool
 
 
-class _Effect(msgspec.Struct, frozen=True, gc=False):
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """What one run of a layer does: its output, of how many new bytes, or in the memory of which input.
 
     `most_bytes` are the most that it has of its own at once, `kept_bytes` those of its own that it keeps; None where
     that is not known. `moved_bytes` are those of its inputs, its output and what it holds.
     """
 
-    output: _Value
+    output: Value
     output_bytes: int
     view_of: int | None
     most_bytes: int | None
@@ -67,30 +67,40 @@ def memory(graph: Graph, shapes: Sequence[Sizes], indices: Set[int], batch: int,
     `shapes` are those of the outputs of the first nodes, as many as are known, and `indices` the values that are int64.
     All sizes and fields must be whole numbers.
     """
-    forward = _Pass(graph, shapes, indices, batch, width, training=False)
-    return Memory(forward.alive(), forward.moved(), _Pass(graph, shapes, indices, batch, width, training=True).kept())
+    forward = ForwardPass(graph, shapes, indices, batch, width, training=False)
+    kept = ForwardPass(graph, shapes, indices, batch, width, training=True).kept()
+    return Memory(forward.alive(), forward.moved(), kept)
 
 
-class _Pass:
+class ForwardPass:
     """One forward pass over the first nodes of a graph: what each layer does, and in whose memory each value is."""
 
     def __init__(
-        self, graph: Graph, shapes: Sequence[Sizes], indices: Set[int], batch: int, width: int, *, training: bool
+        self,
+        graph: Graph,
+        shapes: Sequence[Sizes],
+        indices: Set[int],
+        batch: int,
+        width: int,
+        *,
+        training: bool,
+        trains: Sequence[bool] | None = None,
     ) -> None:
+        """A pass in which, for each node, what it learned `trains`: of all of them where that is left out."""
         self.graph, self.nodes = graph, graph.nodes[: len(shapes)]
-        values = list[_Value]()
+        values = list[Value]()
         for value, input in enumerate(graph.inputs):
             sizes = whole((batch, *input.shape))
             bytes_each = INDEX_BYTES if value in indices else width
-            values.append(_Value(sizes, in_order(sizes), bytes_each, needs_grad=False))
+            values.append(Value(sizes, in_order(sizes), bytes_each, needs_grad=False))
         self.input_bytes = [product(value.shape) * value.width for value in values]
         self.owner = [*range(len(values) + len(self.nodes))]
-        self.values, self.effects = values, list[_Effect]()
-        known: dict[tuple[object, ...], _Effect] = {}
-        interned: dict[_Value, _Value] = {}
+        self.values, self.effects = values, list[Effect]()
+        known: dict[tuple[object, ...], Effect] = {}
+        interned: dict[Value, Value] = {}
         equal: dict[Layer, Layer] = {}
         once = of_the_batch(graph)
-        spread: dict[int, _Value] = {}
+        spread: dict[int, Value] = {}
         """What depends on no input, for each sample of the batch."""
         for value, (node, shape) in enumerate(zip(self.nodes, shapes, strict=True), len(values)):
             read, samples = node.inputs, batch
@@ -100,7 +110,9 @@ class _Pass:
                 for k, i in enumerate(read):
                     if i in once and value not in once:
                         xs[k] = spread.setdefault(i, _spread(xs[k], batch))
+            stays = trains is not None and not trains[value - len(graph.inputs)]
             key: tuple[object, ...] = (id(node.layer), id(xs[0])) if len(xs) == 1 else (id(node.layer), *map(id, xs))
+            key = (*key, stays) if stays else key
             effect = known.get(key)
             if effect is None and node.train_only and not (training and is_known(shape)):
                 effect = _unknown(xs[0], (samples, *shape), 0)  # it does not run, or does not fit
@@ -110,7 +122,7 @@ class _Pass:
                 same = (id(layer), *key[1:])
                 effect = known.get(same)
                 if effect is None:
-                    effect = _effect(layer, xs, (samples, *shape), width, training)
+                    effect = _effect(layer, xs, (samples, *shape), width, training, not stays)
                     output = interned.setdefault(effect.output, effect.output)
                     effect = known[same] = msgspec.structs.replace(effect, output=output)
                 known[key] = effect
@@ -179,33 +191,33 @@ class _Pass:
         return found
 
 
-def _bytes_read(value: _Value) -> int:
+def _bytes_read(value: Value) -> int:
     """The bytes of a tensor; what is only repeated along an axis is there once."""
     layout = value.layout or in_order(value.shape)
     return value.width * product([size for size, stride in zip(value.shape, layout, strict=True) if stride])
 
 
-def _bytes_held(layer: Layer, read: Sequence[_Value], written: int, width: int) -> int:
+def _bytes_held(layer: Layer, read: Sequence[Value], written: int, width: int) -> int:
     """The bytes of the parameters and buffers that a layer reads: of a table, no more than goes into the output."""
     shapes = [value.shape[1:] for value in read]
     (held,) = whole([width * layer.params(*shapes).total + layer.buffer_bytes_read(*shapes, width=width)])
     return held if layer.indices_below is None else min(held, written)
 
 
-def _spread(value: _Value, batch: int) -> _Value:
+def _spread(value: Value, batch: int) -> Value:
     """The only sample of a value for each sample of a batch, a view."""
     layout = None if value.layout is None else (0 if batch > 1 else value.layout[0], *value.layout[1:])
-    return _Value((batch, *value.shape[1:]), layout, value.width, value.needs_grad)
+    return Value((batch, *value.shape[1:]), layout, value.width, value.needs_grad)
 
 
-def _unknown(read: _Value, shape: Sizes, output_bytes: int) -> _Effect:
+def _unknown(read: Value, shape: Sizes, output_bytes: int) -> Effect:
     """What is known of a layer of which it is not known what it does in memory."""
-    value = _Value(shape, None, read.width, needs_grad=True)
-    return _Effect(value, output_bytes, None, None, None, (), keeps_output=False)
+    value = Value(shape, None, read.width, needs_grad=True)
+    return Effect(value, output_bytes, None, None, None, (), keeps_output=False)
 
 
-def _effect(layer: Layer, read: Sequence[_Value], shape: Sizes, width: int, training: bool) -> _Effect:
-    run = Execution(width=width, training=training)
+def _effect(layer: Layer, read: Sequence[Value], shape: Sizes, width: int, training: bool, trains: bool) -> Effect:
+    run = Execution(width=width, training=training, trains=trains)
     inputs = [run.input(x.shape, x.layout, width=x.width, needs_grad=x.needs_grad) for x in read]
     try:
         y = layer.execute(run, *inputs)
@@ -216,8 +228,8 @@ def _effect(layer: Layer, read: Sequence[_Value], shape: Sizes, width: int, trai
     written = y.width * product(y.shape)
     moved = 0 if is_view else sum(map(_bytes_read, read)) + _bytes_held(layer, read, written, width) + written
     kept = [storage for storage in run.kept if storage not in own and storage is not y.storage]
-    return _Effect(
-        output=_Value(y.shape, y.layout, y.width, y.needs_grad),
+    return Effect(
+        output=Value(y.shape, y.layout, y.width, y.needs_grad),
         output_bytes=0 if is_view else y.storage.bytes,
         view_of=own.index(y.storage) if is_view else None,
         most_bytes=None if run.most_unknown else run.peak_bytes,

@@ -11,7 +11,7 @@ from msgspec import Meta
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, require
 from archcalc.layers.core.base import Layer, Ops, Real, elements
-from archcalc.layers.core.execution import NUMBER, Execution, Keeps, Tensor
+from archcalc.layers.core.execution import NUMBER, Execution, Gradient, Keeps, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
 
@@ -26,6 +26,7 @@ class Activation(Layer):
     Raises: nothing
     """
 
+    gradient = Gradient.NEW
     per_element: ClassVar[Ops]
     keeps: ClassVar[Keeps] = Keeps.INPUT
 
@@ -204,6 +205,7 @@ class Tanhshrink(Activation, kind="tanhshrink"):
     10
     """
 
+    gradient = Gradient.UNKNOWN
     per_element = Ops(special=1, additions=1)
     torch = TorchTwin("torch.nn.Tanhshrink")
 
@@ -236,6 +238,7 @@ class Softsign(Activation, kind="softsign"):
     10
     """
 
+    gradient = Gradient.UNKNOWN
     per_element = Ops(comparisons=1, additions=1, divisions=1)
     torch = TorchTwin("torch.nn.Softsign")
 
@@ -292,6 +295,7 @@ class Identity(Activation, kind="identity"):
     (64, 56, 56)
     """
 
+    gradient = Gradient.PASSED
     per_element = Ops()
     torch = TorchTwin("torch.nn.Identity")
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from archcalc.layers.core.arithmetic import Dim, Shape, Sizes, ceil_div, gcd, product, whole
 from archcalc.layers.core.base import Layer, Operation, Ops, Positive, Size2d, Size3d, Visibility, Window, elements
-from archcalc.layers.core.execution import INDEX_BYTES, Execution, Tensor
+from archcalc.layers.core.execution import INDEX_BYTES, Execution, Gradient, Tensor
 from archcalc.layers.core.twin import Constant, TorchTwin
 from archcalc.layers.core.window import Extent, require_any_map, require_map, spread
 
@@ -27,6 +27,7 @@ class AdaptivePool(Layer):
 
     size: Extent
 
+    gradient = Gradient.NEW
     operation = Operation.POOLING
     label = "pool"
     sees_whole_input = True
@@ -235,6 +236,7 @@ class GlobalAvgPool(GlobalPool, kind="global_avgpool"):
     ((512, 1, 1), 25088)
     """
 
+    gradient = Gradient.NEW
     torch = TorchTwin("torch.nn.AdaptiveAvgPool{n}d", output_size=Constant(1))
 
     def ops(self, x: Shape, y: Shape) -> Ops:

@@ -4,6 +4,8 @@ The projections to queries, keys and values, and the one of the result, are line
 `self_attention`, `cross_attention` and `shifted_window_attention` put them together.
 """
 
+from collections.abc import Sequence
+
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, divides, equal, product, require
 from archcalc.layers.core.base import (
@@ -17,7 +19,7 @@ from archcalc.layers.core.base import (
     Visibility,
     fmt_shape,
 )
-from archcalc.layers.core.execution import BOOL_BYTES, Execution, Keeps, Tensor
+from archcalc.layers.core.execution import BOOL_BYTES, Execution, Gradient, Keeps, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
 
@@ -57,6 +59,7 @@ class Attention(Layer, kind="attention"):
     scale: Real | None = None
     softcap: NonNegativeReal | None = None
 
+    gradient = Gradient.NEW
     operation = Operation.ATTENTION
     arity = (3, 4)
     torch = TorchTwin(
@@ -133,6 +136,20 @@ class Attention(Layer, kind="attention"):
             additions=(2 + len(biases) + self.causal) * scores,
             divisions=scores,
         )
+
+    def backward_macs(
+        self,
+        x: Shape,
+        keys: Shape,
+        values: Shape,
+        *biases_and_output: Shape,
+        needs_grad: Sequence[bool],
+        trains: bool,
+    ) -> Dim:
+        pairs = product(x[:-1]) * keys[-2]
+        queries_grad, keys_grad, values_grad, *biases_grad = needs_grad[: 2 + len(biases_and_output)]
+        scores_grad = queries_grad or keys_grad or any(biases_grad)
+        return pairs * (x[-1] * (queries_grad + keys_grad) + biases_and_output[-1][-1] * (scores_grad + values_grad))
 
     def window(self, x: Shape, keys: Shape, values: Shape, *biases: Shape) -> Visibility:
         return Visibility.WHOLE if len(x) == 2 and not self.causal else Visibility.UNKNOWN

@@ -4,7 +4,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, divides, product, require
 from archcalc.layers.core.axes import axis_of, resized
 from archcalc.layers.core.base import AxisIndex, Layer, NonNegativeReal, Ops, Visibility, Window, elements, fmt_shape
-from archcalc.layers.core.execution import Execution, Keeps, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Keeps, Tensor
 from archcalc.layers.core.twin import Axis, TorchTwin
 
 
@@ -53,6 +53,7 @@ class Softmax(AlongAxis, kind="softmax"):
     1000
     """
 
+    gradient = Gradient.NEW
     torch = TorchTwin("torch.nn.Softmax", dim=Axis("axis"))
 
     def ops(self, x: Shape, y: Shape) -> Ops:
@@ -89,6 +90,7 @@ class LogSoftmax(AlongAxis, kind="log_softmax"):
     1001
     """
 
+    gradient = Gradient.NEW
     torch = TorchTwin("torch.nn.LogSoftmax", dim=Axis("axis"))
 
     def ops(self, x: Shape, y: Shape) -> Ops:

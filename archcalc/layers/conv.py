@@ -1,5 +1,6 @@
 """Convolutions over maps of one, two and three spatial dimensions."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from archcalc.errors import LayerError
@@ -18,7 +19,7 @@ from archcalc.layers.core.base import (
     Window,
     elements,
 )
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import CHANNELS, FromInput, TorchTwin
 from archcalc.layers.core.window import Extent, receptive_window, require_map, slide, spread
 
@@ -60,6 +61,8 @@ class Convolution(Layer):
     groups: Positive = 1
     bias: Flag = True
 
+    gradient = Gradient.NEW
+    keeps_before_it_runs = True
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv"
@@ -86,6 +89,9 @@ class Convolution(Layer):
     def ops(self, x: Shape, y: Shape) -> Ops:
         outputs = elements(y)
         return Ops(macs=outputs * self._taps(x), additions=outputs if self.bias else 0)
+
+    def backward_macs(self, x: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool) -> Dim:
+        return self.ops(x, y).macs * (needs_grad[0] + trains)
 
     def window(self, x: Shape) -> Window:
         return receptive_window(self.dimensions, self.kernel, self.stride, self.pad, self.dilation)
@@ -242,6 +248,8 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
     multiplier: Positive = 1
     bias: Flag = True
 
+    gradient = Gradient.NEW
+    keeps_before_it_runs = True
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv"
@@ -257,6 +265,9 @@ class DepthwiseConv2d(Layer, kind="depthwise_conv"):
 
     def ops(self, x: Shape, y: Shape) -> Ops:
         return self._grouped(x).ops(x, y)
+
+    def backward_macs(self, x: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool) -> Dim:
+        return self._grouped(x).backward_macs(x, y, needs_grad=needs_grad, trains=trains)
 
     def window(self, x: Shape) -> Window:
         return self._grouped(x).window(x)

@@ -1,10 +1,11 @@
 """Transposed convolutions over maps of one, two and three spatial dimensions."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from archcalc.errors import LayerError
 from archcalc.layers.conv import convolved, require_groups
-from archcalc.layers.core.arithmetic import Shape, maximum, product, require
+from archcalc.layers.core.arithmetic import Dim, Shape, maximum, product, require
 from archcalc.layers.core.base import (
     Flag,
     Layer,
@@ -19,7 +20,7 @@ from archcalc.layers.core.base import (
     Visibility,
     elements,
 )
-from archcalc.layers.core.execution import Execution, MemoryUnknownError, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, MemoryUnknownError, Tensor
 from archcalc.layers.core.twin import CHANNELS, TorchTwin
 from archcalc.layers.core.window import Extent, per_dimension, require_map, span, spread
 
@@ -67,6 +68,8 @@ class TransposedConvolution(Layer):
     groups: Positive = 1
     bias: Flag = True
 
+    gradient = Gradient.NEW
+    keeps_before_it_runs = True
     operation = Operation.CONVOLUTION
     is_depth_layer = True
     label = "conv_transpose"
@@ -114,6 +117,9 @@ class TransposedConvolution(Layer):
             macs=self.params(x).weights * product(x[1:]),
             additions=elements(y) if self.bias else 0,
         )
+
+    def backward_macs(self, x: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool) -> Dim:
+        return self.ops(x, y).macs * (needs_grad[0] + trains)
 
     def window(self, x: Shape) -> Visibility:
         return Visibility.UNKNOWN

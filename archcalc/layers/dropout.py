@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from archcalc.layers.core.arithmetic import Shape
 from archcalc.layers.core.base import Layer, Probability
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import TorchTwin
 from archcalc.layers.core.window import require_map
 
@@ -20,6 +20,8 @@ class Dropping(Layer):
     """
 
     p: Probability
+
+    gradient = Gradient.NEW
 
     def execute(self, run: Execution, x: Tensor) -> Tensor:
         if not run.training or self.p == 0:

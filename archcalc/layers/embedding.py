@@ -3,7 +3,7 @@
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, divides, require
 from archcalc.layers.core.base import Layer, Ops, Positive, Visibility, elements
-from archcalc.layers.core.execution import Execution, Keeps, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Keeps, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
 
@@ -27,6 +27,7 @@ class Embedding(Layer, kind="embedding"):
     vocabulary: Positive
     features: Positive
 
+    gradient = Gradient.NEW
     indices_below = "vocabulary"
     torch = TorchTwin("torch.nn.Embedding", num_embeddings="vocabulary", embedding_dim="features")
 

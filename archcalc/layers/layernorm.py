@@ -3,7 +3,7 @@
 from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Dim, Shape, product, require
 from archcalc.layers.core.base import AxisCount, Flag, Layer, NonNegativeReal, Ops, Visibility, elements, fmt_shape
-from archcalc.layers.core.execution import Execution, Keeps, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Keeps, Tensor
 from archcalc.layers.core.twin import LastSizes, TorchTwin
 from archcalc.layers.norm import by_statistics
 
@@ -78,6 +78,7 @@ class LayerNorm(LastAxesNorm, kind="layernorm"):
     affine: Flag = True
     bias: Flag = True
 
+    gradient = Gradient.NEW
     label = "ln"
     torch = TorchTwin(
         "torch.nn.LayerNorm",

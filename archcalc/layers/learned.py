@@ -8,7 +8,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, product, require
 from archcalc.layers.core.axes import axis_of
 from archcalc.layers.core.base import MAX_RANK, AxisIndex, Layer, Ops, Positive, Real, Visibility, elements, fmt_shape
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import FEATURES, InputShape, TorchTwin
 
 Sizes = Annotated[
@@ -67,6 +67,7 @@ class ClassToken(Layer, kind="class_token"):
     ((197, 768), 768)
     """
 
+    gradient = Gradient.PASSED
     torch = TorchTwin("archcalc.torch_backend.twins.learned.ClassToken", features=FEATURES)
 
     def output(self, x: Shape) -> Shape:
@@ -104,6 +105,7 @@ class PositionEmbedding(Layer, kind="position_embedding"):
 
     length: Positive | None = None
 
+    gradient = Gradient.PASSED
     label = "pos"
     torch = TorchTwin("archcalc.torch_backend.twins.learned.PositionEmbedding", shape=InputShape(), length="length")
 

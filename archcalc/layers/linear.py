@@ -1,9 +1,11 @@
 """Matrix products with learned weights."""
 
+from collections.abc import Sequence
+
 from archcalc.errors import LayerError
-from archcalc.layers.core.arithmetic import Shape, product, require
+from archcalc.layers.core.arithmetic import Dim, Shape, product, require
 from archcalc.layers.core.base import Flag, Layer, Ops, Positive, Visibility, elements, fmt_shape
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import FEATURES, TorchTwin
 
 
@@ -35,6 +37,8 @@ class Linear(Layer, kind="linear"):
     bias: Flag = True
     channels_last: Flag = False
 
+    gradient = Gradient.NEW
+    keeps_before_it_runs = True
     label = "fc"
     is_depth_layer = True
     torch = TorchTwin("torch.nn.Linear", in_features=FEATURES, out_features="features", bias="bias")
@@ -59,6 +63,9 @@ class Linear(Layer, kind="linear"):
         outputs = elements(y)
         return Ops(macs=outputs * x[-1], additions=outputs if self.bias else 0)
 
+    def backward_macs(self, x: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool) -> Dim:
+        return self.ops(x, y).macs * (needs_grad[0] + trains)
+
     def window(self, x: Shape) -> Visibility:
         return Visibility.WHOLE if len(x) == 1 else Visibility.LAST_AXIS
 
@@ -66,5 +73,5 @@ class Linear(Layer, kind="linear"):
         *rows, features = x.shape
         flat = run.reshaped(x, (product(rows), features))
         y = run.new((*rows, self.features), flat, trains=True)
-        run.keep(y, flat)
+        run.keep_factors(flat, run.parameter((self.features, features)))
         return y

@@ -1,10 +1,12 @@
 """Layers that make one tensor of several."""
 
+from collections.abc import Sequence
+
 from archcalc.errors import LayerError
-from archcalc.layers.core.arithmetic import Shape, equal, maximum, require
+from archcalc.layers.core.arithmetic import Dim, Shape, equal, maximum, require
 from archcalc.layers.core.axes import axis_of, resized
 from archcalc.layers.core.base import AlongAxes, AxisIndex, Flag, Layer, Ops, Visibility, elements, fmt_shape
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import Axis, TorchTwin
 
 
@@ -27,6 +29,7 @@ class Add(Layer, kind="add"):
 
     broadcast: Flag = False
 
+    gradient = Gradient.PASSED
     arity = (2, None)
     torch = TorchTwin("torch.add", call="fold")
 
@@ -118,6 +121,8 @@ class MatMul(Layer, kind="matmul"):
     ((8, 196, 196), 30)
     """
 
+    gradient = Gradient.NEW
+    keeps_before_it_runs = True
     arity = (2, 2)
     torch = TorchTwin("torch.matmul", call="function")
 
@@ -136,6 +141,9 @@ class MatMul(Layer, kind="matmul"):
 
     def ops(self, a: Shape, b: Shape, y: Shape) -> Ops:
         return Ops(macs=elements(y) * a[-1])
+
+    def backward_macs(self, a: Shape, b: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool) -> Dim:
+        return self.ops(a, b, y).macs * sum(needs_grad[:2])
 
     def window(self, a: Shape, b: Shape) -> Visibility:
         return Visibility.UNKNOWN
@@ -161,6 +169,7 @@ class Concat(Layer, kind="concat"):
 
     axis: AxisIndex = 0
 
+    gradient = Gradient.PASSED
     arity = (2, None)
     torch = TorchTwin("torch.cat", call="list", dim=Axis("axis"))
 

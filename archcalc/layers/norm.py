@@ -21,7 +21,7 @@ from archcalc.layers.core.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.core.execution import Execution, Keeps, MemoryUnknownError, Tensor
+from archcalc.layers.core.execution import INDEX_BYTES, Execution, Gradient, Keeps, MemoryUnknownError, Tensor
 from archcalc.layers.core.storage import channels_last, in_order, reshaped
 from archcalc.layers.core.twin import CHANNELS, TorchTwin
 
@@ -50,6 +50,7 @@ class BatchNorm(Layer, kind="batchnorm"):
     momentum: Real = 0.1
     affine: Flag = True
 
+    gradient = Gradient.NEW
     label = "bn"
     torch = TorchTwin("torch.nn.BatchNorm{n}d", num_features=CHANNELS, eps="eps", momentum="momentum", affine="affine")
 
@@ -66,6 +67,9 @@ class BatchNorm(Layer, kind="batchnorm"):
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1
 
+    def buffer_bytes(self, x: Shape, *, width: Dim) -> Dim:
+        return width * 2 * x[0] + INDEX_BYTES
+
     def buffer_bytes_read(self, x: Shape, *, width: Dim) -> Dim:
         return width * 2 * x[0]  # not how many batches there were
 
@@ -78,7 +82,9 @@ class BatchNorm(Layer, kind="batchnorm"):
             y = run.new(x.shape, x, layout=layout, trains=self.affine)
         else:
             y = run.new_map(x.shape, x, trains=self.affine)
-        if run.training:
+        if not run.trains:  # a frozen one runs by its running statistics
+            run.keep(y, x)
+        else:
             run.keep(y, x, run.new(x.shape[1:2]), run.new(x.shape[1:2]))
             if elements(x.shape) == x.shape[1] or self.eps == 0:  # which PyTorch refuses to train on
                 run.keeps_what_is_unknown()
@@ -109,6 +115,7 @@ class GroupNorm(Layer, kind="groupnorm"):
     eps: NonNegativeReal = 1e-5
     affine: Flag = True
 
+    gradient = Gradient.NEW
     label = "gn"
     torch = TorchTwin("torch.nn.GroupNorm", num_groups="groups", num_channels=CHANNELS, eps="eps", affine="affine")
 
@@ -193,6 +200,9 @@ class InstanceNorm(Layer, kind="instancenorm"):
     def buffers(self, x: Shape) -> Dim:
         return 2 * x[0] + 1 if self.track else 0
 
+    def buffer_bytes(self, x: Shape, *, width: Dim) -> Dim:
+        return width * 2 * x[0] + INDEX_BYTES if self.track else 0
+
     def buffer_bytes_read(self, x: Shape, *, width: Dim) -> Dim:
         return width * 2 * x[0] if self.track else 0  # not how many batches there were
 
@@ -211,10 +221,10 @@ class InstanceNorm(Layer, kind="instancenorm"):
         tracked = [run.new(channels) for _ in range(2 * self.track)]
         read = run.contiguous(x)
         y = run.new(x.shape, read, trains=self.affine)
-        if run.training or not self.track:
+        if run.trains or not self.track:
             tracked += [run.new(channels), run.new(channels)]
         run.keep(y, read, *repeated[:1], *tracked)
-        if run.training and product(x.shape[2:]) == 1:  # PyTorch refuses to train on a single number of each channel
+        if run.trains and product(x.shape[2:]) == 1:  # PyTorch refuses to train on a single number of each channel
             run.keeps_what_is_unknown()
         return y
 

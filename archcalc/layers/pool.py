@@ -24,7 +24,7 @@ from archcalc.layers.core.base import (
     elements,
     fmt_shape,
 )
-from archcalc.layers.core.execution import INDEX_BYTES, Execution, Tensor
+from archcalc.layers.core.execution import INDEX_BYTES, Execution, Gradient, Tensor
 from archcalc.layers.core.twin import TorchTwin
 from archcalc.layers.core.window import Extent, per_dimension, receptive_window, require_map, slide, spread
 
@@ -83,6 +83,8 @@ class MaxPool(Pool):
     dilation: Extent = 1
     ceil: Flag = False
 
+    gradient = Gradient.NEW
+
     def output(self, x: Shape) -> Shape:
         return self._pooled(x, self.dilation, self.ceil)
 
@@ -117,6 +119,8 @@ class AvgPool(Pool):
 
     ceil: Flag = False
     count_include_pad: Flag = True
+
+    gradient = Gradient.NEW
 
     def output(self, x: Shape) -> Shape:
         return self._pooled(x, dilation=1, ceil=self.ceil)

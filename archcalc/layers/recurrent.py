@@ -3,6 +3,7 @@
 Dropout between layers is a `dropout` between two of them.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
@@ -79,6 +80,16 @@ class Recurrent(Layer):
             comparisons=steps * self.layers * step.comparisons,
             special=steps * self.layers * step.special,
         )
+
+    def backward_macs(self, x: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool) -> Dim:
+        steps, width = x[0], self.directions * self.gates * self.hidden
+        macs: Dim = 0
+        through = needs_grad[0]
+        for inputs in self._inputs(x):
+            macs += width * (steps * inputs * (through + trains) + steps * self.hidden * trains)
+            through = through or trains
+            macs += width * (steps - 1) * self.hidden * through  # the first state is zeros, which need no gradient
+        return macs
 
     def execute(self, run: Execution, x: Tensor) -> Tensor:
         # Step by step, each of several operations; only the output's layout is known.

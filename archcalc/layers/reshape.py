@@ -8,7 +8,7 @@ from archcalc.errors import LayerError
 from archcalc.layers.core.arithmetic import Shape, divides, equal, product, require
 from archcalc.layers.core.axes import AxisList, axes_of, axis_of
 from archcalc.layers.core.base import MAX_RANK, STRUCTURAL, AlongAxes, AxisIndex, Layer, Visibility, elements, fmt_shape
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import Axis, Order, TorchTwin, WithBatch
 
 Sizes = Annotated[
@@ -47,6 +47,7 @@ class Flatten(Rearrangement, kind="flatten"):
 
     start: AxisIndex = 0
 
+    gradient = Gradient.PASSED
     torch = TorchTwin("torch.nn.Flatten", start_dim=Axis("start"))
 
     def output(self, x: Shape) -> Shape:
@@ -78,6 +79,7 @@ class Reshape(Rearrangement, kind="reshape"):
 
     shape: Sizes
 
+    gradient = Gradient.PASSED
     torch = TorchTwin("torch.reshape", call="function", shape=WithBatch("shape"))
 
     def output(self, x: Shape) -> Shape:
@@ -121,6 +123,7 @@ class Permute(Rearrangement, kind="permute"):
 
     order: AxisList
 
+    gradient = Gradient.PASSED
     torch = TorchTwin("torch.permute", call="function", dims=Order("order"))
 
     def output(self, x: Shape) -> Shape:
@@ -159,6 +162,7 @@ class Transpose(Rearrangement, kind="transpose"):
     a: AxisIndex = 0
     b: AxisIndex = 1
 
+    gradient = Gradient.PASSED
     torch = TorchTwin("torch.transpose", call="function", dim0=Axis("a"), dim1=Axis("b"))
 
     def output(self, x: Shape) -> Shape:
@@ -193,6 +197,7 @@ class Unsqueeze(Rearrangement, kind="unsqueeze"):
 
     axis: AxisIndex
 
+    gradient = Gradient.PASSED
     torch = TorchTwin("torch.unsqueeze", call="function", dim=Axis("axis"))
 
     def output(self, x: Shape) -> Shape:
@@ -240,6 +245,7 @@ class Squeeze(Rearrangement, kind="squeeze"):
 
     axis: AxisIndex
 
+    gradient = Gradient.PASSED
     torch = TorchTwin("torch.squeeze", call="function", dim=Axis("axis"))
 
     def output(self, x: Shape) -> Shape:

@@ -17,7 +17,7 @@ from archcalc.layers.core.base import (
     Visibility,
     fmt_shape,
 )
-from archcalc.layers.core.execution import Execution, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, Tensor
 from archcalc.layers.core.twin import Axis, TorchTwin
 from archcalc.layers.core.window import require_map, spread
 from archcalc.layers.reshape import Rearrangement
@@ -63,6 +63,7 @@ class Slice(Extent, kind="slice"):
     stop: Place | None = None
     step: Step = 1
 
+    gradient = Gradient.NEW
     torch = TorchTwin(
         "archcalc.torch_backend.twins.slicing.take",
         call="function",

@@ -1,5 +1,6 @@
 """Attention within the windows of a map, as `window_partition` gives them."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta
@@ -85,6 +86,13 @@ class OfWindows(Layer):
         """How many scores there are: one for each pair of tokens of a window, and head."""
         return product(x[:3]) * x[2] * self.heads
 
+    def backward_macs(
+        self, x: Shape, keys: Shape, values: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool
+    ) -> Dim:
+        queries_grad, keys_grad, values_grad = needs_grad[:3]
+        scores_grad = queries_grad or keys_grad or trains  # the biases are learned
+        return elements(x) * x[2] * (queries_grad + keys_grad + scores_grad + values_grad)
+
     def window(self, x: Shape, keys: Shape, values: Shape) -> Visibility:
         return Visibility.UNKNOWN
 
@@ -143,6 +151,9 @@ class WindowAttention(OfWindows, kind="window_attention"):
 
     def buffers(self, x: Shape, keys: Shape, values: Shape) -> Dim:
         return x[2] * x[2]
+
+    def buffer_bytes(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
+        return self.buffer_bytes_read(x, keys, values, width=width)
 
     def buffer_bytes_read(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
         return INDEX_BYTES * x[2] * x[2]
@@ -215,6 +226,9 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
     def buffers(self, x: Shape, keys: Shape, values: Shape) -> Dim:
         return 2 * self.offsets + x[2] * x[2]
 
+    def buffer_bytes(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
+        return self.buffer_bytes_read(x, keys, values, width=width)
+
     def buffer_bytes_read(self, x: Shape, keys: Shape, values: Shape, *, width: Dim) -> Dim:
         return width * 2 * self.offsets + INDEX_BYTES * x[2] * x[2]
 
@@ -229,6 +243,13 @@ class CosineWindowAttention(OfWindows, kind="cosine_window_attention"):
             additions=inputs + (4 if self.is_shifted else 3) * scores + units + biases,
             divisions=inputs + scores + biases,
         )
+
+    def backward_macs(
+        self, x: Shape, keys: Shape, values: Shape, y: Shape, *, needs_grad: Sequence[bool], trains: bool
+    ) -> Dim:
+        attended = super().backward_macs(x, keys, values, y, needs_grad=needs_grad, trains=trains)
+        units = self.offsets * self.hidden  # the network's first layer reads constants, which need no gradient
+        return attended + (units * (2 + 2 * self.heads) if trains else 0)
 
     def execute(self, run: Execution, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         q, k = (_normalised(run, split_heads(run, tensor, self.heads)) for tensor in (x, keys))

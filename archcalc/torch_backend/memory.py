@@ -34,20 +34,20 @@ def measure_memory(
     with made(graph, device=device, batch=batch, dtype=dtype, seed=seed) as (model, inputs):
         kept, training_failure = None, ""
         try:
-            kept = _kept(model.train(), inputs)
+            kept = kept_by_layer(model.train(), inputs)
         except PyTorchError as error:
             training_failure = error.problems[0].message
         peak, allocated = _peak(model.eval(), inputs, device)
     return MemoryMeasurement(kept, peak, allocated, training_failure)
 
 
-def _kept(model: Network, inputs: Sequence[Tensor]) -> tuple[int, ...]:
+def kept_by_layer(model: Network, inputs: Sequence[Tensor]) -> tuple[int, ...]:
     """For each layer the bytes that autograd keeps beyond what it keeps for earlier ones, storage by storage."""
     found = [0] * len(model.steps)
     seen = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}
     kept: list[Tensor] = []  # alive, so that no later storage is taken for an earlier one
 
-    with _following(model, inputs[0].device.type) as running:
+    with following(model, inputs[0].device.type) as running:
 
         def pack(tensor: Tensor) -> None:
             # Nothing goes back to autograd: an output that it kept in a hook would hold itself, and never be freed.
@@ -70,7 +70,7 @@ def _peak(model: Network, inputs: Sequence[Tensor], device: str) -> tuple[int, i
         before = torch.cuda.memory_allocated() - sum(x.untyped_storage().nbytes() for x in inputs)
     alive = Alive((*model.parameters(), *model.buffers()))
     alive.note(inputs)
-    with torch.no_grad(), _following(model, device), alive.watching():
+    with torch.no_grad(), following(model, device), alive.watching():
         model(*inputs)
     return alive.most, torch.cuda.max_memory_allocated() - before if device == "cuda" else None
 
@@ -100,6 +100,11 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as
         self.note(tensor for tensor in tree_leaves(results) if isinstance(tensor, Tensor))
         return results
 
+    @property
+    def now(self) -> int:
+        """The bytes that were alive when this was last noted."""
+        return sum(nbytes for _, nbytes in self._alive.values())
+
     def note(self, tensors: Iterator[Tensor] | Sequence[Tensor]) -> None:
         """Take these to be alive, and what has gone since to be gone."""
         self._alive = {key: held for key, held in self._alive.items() if not held[0].expired()}  # type: ignore[no-untyped-call]
@@ -107,7 +112,7 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch, as
             if _storage(tensor) not in self._apart:
                 storage = tensor.untyped_storage()
                 self._alive[_storage(tensor)] = (StorageWeakRef(storage), storage.nbytes())  # type: ignore[no-untyped-call]
-        self.most = max(self.most, sum(nbytes for _, nbytes in self._alive.values()))
+        self.most = max(self.most, self.now)
 
 
 class _Unwatched(TorchFunctionMode):
@@ -141,7 +146,7 @@ class _Unwatched(TorchFunctionMode):
 
 
 @contextlib.contextmanager
-def _following(model: Network, device: str) -> Iterator[Callable[[], int]]:
+def following(model: Network, device: str) -> Iterator[Callable[[], int]]:
     """While it lasts, tells which layer of a network runs; an error of PyTorch's is raised with that layer's name."""
     position = 0
 

@@ -21,9 +21,14 @@ sympy = pytest.importorskip("sympy")
 
 VARIANTS = 6
 LEAST_ACCEPTED = 20
-OF_THE_OUTPUT = {"ops"}
+OF_THE_OUTPUT = {"ops", "backward_macs"}
 """The rules that are given the output besides the inputs."""
-TAKES_ALSO = {"buffer_bytes_read": {"width": 4}}
+MANY = 8
+TAKES_ALSO: dict[str, dict[str, Any]] = {
+    "buffer_bytes": {"width": 4},
+    "buffer_bytes_read": {"width": 4},
+    "backward_macs": {"needs_grad": (True,) * MANY, "trains": True},
+}
 """What rules are given besides shapes."""
 OF_WHOLE_NUMBERS = {"execute"}
 """The rules that `Layer` declares to need whole numbers."""

@@ -1,14 +1,14 @@
 """What every layer kind is made of: `Layer`, its tallies `Ops` and `Params`, the types of fields, and the registry."""
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, get_args, overload
 
 import msgspec
 from msgspec import Meta
 
 from archcalc.layers.core.arithmetic import Dim, Shape, Sizes, product, whole
-from archcalc.layers.core.execution import Execution, MemoryUnknownError, Tensor
+from archcalc.layers.core.execution import Execution, Gradient, MemoryUnknownError, Tensor
 from archcalc.layers.core.twin import TorchTwin
 
 Positive = Annotated[int, Meta(ge=1, description="a whole number ≥ 1")]
@@ -231,6 +231,10 @@ class Layer(msgspec.Struct, metaclass=LayerType):
     """Whether the output depends on what the inputs hold; that of a learned tensor does not."""
     sees_whole_input: ClassVar[bool] = False
     """Whether the outputs together see all of the input, however their windows lie, as an adaptive pool's do."""
+    gradient: ClassVar[Gradient] = Gradient.UNKNOWN
+    """What the backward pass makes of the gradient of the output; the memory of UNKNOWN ones is left out."""
+    keeps_before_it_runs: ClassVar[bool] = False
+    """Whether what the backward pass needs is all there before the output is: true of a single product."""
     torch: ClassVar[TorchTwin]
 
     @rule
@@ -254,9 +258,23 @@ class Layer(msgspec.Struct, metaclass=LayerType):
         return width * self.buffers(*inputs)
 
     @rule
+    def buffer_bytes(self, *inputs: Shape, width: Dim) -> Dim:
+        """The bytes of its buffers, at `width` bytes a number; indices and counts have widths of theirs."""
+        return width * self.buffers(*inputs)
+
+    @rule
     def ops(self, *inputs_and_output: Shape) -> Ops | None:
         """The operations of one forward pass (eval mode) from the inputs to the output; None where they are unknown."""
         return NO_OPS
+
+    @rule
+    def backward_macs(self, *inputs_and_output: Shape, needs_grad: Sequence[bool], trains: bool) -> Dim | None:
+        """The multiply-adds of one backward pass: of the gradients of those inputs that need one, and of the weights.
+
+        `needs_grad` tells of each input whether it needs a gradient, `trains` whether the learned tensors do. A kind
+        whose `ops` has multiply-adds says how many of them there are; by default there are none. None where unknown.
+        """
+        return 0
 
     @rule
     def window(self, *inputs: Shape) -> Window | AlongAxes | Visibility:

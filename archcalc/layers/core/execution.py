@@ -94,6 +94,14 @@ class Keeps(enum.Enum):
     OUTPUT = "its output"
 
 
+class Gradient(enum.Enum):
+    """In what memory the backward pass of a layer makes the gradients of its inputs."""
+
+    NEW = "new tensors, made while all that the layer keeps is still there"
+    PASSED = "the gradient of the output, or views of it"
+    UNKNOWN = "several operations, or what is not known"
+
+
 class Execution:
     """One run of a layer: `rule(execution, x)` calls its methods as the layer calls operations.
 
@@ -104,9 +112,9 @@ class Execution:
     (80, (10, 1), [80])
     """
 
-    def __init__(self, *, width: int, training: bool = True) -> None:
-        """A run with activations of `width` bytes a number."""
-        self.width, self.training = width, training
+    def __init__(self, *, width: int, training: bool = True, trains: bool = True) -> None:
+        """A run with activations of `width` bytes a number; `trains` tells whether what the layer learned does."""
+        self.width, self.training, self.trains = width, training, training and trains
         self.statistics_width = max(width, FULL_PRECISION_BYTES)
         self.peak_bytes = 0
         self._alive_bytes = 0
@@ -121,7 +129,7 @@ class Execution:
     def parameter(self, shape: Shape) -> Tensor:
         """A learned tensor of the layer's own."""
         shape = whole(shape)
-        return Tensor(shape, in_order(shape), self.width, PARAMETERS, self.training)
+        return Tensor(shape, in_order(shape), self.width, PARAMETERS, self.trains)
 
     # Operations
 
@@ -130,13 +138,13 @@ class Execution:
     ) -> Tensor:
         """A new tensor that an operation makes of others, in order unless a layout is given, as wide as the first.
 
-        `trains` tells that parameters of the layer take part.
+        `trains` tells that learned tensors of the layer take part.
         """
         width = width or (read[0].width if read else self.width)
         storage = Storage(product(shape) * width)
         self._alive_bytes += storage.bytes
         self.peak_bytes = max(self.peak_bytes, self._alive_bytes)
-        needs_grad = self.training and (trains or any(x.needs_grad for x in read))
+        needs_grad = self.training and ((trains and self.trains) or any(x.needs_grad for x in read))
         return Tensor(shape, in_order(shape) if layout == () else layout, width, storage, needs_grad)
 
     def elementwise(self, *read: Tensor, keeps: Keeps = Keeps.NOTHING) -> Tensor:
