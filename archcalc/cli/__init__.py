@@ -44,6 +44,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "verify": "archcalc.cli.verify:verify",
         "bench": "archcalc.cli.bench:bench",
         "training": "archcalc.cli.training:training",
+        "devices": "archcalc.cli.devices:devices_",
     },
 )
 @click.version_option(__version__, "-V", "--version", prog_name="archcalc", message="%(prog)s %(version)s")
