@@ -36,6 +36,8 @@ DIFFERS, NOT_CHECKED = 1, 2
 @click.option("--train", is_flag=True, help="Run in training mode rather than in eval mode.")
 @click.option("--memory", is_flag=True, help="Compare also what training keeps, and the most that is alive at once.")
 @click.option("--fold", is_flag=True, help="Compare outputs with those of the network with its batch norms folded.")
+@click.option("--training", is_flag=True, help="Compare a training step: operations, memory and optimizers.")
+@click.option("--checkpoint", metavar="none|blocks|LAYERS", help="With --training: what runs once more.")
 @click.option(
     "--layers",
     "layers_",
@@ -58,6 +60,8 @@ def verify(
     train: bool,
     memory: bool,
     fold: bool,
+    training: bool,
+    checkpoint: str | None,
     layers_: bool,
     json_: bool,
     output: str | None,
@@ -77,12 +81,17 @@ def verify(
     With --fold, batch norms get random statistics and parameters, and are folded into the layers before them as
     `archcalc fold` does; the outputs of every layer must then agree with those of the network as it stands.
 
+    With --training, one step is trained: compared are the multiply-adds of every layer forward and backward with
+    PyTorch's counter (of grouped convolutions as it counts them since pytorch/pytorch#183405), what each layer saves,
+    parameters, gradients, buffers, the state of every optimizer, and the most that is alive at once, on the CPU.
+
     Exits with 1 if anything differs, and with 2 if a model could not be run or checked.
     """
     from archcalc.analysis import analyze_graph
     from archcalc.api import smaller_copy
     from archcalc.cli.progress import with_progress
     from archcalc.cli.verify_folding import check_settings, verify_folding
+    from archcalc.cli.verify_training import check_training_options, verify_training
     from archcalc.errors import SettingError
     from archcalc.spec.catalogue import find, names
 
@@ -90,6 +99,7 @@ def verify(
     if bool(specs) == all_:
         raise SettingError("name what to verify, or give --all", hint="archcalc verify resnet50")
     dtype = dtype or ("float64" if fold else "float32")
+    check_training_options(training=training, checkpoint=checkpoint, train=train, memory=memory, fold=fold)
     if fold:
         check_settings(device=device, dtype=dtype, train=train, memory=memory)
     chosen = [find(what) for what in (names() if all_ else specs)]
@@ -99,6 +109,11 @@ def verify(
     if fold:
         settings = {"device": device, "batch": batch, "dtype": dtype, "input": input, "seed": seed, "vars": vars_}
         verify_folding(ctx, chosen, settings, layers=layers_, json=json_, output=output)
+        return
+    if training:
+        settings = {"device": device, "batch": batch, "dtype": dtype, "input": input, "seed": seed, "vars": vars_}
+        settings["checkpoint"] = checkpoint or "none"
+        verify_training(ctx, chosen, settings, layers=layers_, json=json_, output=output)
         return
     pairs = [analyze_graph(a, input=input, batch=batch, dtype=dtype, vars=vars_) for a in chosen]  # errors come first
     from archcalc.torch_backend import verify as backend

@@ -5,7 +5,6 @@ from archcalc.errors import printable
 from archcalc.layers.core.base import Ops
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.render.summary import holding_half
-from archcalc.training.optimizers import optimizer_named
 from archcalc.training.report import Run, TrainingReport, TrainingRow
 from archcalc.units import COUNT_UNITS, MEMORY_UNITS, human, in_unit, unit
 
@@ -48,9 +47,7 @@ def ladder_grid(report: TrainingReport) -> Grid:
         ("saved, inputs and outputs", report.held_bytes),
     ]
     least = "" if report.peak_is_exact else "at least "
-    closing = [
-        (f"most at once in a step ({least.strip() or 'exact'}, at {report.peak_at})", report.peak_bytes, least),
-    ]
+    closing = [(f"most at once in a step, at {report.peak_at}", report.peak_bytes, least)]
     notes = ["not counted: what kernels take for themselves, the loss, and tensors of the update"]
     if report.saved_bytes is None:
         notes.append("of some layers it is not known what they save")
@@ -92,7 +89,7 @@ def layers_grid(report: TrainingReport, *, all_layers: bool = False, exact: bool
     hidden = len(report.layers) - len(shown)
     notes = [f"update ({report.options.optimizer}): {_update(report.update)}"]
     if hidden:
-        notes.append(f"{hidden} layers that multiply and save nothing are hidden (--all shows them)")
+        notes.append(f"hidden, for they multiply and save nothing: {hidden} (--all shows them)")
     columns = tuple(
         [
             Column(column.name, column.header[:1] if exact else column.header, column.align, column.drop_order)
@@ -113,10 +110,7 @@ def run_grid(run: Run) -> Grid:
     lines = [
         (f"{run.images:,} images · {run.epochs:,} epochs", f"{run.steps:,} steps"),
         ("multiply-adds of training", _human(run.macs)),
-        (
-            f"multiply-adds of testing an image by {run.views:,} view{'s' if run.views > 1 else ''}",
-            _human(run.test_macs),
-        ),
+        (f"multiply-adds of testing an image, {run.views:,} views of it", _human(run.test_macs)),
     ]
     return Grid(RUN_COLUMNS, tuple([(Cell(what), Cell(count)) for what, count in lines]))
 
@@ -146,11 +140,5 @@ def _update(ops: Ops | None) -> str:
     if ops is None:
         return "operations not known"
     names = ("additions", "multiplications", "divisions", "special")
-    return (
-        ", ".join([f"{human(count, COUNT_UNITS)} {name}" for name in names if (count := getattr(ops, name))]) or "none"
-    )
-
-
-def source_of(optimizer: str) -> str:
-    """Where the formulas of an optimizer are from."""
-    return optimizer_named(optimizer).source
+    counts = [f"{human(count, COUNT_UNITS)} {name}" for name in names if (count := getattr(ops, name))]
+    return ", ".join(counts) or "none"

@@ -258,7 +258,7 @@ def measure_step(
         return held, alive.most
 
 
-class AliveInTraining(Alive):
+class AliveInTraining(Alive):  # type: ignore[no-untyped-call]  # of torch
     """As `Alive`, where gradients that meet are added in place, as PyTorch does unless a mode watches it."""
 
     ALONE = 4

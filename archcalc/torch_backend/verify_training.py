@@ -32,8 +32,8 @@ def verify_training(
 ) -> TrainingVerification:
     """Train a graph by one step in PyTorch at the settings of its report, and compare all figures.
 
-    Multiply-adds are counted on the meta device, memory on the CPU; with `meta`, or where a step does not fit, no memory
-    but that of parameters and optimizers. Raises SettingError for a device or a layer that is not there.
+    Multiply-adds are counted on the meta device, memory on the CPU; with `meta`, or where a step does not fit, only
+    that of parameters, buffers and optimizers. Raises SettingError for a device or a layer that is not there.
 
     >>> from archcalc.analysis import analyze_graph
     >>> found = verify_training(*analyze_graph("lenet5", batch=2), device="cpu")
@@ -49,10 +49,9 @@ def verify_training(
     on, note, free = chosen_device(device), "", free_memory("cpu")
     if on not in ("cpu", "meta"):
         on, note = "cpu", f"memory is that of the CPU's kernels, not of {on}'s"
-    if on == "cpu" and free is not None and SPARE * largest.peak_bytes > free:
-        short = (
-            f"it needs about {human(SPARE * largest.peak_bytes, MEMORY_UNITS)}, {human(free, MEMORY_UNITS)} are free"
-        )
+    needed = SPARE * largest.peak_bytes
+    if on == "cpu" and free is not None and needed > free:
+        short = f"it needs about {human(needed, MEMORY_UNITS)}, {human(free, MEMORY_UNITS)} are free"
         if device == "cpu":
             return _failed(report, on, started, PyTorchError(short, hint=SMALLER))
         on, note = "meta", f"{short}: run on the meta device, without data"

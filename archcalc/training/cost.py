@@ -36,7 +36,7 @@ def training_cost(
     >>> found.parameter_bytes, found.optimizer_bytes, found.backward_macs
     (244403360, 244403360, 174166900736)
     >>> found.peak_bytes, found.peak_is_exact
-    (1203497056, True)
+    (1221263072, True)
     """
     kind, dtype = optimizer_named(optimizer), report.settings.dtype
     width = BYTES_PER_ELEMENT[dtype]

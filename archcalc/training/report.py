@@ -81,10 +81,7 @@ class TrainingReport(msgspec.Struct, frozen=True):
 
     @property
     def peak_bytes(self) -> int:
-        """The most that is alive at once in a step, all together; at least so much where `peak_is_exact` is False.
-
-        After the backward pass all gradients are there, and with master weights a copy of each.
-        """
+        """The most that is alive at once in a step, all together; at least so much where `peak_is_exact` is False."""
         return self.resident_bytes + max(self.peak_step_bytes, self.gradient_bytes)
 
     @property
@@ -129,7 +126,7 @@ class TrainingReport(msgspec.Struct, frozen=True):
         >>> from archcalc.training.cost import training_cost
         >>> run = training_cost(*analyze_graph("alexnet", batch=128)).run(1_280_000, epochs=90, views=10)
         >>> run.steps, run.macs, run.test_macs
-        (900000, 239327119745, 7175621120)
+        (900000, 239321795788800000, 7167672320)
         """
         batch, step, forward = self.settings.batch, self.step_macs, self.forward_macs
         return Run(
