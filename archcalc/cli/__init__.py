@@ -44,6 +44,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "verify": "archcalc.cli.verify:verify",
         "bench": "archcalc.cli.bench:bench",
         "training": "archcalc.cli.training:training",
+        "fits": "archcalc.cli.fits:fits",
         "devices": "archcalc.cli.devices:devices_",
     },
 )

@@ -101,7 +101,7 @@ def device_grid(device: Device) -> Grid:
     )
 
 
-def _share_line(dtype: str, share: "Fraction") -> tuple[Cell, ...]:
+def _share_line(dtype: str, share: "Fraction") -> tuple[Cell, Cell, Cell, Cell]:
     reached = percent(share.numerator, share.denominator, 1)
     return Cell(f"large products in {dtype}"), Cell(reached), Cell("measured"), Cell("of the peak")
 

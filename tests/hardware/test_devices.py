@@ -118,7 +118,7 @@ peak = 3
         "2:1: device my-card: memory: '24 apples': 'apples' is an unknown unit",
         "3:1: device my-card: unknown key 'bandwith'",
         "4:9: device my-card: unknown dtype 'float15'",
-        "5:10: the name of device 'Other' must be in small letters",
+        "5:2: the name of device 'Other' must be in small letters",
         "8:1: device half: memory must be a whole number ≥ 1 of bytes",
         "9:1: device half: sources must be a list of texts",
         "10:17: device half: matmul-share of float16 must be more than 0 and at most 100%",
