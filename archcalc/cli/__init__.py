@@ -45,6 +45,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "bench": "archcalc.cli.bench:bench",
         "training": "archcalc.cli.training:training",
         "fits": "archcalc.cli.fits:fits",
+        "roofline": "archcalc.cli.roofline:roofline",
         "devices": "archcalc.cli.devices:devices_",
     },
 )

@@ -147,7 +147,6 @@ def fits(
 
 def _doubts(device: "Device | None") -> tuple[str, ...]:
     """What is to be known of a device's memory: that its driver reports another than its label, and how sure it is."""
-    from archcalc.hardware.devices import CERTAINTIES
     from archcalc.units import MEMORY_UNITS, human
 
     if device is None or device.memory is None:
@@ -156,6 +155,5 @@ def _doubts(device: "Device | None") -> tuple[str, ...]:
     if device.usable_bytes != device.memory.value:
         found.append(f"its driver reports less than its {human(device.memory.value, MEMORY_UNITS)}")
     if device.memory.is_doubtful:
-        note = f": {device.memory.note}" if device.memory.note else ""
-        found.append(f"~ the memory of {device.name} is doubtful, {CERTAINTIES[device.memory.certainty]}{note}")
+        found.append(f"~ the memory of {device.name} is doubtful: {device.memory.doubt}")
     return tuple(found)

@@ -57,6 +57,11 @@ class Fact(msgspec.Struct, frozen=True):
         """Whether no two sources agree on it."""
         return self.certainty not in ("agree", GIVEN)
 
+    @property
+    def doubt(self) -> str:
+        """How sure it is, in words, with the note."""
+        return f"{CERTAINTIES[self.certainty]}{f': {self.note}' if self.note else ''}"
+
 
 class Device(msgspec.Struct, frozen=True):
     """A device; None and what is not in `peak` are unknown. `is_own` of one that a configuration holds.
