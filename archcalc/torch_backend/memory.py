@@ -133,7 +133,7 @@ class _Unwatched(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if function in self.INDEXING:
+        if function in self.INDEXING and not (torch.is_grad_enabled() and args[0].requires_grad):
             with _disable_current_modes():
                 y = function(*args, **(kwargs or {}))
             self._note([y])

@@ -261,8 +261,8 @@ def measure_step(
 class AliveInTraining(Alive):  # type: ignore[no-untyped-call]  # of torch
     """As `Alive`, where gradients that meet are added in place, as PyTorch does unless a mode watches it."""
 
-    ALONE = 4
-    """How many hold the first of two gradients that meet where nothing else does: this mode and what called it."""
+    ALONE, ONE = 4, 2
+    """How many hold the first of two gradients that meet, and its memory, where nothing but this mode does besides."""
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -272,6 +272,7 @@ class AliveInTraining(Alive):  # type: ignore[no-untyped-call]  # of torch
             and torch._C._current_autograd_node() is not None
             and args[0].shape == args[1].shape
             and args[0]._use_count() <= self.ALONE
+            and torch._C._storage_Use_Count(args[0].untyped_storage()._cdata) <= self.ONE
         ):
             operation = torch.ops.aten.add_.Tensor
         return super().__torch_dispatch__(operation, types, args, kwargs)

@@ -61,13 +61,17 @@ def step_memory(
     return _Step(graph, training_pass(graph, report, learned), learned, computed, segments).memory()
 
 
+AS_VIEWS = ("linear", "matmul", "attention")
+"""Kinds that lay out the gradients of batches of rows anew, as views of what they made."""
+
+
 class _Grad:
-    """The memory of a gradient: its bytes, and how many hold it."""
+    """The memory of a gradient: its bytes, and how many hold it; nothing is added in place to one that views share."""
 
-    __slots__ = ("bytes", "holders")
+    __slots__ = ("bytes", "holders", "is_viewed")
 
-    def __init__(self, bytes: int, holders: int = 1) -> None:
-        self.bytes, self.holders = bytes, holders
+    def __init__(self, bytes: int, holders: int = 1, *, is_viewed: bool = False) -> None:
+        self.bytes, self.holders, self.is_viewed = bytes, holders, is_viewed
 
 
 class _Step:
@@ -89,7 +93,7 @@ class _Step:
         self.segment_of = {k: segment for segment in self.segments for k in segment}
         self.caller = {*range(self.first), *[self.owner[value] for value in graph.outputs]}
         self.exact = not self.segments
-        self.peak, self.peak_at = 0, 0
+        self.peak, self.peak_at, self.forward_most = 0, 0, 0
 
     def memory(self) -> StepMemory:
         """Run it."""
@@ -98,7 +102,8 @@ class _Step:
         held = self._run_forward(keeper)
         held_bytes = held if known else None
         self._run_backward(held, keeper)
-        return StepMemory(tuple(saved), held_bytes, self.peak, self.exact and known, self.peak_at)
+        exact = self.exact and known and self.forward_most < self.peak
+        return StepMemory(tuple(saved), held_bytes, self.peak, exact, self.peak_at)
 
     def _kept(self, position: int) -> list[int]:
         """The tensors of values that a layer keeps, by those whose memory they have."""
@@ -163,12 +168,14 @@ class _Step:
         held = sum(self.sizes[:first])
         for k, effect in enumerate(self.effects):
             value = first + k
-            self._note(held + (effect.most_bytes or 0), k)
+            # What a layer frees on the way depends on the mode; that it needs so much at once is sure in eval mode alone.
+            self.forward_most = max(self.forward_most, held + (effect.most_bytes or 0))
             self.exact = self.exact and effect.most_bytes is not None
             if owner[value] == value:
                 held += effect.output_bytes
             if self.computed[k].runs and k not in self.segment_of:
                 held += effect.kept_bytes or 0
+            self._note(held, k)
             held -= sum([self.sizes[tensor] for tensor in goes.get(value, ())])
         return held
 
@@ -223,10 +230,12 @@ class _Step:
                 continue
             if how is Gradient.PASSED:
                 gradient.holders += 1
+                gradient.is_viewed = gradient.is_viewed or node.layer.kind != "add"
                 made.append((i, gradient))
             else:
                 value = self.forward.values[i]
-                new = _Grad(product(value.shape) * value.width if how is Gradient.NEW else 0)
+                bytes = product(value.shape) * value.width if how is Gradient.NEW else 0
+                new = _Grad(bytes, is_viewed=node.layer.kind in AS_VIEWS and len(value.shape) > 2)
                 held += new.bytes
                 made.append((i, new))
         weights = self._gradients_of_weights(k, effect.output.width)
@@ -274,9 +283,10 @@ class _Step:
         if old is None:
             pending[i] = new
             return held
-        if old.holders == 1:
+        if old.holders == 1 and not old.is_viewed:
             return _released(new, held)
-        total = _Grad(max(old.bytes, new.bytes))
+        value = self.forward.values[i]
+        total = _Grad(product(value.shape) * value.width if old.bytes and new.bytes else 0)
         self._note(held + total.bytes, k)
         pending[i] = total
         return _released(new, _released(old, held + total.bytes))

@@ -36,6 +36,7 @@ COMMANDS = (
     "diff",
     "verify",
     "bench",
+    "training",
 )
 
 

@@ -34,6 +34,7 @@ def command(*arguments: str) -> str:
         (command("--help"), HEAVY | PRETTY),
         (command("verify", "--help"), HEAVY | PRETTY),
         (command("bench", "--help"), HEAVY | PRETTY),
+        (command("training", "alexnet"), HEAVY | PRETTY),
     ],
 )
 def test_nothing_is_loaded_before_it_is_needed(code: str, unwanted: set[str]) -> None:

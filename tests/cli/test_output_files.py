@@ -40,6 +40,7 @@ COMMANDS = {
     "schema": ("schema", "-o"),
     "show": ("show", "net.yaml", "-o"),
     "table": ("table", "net.yaml", "-o"),
+    "training": ("training", "net.yaml", "-o"),
     "verify": ("verify", "net.yaml", "-o"),
 }
 """Every command that writes a file, with the option that names it last."""

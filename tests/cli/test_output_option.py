@@ -22,6 +22,7 @@ ENDINGS = {
     ("schema",): ".json",
     ("report", SPEC): ".html .htm",
     ("reproduce", "lecture"): ".json .txt, or --json",
+    ("training", SPEC): ".json .md .tex .html .htm .txt, or --format",
     ("verify", SPEC): ".json .txt, or --json",
     ("bench", SPEC): ".json .txt, or --json",
 }

@@ -159,7 +159,13 @@ def test_kinds_that_say_nothing_have_no_products() -> None:
 def test_random_networks_take_what_pytorch_counts() -> None:
     ran = 0
 
-    @settings(max_examples=NETWORKS, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=NETWORKS,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(networks(), st.randoms(use_true_random=False), st.booleans())
     def compare_one(text: str, random: Any, all_train: bool) -> None:
         nonlocal ran

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from archcalc.analysis import analyze_graph
@@ -30,7 +30,13 @@ pytestmark = [
 def test_random_networks_with_frozen_layers_keep_what_pytorch_keeps() -> None:
     known: list[bool] = []
 
-    @settings(max_examples=NETWORKS, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=NETWORKS,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(networks(), st.randoms(use_true_random=False))
     def compare(text: str, random: Any) -> None:
         graph, report = analyze_graph(spec(text), batch=2)

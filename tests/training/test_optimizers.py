@@ -110,7 +110,7 @@ def test_the_operations_of_an_update_are_those_of_a_loop_that_does_what_pytorch_
 def test_an_unknown_optimizer_is_refused() -> None:
     with pytest.raises(SettingError, match="unknown optimizer 'adamm'") as caught:
         optimizer_named("adamm")
-    assert caught.value.problems[0].hint == "did you mean adam or adamw or nadam?"
+    assert caught.value.problems[0].hint == "did you mean adam or radam or nadam?"
 
 
 @pytest.mark.parametrize("name", ["resnet18", "swin_t", "swin_v2_t"])
