@@ -190,25 +190,29 @@ def roofline(report: Report, device: Device, *, tf32: bool = False) -> Roofline:
 
 
 class DeviceHours(msgspec.Struct, frozen=True):
-    """How long a number of multiply-adds takes on a device at a share of its peak."""
+    """How long a number of multiply-adds takes a device at `utilisation` percent of its `peak`; None where unknown.
+
+    `doubt` says why the peak is doubtful, if it is.
+    """
 
     device: str
     dtype: str
     peak: int
     utilisation: float
-    seconds: float
+    seconds: float | None
+    doubt: str = ""
 
     @property
-    def hours(self) -> float:
+    def hours(self) -> float | None:
         """In hours of one device."""
-        return self.seconds / 3600
+        return None if self.seconds is None else self.seconds / 3600
 
     def to_dict(self) -> dict[str, Any]:
         """The hours as JSON has them."""
         return {**msgspec.structs.asdict(self), "hours": self.hours}
 
 
-def device_hours(macs: int, device: Device, dtype: str, utilisation: "Fraction") -> DeviceHours:
+def device_hours(macs: int | None, device: Device, dtype: str, utilisation: "Fraction") -> DeviceHours:
     """The time of so many multiply-adds, two operations each, on a device at a share of its peak.
 
     Raises SettingError where the peak in the dtype is not known, or the share is not more than 0 and at most 1.
@@ -220,6 +224,7 @@ def device_hours(macs: int, device: Device, dtype: str, utilisation: "Fraction")
     """
     if not 0 < utilisation <= 1:
         raise SettingError("the utilisation must be more than 0 and at most 100%", hint="such as --utilisation 40%")
-    peak = device.peak_of(dtype).value
-    seconds = FLOPS_PER_MAC * macs / (peak * utilisation)
-    return DeviceHours(device.name, dtype, peak, float(utilisation), float(seconds))
+    peak = device.peak_of(dtype)
+    seconds = None if macs is None else float(FLOPS_PER_MAC * macs / (peak.value * utilisation))
+    doubt = peak.doubt if peak.is_doubtful else ""
+    return DeviceHours(device.name, dtype, peak.value, float(100 * utilisation), seconds, doubt)

@@ -1,6 +1,7 @@
 """The roofline by layer: against its definition on exact numbers, and what is not known."""
 
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -98,10 +99,30 @@ def test_every_device_that_ships_has_a_roofline_in_each_dtype_that_is_known_of_i
 def test_device_hours() -> None:
     card = Device("card", "Card", peak={"float32": Fact(10**12)})
     found = device_hours(1800 * 10**12, card, "float32", Fraction(1, 2))
-    assert (found.seconds, found.hours) == (7200.0, 2.0)
+    assert (found.seconds, found.hours, found.utilisation) == (7200.0, 2.0, 50.0)
+    assert device_hours(None, card, "float32", Fraction(1, 2)).hours is None
     for share in (Fraction(0), Fraction(3, 2)):
         with pytest.raises(SettingError, match="the utilisation must be more than 0 and at most 100%"):
             device_hours(1, card, "float32", share)
+
+
+def test_device_hours_of_a_whole_training(tmp_path: Path) -> None:
+    whole = ["alexnet", "--batch", "128", "--images", "1.28M", "--epochs", "90"]
+    done = piped("training", *whole, "--on", "gtx580-3gb", "--utilisation", "40%", cwd=tmp_path)
+    assert re.search(r"^hours of one gtx580-3gb +(\S+)$", done.stdout, flags=re.MULTILINE), done.stdout
+    assert "hours are those of 2 FLOPs for each multiply-add at 40 % of 1.58 T FLOP/s in float32" in done.stdout
+    printed = piped("training", *whole, "--on", "gtx580-3gb", "--utilization", "40%", "--json", cwd=tmp_path).stdout
+    run = json.loads(printed)["run"]
+    assert run["device_hours"]["hours"] == pytest.approx(2 * run["macs"] / (0.4 * 1.581e12) / 3600)
+    for wrong, message in (
+        (["--on", "gtx580-3gb"], "device hours need --images, --on and --utilisation"),
+        (["--on", "gtx580-3gb", "--utilisation", "0.4"], "'0.4' is not a percentage"),
+        (["--on", "gtx580-3gb", "--utilisation", "140%"], "the utilisation must be more than 0 and at most 100%"),
+        (["--on", "gtx58", "--utilisation", "40%"], "did you mean gtx580-3gb?"),
+    ):
+        failed = piped("training", *whole, *wrong, cwd=tmp_path)
+        assert (failed.returncode, failed.stdout) == (2, "")
+        assert message in failed.stderr
 
 
 def run(*arguments: str, cwd: Path) -> tuple[int, str, str]:
