@@ -59,6 +59,11 @@ class Bytes(click.ParamType):  # type: ignore[type-arg]  # generic only since cl
     help="With --train: what keeps only its inputs and runs once more.  [default: none]",
 )
 @click.option("--freeze", metavar="LAYERS", help="With --train: comma-separated layers, or what names begin with.")
+@click.option(
+    "--cards",
+    metavar="NAMES",
+    help="Several such devices by comma-separated names: each has the layers whose names begin with its own.",
+)
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="Output format; by default a table.")
 @click.option("--json", "json_", is_flag=True, help="Short for --format json.")
 @output_option
@@ -78,6 +83,7 @@ def fits(
     master_weights: bool,
     checkpoint: str | None,
     freeze: str | None,
+    cards: str | None,
     format_: str | None,
     json_: bool,
     output: str | None,
@@ -92,12 +98,16 @@ def fits(
     what `archcalc training` prints. What kernels take for themselves (such as cuDNN's workspaces), the context of a
     device and the gaps of an allocator are not in it: --reserve leaves room for them. Where of some layer it is not
     known what it has in memory, the answer is "at least", and never yes.
+
+    With --cards gpu1,gpu2, layers whose names begin with `gpu1.` are on one device and those of `gpu2.` on another:
+    what each holds is told, and which tensors cross between them.
     """
     from archcalc.analysis import graph_of
     from archcalc.cli.devices import own_devices
     from archcalc.errors import SettingError
     from archcalc.hardware.devices import device_named
-    from archcalc.hardware.fit import Training, fit
+    from archcalc.hardware.fit import Fit, Training, fit
+    from archcalc.hardware.placement import Placement, place
     from archcalc.spec.catalogue import find
     from archcalc.training.checkpointing import layers_named
 
@@ -123,19 +133,29 @@ def fits(
     if train:
         frozen = () if freeze is None else layers_named(graph, freeze)
         training = Training(optimizer or "sgd", master_weights, checkpoint or "none", frozen)
-    found = fit(graph, available, batch=batch, dtype=dtype, training=training, reserve_bytes=reserve)
+    found: Fit | Placement
+    if cards is None:
+        found = fit(graph, available, batch=batch, dtype=dtype, training=training, reserve_bytes=reserve)
+    else:
+        named = [name.strip() for name in cards.split(",")]
+        found = place(graph, named, available, batch=batch, dtype=dtype, training=training, reserve_bytes=reserve)
     if form == "json":
         from archcalc.render.formats.data import as_json
         from archcalc.render.output import write
 
         write(as_json({**found.to_dict(), "device": None if found_device is None else found_device.to_dict()}), output)
     else:
-        from archcalc.render import fit as render
+        from archcalc.render import fit as of_one
+        from archcalc.render import placement as of_several
         from archcalc.render.output import print_grids, write
 
+        doubts = _doubts(found_device)
         where = "the memory" if found_device is None else found_device.title
-        ways = render.ways_grid(found)
-        grids = [render.need_grid(found, where, _doubts(found_device)), *([] if ways is None else [ways])]
+        if isinstance(found, Placement):
+            grids = [of_several.parts_grid(found, where, doubts), of_several.crossings_grid(found)]
+        else:
+            ways = of_one.ways_grid(found)
+            grids = [of_one.need_grid(found, where, doubts), *([] if ways is None else [ways])]
         if form == "table":
             print_grids(grids, output)
         else:
