@@ -13,6 +13,7 @@ from archcalc.cli.options import (
     input_option,
     set_option,
 )
+from archcalc.evidence.layer_agreement import DEVICES
 from archcalc.units import BYTES_PER_ELEMENT
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @set_option
 @click.option(
     "--measure",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    type=click.Choice([device for device in DEVICES if device != "meta"]),
     help="Time the layers on a device of this machine, as `archcalc bench` does, beside the roofline.",
 )
 @click.option("--all", "all_", is_flag=True, help="Show the layers that move nothing, such as flatten, too.")
