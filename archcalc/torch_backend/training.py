@@ -68,11 +68,14 @@ def freeze(model: Network, frozen: Set[int]) -> None:
                 part.train(not getattr(part, "track_running_stats", False))
 
 
-def run_backward(outputs: Tensor | tuple[Tensor, ...]) -> None:
-    """The backward pass from all outputs, each with a gradient of ones."""
+def run_backward(outputs: Tensor | tuple[Tensor, ...], given: list[Tensor] | None = None) -> None:
+    """The backward pass from all outputs, each with a gradient of ones, which `given` then holds."""
     ends = [y for y in (outputs if isinstance(outputs, tuple) else (outputs,)) if y.requires_grad]
     if ends:
-        torch.autograd.backward(ends, [torch.ones_like(y) for y in ends])
+        ones = [torch.ones_like(y) for y in ends]
+        if given is not None:
+            given += ones
+        torch.autograd.backward(ends, ones)
 
 
 @contextlib.contextmanager
@@ -254,12 +257,17 @@ def measure_step(
             outputs = checkpointed(model, inputs, segments)
             alive.note(())
             held = alive.now
-            run_backward(outputs)
+            run_backward(outputs, alive.given)
         return held, alive.most
 
 
 class AliveInTraining(Alive):  # type: ignore[no-untyped-call]  # of torch
     """As `Alive`, where gradients that meet are added in place, as PyTorch does unless a mode watches it."""
+
+    def __init__(self, apart: Sequence[Tensor]) -> None:
+        super().__init__(apart)
+        self.given: list[Tensor] = []
+        """The gradients of the outputs, which the caller holds: nothing is added to them in place."""
 
     ALONE, ONE = 4, 2
     """How many hold the first of two gradients that meet, and its memory, where nothing but this mode does besides."""
@@ -272,6 +280,7 @@ class AliveInTraining(Alive):  # type: ignore[no-untyped-call]  # of torch
             and torch._C._current_autograd_node() is not None
             and args[0].shape == args[1].shape
             and args[0]._use_count() <= self.ALONE
+            and not any(args[0] is one for one in self.given)
             and torch._C._storage_Use_Count(args[0].untyped_storage()._cdata) <= self.ONE
         ):
             operation = torch.ops.aten.add_.Tensor

@@ -6,6 +6,7 @@ left out. Of a layer that goes through several operations backward, only what is
 most bytes are then a lower bound.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -16,6 +17,7 @@ from archcalc.graph import Graph
 from archcalc.graph.nodes import index_bounds
 from archcalc.layers.core.arithmetic import product
 from archcalc.layers.core.execution import Gradient
+from archcalc.layers.dropout import Dropping
 from archcalc.training.backward import Gradients
 from archcalc.training.parameters import Learned
 from archcalc.units import BYTES_PER_ELEMENT
@@ -65,6 +67,10 @@ AS_VIEWS = ("linear", "matmul", "attention")
 """Kinds that lay out the gradients of batches of rows anew, as views of what they made."""
 
 
+AT_ONCE = ("linear", "conv", "batchnorm", "layernorm", "groupnorm", "depthwise_conv")
+"""Kinds whose gradients of weights are made by one operation; those of others may be summed up of larger tensors."""
+
+
 class _Grad:
     """The memory of a gradient: its bytes, and how many hold it; nothing is added in place to one that views share."""
 
@@ -93,7 +99,9 @@ class _Step:
         self.segment_of = {k: segment for segment in self.segments for k in segment}
         self.caller = {*range(self.first), *[self.owner[value] for value in graph.outputs]}
         self.exact = not self.segments
-        self.peak, self.peak_at, self.forward_most = 0, 0, 0
+        self.readers = Counter(i for node in graph.nodes for i in node.inputs)
+        self.peak, self.peak_at, self.perhaps = 0, 0, 0
+        self.given: list[_Grad] = []
 
     def memory(self) -> StepMemory:
         """Run it."""
@@ -102,8 +110,13 @@ class _Step:
         held = self._run_forward(keeper)
         held_bytes = held if known else None
         self._run_backward(held, keeper)
-        exact = self.exact and known and self.forward_most < self.peak
+        exact = self.exact and known and self.perhaps <= self.peak and not self._has_dead_ends()
         return StepMemory(tuple(saved), held_bytes, self.peak, exact, self.peak_at)
+
+    def _has_dead_ends(self) -> bool:
+        """Whether anything that is trained leads to no output: how long it stays is not followed."""
+        made = self.forward.values[self.first :]
+        return any(value.needs_grad and not one.runs for value, one in zip(made, self.computed, strict=True))
 
     def _kept(self, position: int) -> list[int]:
         """The tensors of values that a layer keeps, by those whose memory they have."""
@@ -168,8 +181,8 @@ class _Step:
         held = sum(self.sizes[:first])
         for k, effect in enumerate(self.effects):
             value = first + k
-            # What a layer frees on the way depends on the mode; that it needs so much at once is sure in eval mode alone.
-            self.forward_most = max(self.forward_most, held + (effect.most_bytes or 0))
+            # That a layer has so much at once on the way is sure in eval mode alone.
+            self.perhaps = max(self.perhaps, held + (effect.most_bytes or 0))
             self.exact = self.exact and effect.most_bytes is not None
             if owner[value] == value:
                 held += effect.output_bytes
@@ -187,6 +200,7 @@ class _Step:
             if self.computed[value - first].runs and value not in pending:
                 given = _Grad(product(self.forward.values[value].shape) * self.forward.values[value].width, holders=2)
                 pending[value] = given
+                self.given.append(given)
                 held += given.bytes
         released: dict[int, list[int]] = {}
         for tensor, k in keeper.items():
@@ -242,6 +256,9 @@ class _Step:
         # What runs once more is gone before PyTorch sums up the gradient of a linear layer's bias.
         late = self.learned[k].biases * effect.output.width if k in self.segment_of else 0
         self._note(held + weights - min(late, weights), k)
+        if weights and node.layer.kind not in AT_ONCE:
+            whole = product(self.forward.values[self.first + k].shape) * effect.output.width
+            self.perhaps = max(self.perhaps, held + 2 * weights + whole)
         shared = self.learned[k].uses_shared
         held += 0 if shared and self._owner(k) in has_grad else weights  # added to those that are there
         has_grad.add(self._owner(k))
@@ -255,8 +272,11 @@ class _Step:
         node, effect = self.graph.nodes[k], self.effects[k]
         how = node.layer.gradient
         of_one_shape = len({self.forward.values[i].shape for i in (*node.inputs, self.first + k)}) == 1
-        if effect.view_of is not None and of_one_shape:
+        if effect.view_of is not None and of_one_shape and (how is Gradient.PASSED or isinstance(node.layer, Dropping)):
             how = Gradient.PASSED
+            # A layer that gives its input itself is not there for PyTorch: other layers meet its readers.
+            if self.readers[node.inputs[0]] > 1:
+                self.exact = False
         elif (node.layer.kind == "add" and not of_one_shape) or (
             node.layer.kind == "attention" and not effect.keeps_output
         ):
@@ -287,7 +307,10 @@ class _Step:
             return _released(new, held)
         value = self.forward.values[i]
         total = _Grad(product(value.shape) * value.width if old.bytes and new.bytes else 0)
-        self._note(held + total.bytes, k)
+        if old in self.given:  # whether it is added to depends on who else holds it
+            self.perhaps = max(self.perhaps, held + total.bytes)
+        else:
+            self._note(held + total.bytes, k)
         pending[i] = total
         return _released(new, _released(old, held + total.bytes))
 
