@@ -91,7 +91,7 @@ def _notes(found: Roofline, hidden: int, measured_on: str) -> list[str]:
     if not found.is_known:
         notes.append("of some layers the operations or the bytes are not known: they take more")
     if hidden:
-        notes.append(f"{hidden} layers that move nothing are hidden (--all shows them)")
+        notes.append(f"hidden, for they move nothing: {hidden} (--all shows them)")
     return [*notes, *([f"measured: {measured_on}"] if measured_on else [])]
 
 
