@@ -123,7 +123,10 @@ def fits(
     }
     given = [name for name, value in of_training.items() if value is not None]
     if given and not train:
-        raise SettingError(f"{' and '.join(given)} need --train", hint="without it, what fits is a forward pass")
+        raise SettingError(
+            f"{' and '.join(given)} {'need' if len(given) > 1 else 'needs'} --train",
+            hint="without it, what fits is a forward pass",
+        )
     found_device = None if device is None else device_named(device, own_devices())
     available = memory if found_device is None else found_device.usable_bytes
     if available is None:

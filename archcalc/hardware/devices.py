@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 SHIPPED = "devices.toml"
 GIVEN = "given"
 CERTAINTIES = {
-    "agree": "two or more independent sources agree",
+    "agree": "several sources agree",
     "one": "one source",
     "conflict": "sources differ",
-    "computed": "computed from units, rate and clock",
+    "computed": "computed",
     GIVEN: "given by the configuration",
 }
-"""How sure a value is, in words."""
+"""How sure a value is, in words; `computed` is units times rate times clock, where no source gives the product."""
 PEAKS = ("float64", "float32", "tf32", "float16", "bfloat16", "float8", "int8")
 """What a device may multiply in."""
 KEYS = {

@@ -59,6 +59,10 @@ class Need(msgspec.Struct, frozen=True):
             return "no"
         return "yes" if self.exact else "unknown"
 
+    def to_dict(self) -> dict[str, Any]:
+        """The need as JSON has it."""
+        return {**msgspec.to_builtins(self), "bytes": self.bytes}
+
 
 class Workload(msgspec.Struct, frozen=True, dict=True):
     """A network at a dtype, at inference where `training` is None: what it needs at each batch."""
@@ -250,14 +254,14 @@ class Fit(msgspec.Struct, frozen=True):
             "memory_bytes": self.memory_bytes,
             "reserve_bytes": self.reserve_bytes,
             "margin_bytes": self.margin_bytes,
-            "need": _need_to_dict(self.need),
+            "need": self.need.to_dict(),
             "largest_batch": self.largest_batch,
             "largest_is_exact": self.largest_is_exact,
             "ways": [
                 {
                     "options": way.options,
                     "fits": {"yes": True, "no": False, "unknown": None}[way.verdict],
-                    "need": _need_to_dict(way.need),
+                    "need": way.need.to_dict(),
                     "largest_batch": way.largest_batch,
                     "largest_is_exact": way.largest_is_exact,
                 }
@@ -266,10 +270,6 @@ class Fit(msgspec.Struct, frozen=True):
             "cards": self.cards,
             "cards_at_least": self.cards_at_least,
         }
-
-
-def _need_to_dict(need: Need) -> dict[str, Any]:
-    return {**msgspec.to_builtins(need), "bytes": need.bytes}
 
 
 def fit(

@@ -28,7 +28,7 @@ FACT_COLUMNS = (
     Column("what", ("what",), "left"),
     Column("value", ("value",)),
     Column("certainty", ("certainty",), "left"),
-    Column("note", ("note",), "left", least=20),
+    Column("note", ("note",), "left", least=14),
 )
 
 
@@ -90,6 +90,7 @@ def device_grid(device: Device) -> Grid:
     rows += [_share_line(dtype, share) for dtype, share in device.matmul_share.items()]
     about = [device.vendor, device.kind, device.released]
     notes = [device.note] if device.note else []
+    notes += ["computed: units times rate times clock"] if any(_is_computed(fact) for _, fact, _ in facts) else []
     notes += [f"source: {source}" for source in device.sources]
     caption = " · ".join([part for part in about if part])
     return Grid(
@@ -101,9 +102,13 @@ def device_grid(device: Device) -> Grid:
     )
 
 
+def _is_computed(fact: Fact | None) -> bool:
+    return fact is not None and fact.certainty == "computed"
+
+
 def _share_line(dtype: str, share: "Fraction") -> tuple[Cell, Cell, Cell, Cell]:
     reached = percent(share.numerator, share.denominator, 1)
-    return Cell(f"large products in {dtype}"), Cell(reached), Cell("measured"), Cell("of the peak")
+    return Cell(f"matmul share, {dtype}"), Cell(reached), Cell("measured"), Cell("what large products reach")
 
 
 def _memory(value: int) -> str:

@@ -6,7 +6,11 @@ from archcalc.hardware.fit import Fit, Need, Verdict, Way
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.units import MEMORY_UNITS, human
 
-NEED_COLUMNS = (Column("what", ("what takes memory",), "left"), Column("bytes", ("bytes",)), Column("human", ("",)))
+NEED_COLUMNS = (
+    Column("what", ("what takes memory",), "left"),
+    Column("bytes", ("bytes",), drop_order=10),
+    Column("human", ("",)),
+)
 WAY_COLUMNS = (
     Column("way", ("what would change it",), "left"),
     Column("needs", ("needs",)),
@@ -20,7 +24,8 @@ LEFT_OUT = "not counted: what kernels take for themselves, the device's context,
 def need_grid(fit: Fit, where: str, doubts: tuple[str, ...] = ()) -> Grid:
     """The answer, what takes how much of the memory of `where`, and the largest batch; `doubts` are told below."""
     need = fit.need
-    rows = [_line(_part(name, need), bytes) for name, bytes in need.parts.items()]
+    rows = [_line(name, bytes) for name, bytes in need.parts.items()]
+    most = [f"the most is alive at {printable(need.at)}"] if need.at else []
     closing = [_line("together", need.bytes, _least(need)), _line(printable(where), fit.memory_bytes)]
     closing += [_line("reserve", fit.reserve_bytes)] if fit.reserve_bytes else []
     if fit.margin_bytes >= 0:
@@ -33,7 +38,7 @@ def need_grid(fit: Fit, where: str, doubts: tuple[str, ...] = ()) -> Grid:
         closing=tuple(closing),
         title=printable(_answer(fit, where)),
         caption=printable(_caption(fit)),
-        notes=(_largest(fit), *need.notes, *doubts, LEFT_OUT),
+        notes=(_largest(fit), *most, *need.notes, *doubts, LEFT_OUT),
     )
 
 
@@ -85,12 +90,6 @@ def _largest(fit: Fit) -> str:
     if not fit.largest_batch:
         return "largest batch: none, a batch of 1 does not fit"
     return f"largest batch: {'' if fit.largest_is_exact else 'at most '}{fit.largest_batch:,}"
-
-
-def _part(name: str, need: Need) -> str:
-    if not name.startswith("activations"):
-        return name
-    return f"{name}, most at once{f' (at {printable(need.at)})' if need.at else ''}"
 
 
 def _least(need: Need) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from archcalc.errors import ArchcalcError, SettingError
 from archcalc.hardware.fit import Need, Training, Workload, fit, largest_batch
 from archcalc.spec.catalogue import names
 from tests.engine.composition import networks
-from tests.running import piped
+from tests.running import on_terminal, piped
 from tests.specs_helper import graph
 
 GIB = 2**30
@@ -192,7 +193,7 @@ def test_exit_codes(tmp_path: Path) -> None:
         (["alexnet", "--memory", "24 apples"], "'apples' is an unknown unit"),
         (["alexnet", "--memory", "1GiB", "--reserve", "2GiB"], "the reserve leaves nothing of the memory"),
         (["alexnet", "--memory", "0"], "the reserve leaves nothing"),
-        (["alexnet", "--memory", "1GiB", "--optimizer", "adam"], "--optimizer need"),
+        (["alexnet", "--memory", "1GiB", "--optimizer", "adam"], "--optimizer needs --train"),
         (["alexnet", "--memory", "1GiB", "--train", "--optimizer", "adan"], "did you mean adam"),
         (["alexnet", "--memory", "1GiB", "--train", "--freeze", "conv9"], "alexnet has no layer 'conv9'"),
         (["alexnet", "--memory", "1GiB", "--train", "--dtype", "int8"], "int8 does not train"),
@@ -217,3 +218,35 @@ def test_a_spec_without_parameters_fits_by_its_activations(tmp_path: Path) -> No
         0,
         {"parameters": 0, "buffers": 0, "activations": 4 * 3 * 64 + (4 + 8) * 3 * 16},
     )
+
+
+def test_it_is_told_within_80_columns() -> None:
+    arguments = ("fits", "resnet50", "--on", "rtx3090", "--train", "--batch", "512", "--optimizer", "adam")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(*arguments, columns=80))
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "activations and gradients  44,405,018,016  41.4 GiB" in shown
+    assert "2 such devices, a batch of 256 on each" in shown
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "html"])
+def test_other_formats_hold_the_answer(form: str, tmp_path: Path) -> None:
+    code, printed, _ = run("vgg16", "--memory", "100MiB", "--format", form, cwd=tmp_path)
+    assert code == 1
+    assert "vgg16 does not fit the memory" in printed
+    assert "bfloat16" in printed
+
+
+def test_json_holds_exact_integers(tmp_path: Path) -> None:
+    code, printed, _ = run("resnet50", "--on", "t4", "--train", "--batch", "256", "--json", cwd=tmp_path)
+    data = json.loads(printed)
+    assert (code, data["fits"], data["memory_bytes"]) == (1, False, 15_360 * 2**20)  # what its driver reports
+    assert data["need"]["bytes"] == sum(data["need"]["parts"].values())
+    assert data["training"]["optimizer"] == "sgd"
+    need = Workload(graph_of("resnet50"), training=Training()).need(data["largest_batch"])
+    assert data["ways"][0] == {
+        "options": f"--batch {data['largest_batch']}",
+        "fits": True,
+        "need": {**need.to_dict(), "notes": []},
+        "largest_batch": data["largest_batch"],
+        "largest_is_exact": True,
+    }
