@@ -169,7 +169,7 @@ def fits(
 
 
 def _doubts(device: "Device | None") -> tuple[str, ...]:
-    """What is to be known of a device's memory: that its driver reports another than its label, and how sure it is."""
+    """What is to be known of a device's memory: that its driver reports less than its label, and how sure it is."""
     from archcalc.units import MEMORY_UNITS, human
 
     if device is None or device.memory is None:
@@ -179,4 +179,4 @@ def _doubts(device: "Device | None") -> tuple[str, ...]:
         found.append(f"its driver reports less than its {human(device.memory.value, MEMORY_UNITS)}")
     if device.memory.is_doubtful:
         found.append(f"~ the memory of {device.name} is doubtful: {device.memory.doubt}")
-    return tuple(found)
+    return (*found, *([f"{device.name}: {device.note}"] if device.note else []))
