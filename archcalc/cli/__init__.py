@@ -47,6 +47,9 @@ BAD_INPUT, INTERRUPTED = 2, 130
         "weight-decay": "archcalc.cli.weight_decay:weight_decay",
         "transfer": "archcalc.cli.transfer:transfer",
         "training": "archcalc.cli.training:training",
+        "fits": "archcalc.cli.fits:fits",
+        "roofline": "archcalc.cli.roofline:roofline",
+        "devices": "archcalc.cli.devices:devices_",
     },
 )
 @click.version_option(__version__, "-V", "--version", prog_name="archcalc", message="%(prog)s %(version)s")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     type=click.Choice(DEVICES),
     default="auto",
     show_default=True,
-    metavar="[auto|cpu|cuda|mps]",
+    metavar="[auto|cpu|cuda|mps|xpu]",
     help="Device to run on.",
 )
 @batch_option

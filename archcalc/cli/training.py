@@ -67,6 +67,10 @@ class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since cl
 @click.option("--images", type=Count(), help="Images of a whole training, such as 1.28M.")
 @click.option("--epochs", type=click.IntRange(1, 10**9), help="How often it goes through them; 1 where left out.")
 @click.option("--views", type=click.IntRange(1, 10**6), help="Views by which an image is tested, such as ten crops.")
+@click.option("--on", "device", metavar="DEVICE", help="How long it takes a device (see `archcalc devices`).")
+@click.option(
+    "--utilisation", "--utilization", metavar="PERCENT", help="What share of the device's peak is used, such as 40%."
+)
 @click.option("--all", "all_", is_flag=True, help="Show the layers that multiply and save nothing, too.")
 @click.option("--exact", is_flag=True, help="Exact integers in place of k, M and KiB.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="Output format; by default a table.")
@@ -85,6 +89,8 @@ def training(
     images: int | None,
     epochs: int | None,
     views: int | None,
+    device: str | None,
+    utilisation: str | None,
     all_: bool,
     exact: bool,
     format_: str | None,
@@ -102,6 +108,9 @@ def training(
     With --checkpoint, segments of layers keep only their inputs and run once more, as torch.utils.checkpoint does.
     --dtype bfloat16 --master-weights is training in 16 bits with float32 copies of the parameters, in which the
     optimizer's state is; what torch.autocast keeps is not computed.
+
+    With --images, --on and --utilisation it tells the device hours of a whole training: two operations for each
+    multiply-add, at that share of the device's peak in the dtype. The share is yours to say; the update is left out.
     """
     from archcalc.analysis import analyze_graph
     from archcalc.errors import SettingError
@@ -112,6 +121,9 @@ def training(
     form = chosen_format(format_, json_, output, FORMAT_ENDINGS)
     if images is None and (epochs is not None or views is not None):
         raise SettingError("--epochs and --views are of a whole training", hint="add --images 1.28M")
+    if (device is None) != (utilisation is None) or (device is not None and images is None):
+        hint = "such as --images 1.28M --epochs 90 --on rtx4090 --utilisation 40%"
+        raise SettingError("device hours need --images, --on and --utilisation", hint=hint)
     graph, report = analyze_graph(find(spec), input=input, batch=batch, dtype=dtype, vars=dict(assignments))
     frozen = () if freeze is None else layers_named(graph, freeze)
     found = training_cost(
@@ -123,6 +135,14 @@ def training(
         frozen=frozen,
     )
     run = None if images is None else found.run(images, epochs or 1, views or 1)
+    hours = None
+    if run is not None and device is not None and utilisation is not None:
+        from archcalc.cli.devices import own_devices
+        from archcalc.hardware.devices import device_named
+        from archcalc.hardware.roofline import device_hours
+        from archcalc.units import parse_percent
+
+        hours = device_hours(run.macs, device_named(device, own_devices()), dtype, parse_percent(utilisation))
     if form == "json":
         import json
 
@@ -130,14 +150,17 @@ def training(
 
         from archcalc.render.output import write
 
-        data = {**found.to_dict(), "run": None if run is None else msgspec.structs.asdict(run)}
+        whole = None if run is None else msgspec.structs.asdict(run)
+        if whole is not None and hours is not None:
+            whole["device_hours"] = hours.to_dict()
+        data = {**found.to_dict(), "run": whole}
         write(json.dumps(data, indent=2, ensure_ascii=False) + "\n", output)
         return
     from archcalc.render import training as render
     from archcalc.render.output import print_grids, write
 
     grids = [render.ladder_grid(found), render.layers_grid(found, all_layers=all_, exact=exact)]
-    grids += [] if run is None else [render.run_grid(run)]
+    grids += [] if run is None else [render.run_grid(run, hours)]
     if form == "table":
         print_grids(grids, output)
         return

@@ -14,7 +14,7 @@ from archcalc.layers.core.base import Operation
 PEAK_TOLERANCE = 0.02
 """How far apart the peaks may be: archcalc leaves out what single kernels take while they run."""
 SCHEMA_VERSION = 1
-DEVICES = ("auto", "cpu", "cuda", "mps", "meta")
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "meta")
 DTYPES = ("float32", "float16", "bfloat16", "float64")
 RULES_UNKNOWN = "archcalc does not know how many there are"
 OTHER_STEPS = "the meta device runs attention step by step, the CPU as one operation"

@@ -7,11 +7,14 @@ flops = {max = "1.5G", warn = "1.2G"}
 [baselines]                         # of specs that came in a change, what their increases are measured from
 "models/wide.yaml" = "models/net.yaml"
 "models/first.yaml" = "new"
+
+[devices.my-card]                   # for fits, roofline and training
+memory = "24GiB"
+bandwidth = "1008GB/s"
+peak = {float32 = "82.6T", float16 = "165T"}
 """
 
 import os
-import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +22,12 @@ from typing import Any
 import msgspec
 
 from archcalc.budget import Budget, read_budget
-from archcalc.errors import Problem, SettingError, SpecError, did_you_mean
+from archcalc.errors import Problem, SettingError, did_you_mean
+from archcalc.hardware.devices import Device, read_devices
 from archcalc.spec.catalogue import file_and_variant
-from archcalc.spec.files import MAX_BYTES, read_file
 from archcalc.spec.search import specs_matching
-from archcalc.spec.source import Document, MappingNode, Scalar, SequenceNode, Tree, problem_at
+from archcalc.spec.source import MappingNode, Scalar, Tree, problem_at
+from archcalc.spec.toml import read_toml, tree_of
 
 FILES = {"archcalc.toml": (), "pyproject.toml": ("tool", "archcalc")}
 """The configuration files, the first before the second, each with the table that holds the configuration."""
@@ -32,6 +36,7 @@ KEYS = {
     "budgets": "for each pattern of specs, what they may cost",
     "require-budget": "whether a spec without any limit fails",
     "baselines": "for each spec that is not at the base, the one there that it was, or new",
+    "devices": "for each device of yours, its memory, bandwidth and peaks",
 }
 NEW = "new"
 
@@ -68,6 +73,7 @@ class Config(msgspec.Struct, frozen=True):
     patterns: tuple[Pattern, ...] = ()
     require_budget: bool = False
     baselines: tuple[NamedBaseline, ...] = ()
+    devices: dict[str, Device] = {}
 
     def files(self, pattern: Pattern) -> list[str]:
         """The files that a pattern matches, in order, as the user would name them from where they are.
@@ -112,23 +118,26 @@ def read_config(path: Path | None) -> Config:
     """The configuration in a file; raises SettingError with all that is wrong in it."""
     if path is None:
         return Config()
-    document, whole = _toml(path)
+    document, whole = read_toml(path)
     problems: list[Problem] = []
 
     def note(where: Tree, message: str, hint: str | None = None) -> None:
         problems.append(problem_at(where, message, hint))
 
     prefix = FILES.get(path.name, ())
-    tree: Tree = _Trees(document).tree(whole, ())
+    tree: Tree = tree_of(document, whole)
     for name in prefix:
         tree = tree.items.get(name, MappingNode(document, 1, 1)) if isinstance(tree, MappingNode) else tree
     patterns, baselines = list(_patterns(tree, note)), list(_baselines(tree, note))
+    own = tree.items.get("devices") if isinstance(tree, MappingNode) else None
+    devices = {} if own is None else dict(read_devices(own, note, are_own=True))
     required = tree.items.get("require-budget") if isinstance(tree, MappingNode) else None
     if required is not None and not (isinstance(required, Scalar) and isinstance(required.value, bool)):
         note(required, "require-budget must be true or false")
     if problems:
         raise SettingError(problems=problems)
-    return Config(path, tuple(patterns), isinstance(required, Scalar) and required.value is True, tuple(baselines))
+    must = isinstance(required, Scalar) and required.value is True
+    return Config(path, tuple(patterns), must, tuple(baselines), devices)
 
 
 def _patterns(tree: Tree, note: Any) -> Iterator[Pattern]:
@@ -175,21 +184,6 @@ def _baselines(tree: Tree, note: Any) -> Iterator[NamedBaseline]:
             yield NamedBaseline(*new, old, baselines.keys[text])
 
 
-def _toml(path: Path) -> tuple[Document, dict[str, Any]]:
-    try:
-        document = read_file(os.path.relpath(path))
-    except SpecError as error:
-        hint = f"a configuration must be UTF-8 text of at most {MAX_BYTES // 2**20} MiB"
-        raise SettingError(error.problems[0].message, hint=hint) from None
-    try:
-        return document, tomllib.loads(document.text, parse_float=_Written)
-    except tomllib.TOMLDecodeError as error:
-        where = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-        line, column = map(int, where.groups()) if where else (1, 1)
-        message = f"not valid TOML: {re.sub(r' *[(]at .*', '', str(error))}"
-        raise SettingError(problems=[Problem(message, document.locate(line, column))]) from None
-
-
 def _configures(path: Path, table: tuple[str, ...]) -> bool:
     """Whether a file is there and has the table, where it is to have one.
 
@@ -200,7 +194,7 @@ def _configures(path: Path, table: tuple[str, ...]) -> bool:
     if not path.is_file() or not table:
         return path.is_file()
     try:
-        value: Any = _toml(path)[1]
+        value: Any = read_toml(path)[1]
     except SettingError:
         return _speaks_of_archcalc(path)
     for name in table:
@@ -215,80 +209,3 @@ def _speaks_of_archcalc(path: Path) -> bool:
             return b"archcalc" in file.read(MAX_SEARCHED)
     except OSError:
         return True
-
-
-class _Written(str):
-    """A float of TOML by its text, so that it stays exact."""
-
-    __slots__ = ()
-
-
-class _Trees:
-    """Makes trees of what TOML holds, each at the line and column of its key."""
-
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.places = _places(document.text)
-
-    def tree(self, value: Any, path: tuple[str, ...]) -> Tree:
-        line, column = self._place(path)
-        if isinstance(value, dict):
-            mapping = MappingNode(self.document, line, column)
-            for key, child in value.items():
-                inside = (*path, key)
-                mapping.items[key] = self.tree(child, inside)
-                mapping.keys[key] = Scalar(key, key, self.document, *self._place(inside))
-            return mapping
-        if isinstance(value, list):
-            sequence = SequenceNode(self.document, line, column)
-            sequence.items += [self.tree(item, path) for item in value]
-            return sequence
-        known = value if isinstance(value, bool | int | str) and not isinstance(value, _Written) else str(value)
-        return Scalar(known, str(value), self.document, line, column)
-
-    def _place(self, path: tuple[str, ...]) -> tuple[int, int]:
-        """The place of a key; for one in an inline table, after its table's key in the same line."""
-        if path in self.places or not path:
-            return self.places.get(path, (1, 1))
-        line, column = self._place(path[:-1])
-        text = self.document.locate(line, column).text
-        inside = re.compile(rf"""(?<![\w-])["']?{re.escape(path[-1])}["']?\s*=""").search(text, column)
-        return line, inside.start() + 1 if inside else column
-
-
-_HEADER = re.compile(r"\s*\[\[?\s*(?P<keys>[^#]*?)\s*\]\]?\s*(#.*)?")
-_KEY = re.compile(r"""\s*(?P<keys>(?:"(?:[^"\\]|\\.)*"|'[^']*'|[\w.\s-])+?)\s*=""")
-
-
-def _places(text: str) -> dict[tuple[str, ...], tuple[int, int]]:
-    """The line and column of each table's header and of each key that begins a line.
-
-    TOML's own parser keeps no positions. This is a glance at the lines: one inside a string of several lines may be
-    taken for a key, and then only a message points at a line near the right one.
-    """
-    places: dict[tuple[str, ...], tuple[int, int]] = {}
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(re.split(r"\r?\n", text), start=1):
-        header, key = _HEADER.fullmatch(line), _KEY.match(line)
-        found = header or key
-        path = _keys(found["keys"]) if found else ()
-        if found is None or not path:
-            continue
-        path = path if header else (*table, *path)
-        table = path if header else table
-        for length in range(1, len(path) + 1):
-            places.setdefault(path[:length], (number, found.start("keys") + 1))
-    return places
-
-
-def _keys(text: str) -> tuple[str, ...]:
-    """The keys of a dotted key, as TOML itself reads it."""
-    try:
-        value: Any = tomllib.loads(f"{text} = 0")
-    except tomllib.TOMLDecodeError:
-        return ()
-    path = []
-    while isinstance(value, dict):
-        ((key, value),) = value.items()
-        path.append(key)
-    return tuple(path)

@@ -97,9 +97,12 @@ class Recurrent(Layer):
         macs: Dim = 0
         through = needs_grad[0]
         for inputs in self._inputs(x):
-            macs += width * (steps * inputs * (through + trains) + steps * self.hidden * trains)
+            macs = macs + width * steps * inputs * (through + trains)
             through = through or trains
-            macs += width * (steps - 1) * self.hidden * through  # the first state is zeros, which need no gradient
+            if trains:
+                macs = macs + width * steps * self.hidden
+            if through:  # the first state is zeros, which need no gradient
+                macs = macs + width * (steps - 1) * self.hidden
         return macs
 
     def execute(self, run: Execution, x: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from archcalc.engine.settings import inputs_in_words
 from archcalc.errors import printable
+from archcalc.hardware.roofline import DeviceHours
 from archcalc.layers.core.base import Ops
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.render.summary import holding_half
@@ -105,14 +106,22 @@ def layers_grid(report: TrainingReport, *, all_layers: bool = False, exact: bool
     )
 
 
-def run_grid(run: Run) -> Grid:
-    """What a whole training takes."""
+def run_grid(run: Run, hours: DeviceHours | None = None) -> Grid:
+    """What a whole training takes, and how many hours of a device."""
     lines = [
         (f"{run.images:,} images · {run.epochs:,} epochs", f"{run.steps:,} steps"),
         ("multiply-adds of training", _human(run.macs)),
         (f"multiply-adds of testing an image, {run.views:,} views of it", _human(run.test_macs)),
     ]
-    return Grid(RUN_COLUMNS, tuple([(Cell(what), Cell(count)) for what, count in lines]))
+    notes = []
+    if hours is not None:
+        lines.append(
+            (f"hours of one {printable(hours.device)}", UNKNOWN if hours.hours is None else f"{hours.hours:,.1f}")
+        )
+        at = f"{hours.utilisation:.4g} % of {human(hours.peak, COUNT_UNITS)} FLOP/s in {hours.dtype}"
+        notes.append(f"hours are those of 2 FLOPs for each multiply-add at {at}, the update left out")
+        notes += [f"~ the peak is doubtful: {hours.doubt}"] if hours.doubt else []
+    return Grid(RUN_COLUMNS, tuple([(Cell(what), Cell(count)) for what, count in lines]), notes=tuple(notes))
 
 
 def _counts(row: TrainingRow) -> bool:

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from archcalc.engine.report import Report, inputs_in_words
+from archcalc.engine.report import Report
+from archcalc.engine.settings import inputs_in_words
 from archcalc.errors import printable
 from archcalc.render.grid import Cell, Column, Grid
 from archcalc.training.transfer import TransferStep

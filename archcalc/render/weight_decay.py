@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from archcalc.engine.report import Report, inputs_in_words
+from archcalc.engine.report import Report
+from archcalc.engine.settings import inputs_in_words
 from archcalc.errors import printable
 from archcalc.layers.core.base import ParameterRole
 from archcalc.render.grid import MOST_ROWS, Cell, Column, Grid, beyond

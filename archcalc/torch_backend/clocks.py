@@ -57,8 +57,8 @@ class CudaClock:
         return float(start.elapsed_time(end)) / 1e3
 
 
-class MpsClock(HostClock):
-    """The host's clock, which first waits for an Apple GPU: each mark costs a wait."""
+class AcceleratorClock(HostClock):
+    """The host's clock, which first waits for an accelerator, such as an Apple GPU: each mark costs a wait."""
 
     def mark(self) -> int:
         """In nanoseconds."""
@@ -67,10 +67,13 @@ class MpsClock(HostClock):
 
     def wait(self) -> None:
         """Until the queue is empty."""
-        torch.mps.synchronize()
+        if hasattr(torch, "accelerator"):
+            torch.accelerator.synchronize()
+        else:  # before PyTorch 2.6
+            torch.mps.synchronize()
 
 
 def clock_of(device: str) -> Clock:
     """The clock that goes with a device."""
-    clocks: dict[str, type[Clock]] = {"cpu": HostClock, "cuda": CudaClock, "mps": MpsClock}
-    return clocks[device]()
+    clocks: dict[str, type[Clock]] = {"cpu": HostClock, "cuda": CudaClock}
+    return clocks.get(device, AcceleratorClock)()

@@ -9,6 +9,18 @@ import torch
 
 from archcalc.errors import SettingError
 
+WITH_MEMORY_OF_ITS_OWN = ("cuda", "xpu")
+"""Devices whose memory is not the host's."""
+
+
+def accelerator() -> str | None:
+    """The kind of accelerator that PyTorch finds, such as cuda, which ROCm's are too, xpu or mps; None for none."""
+    if not hasattr(torch, "accelerator"):  # before PyTorch 2.6
+        there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        return next((device for device, is_there in there.items() if is_there), None)
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return None if found is None else found.type
+
 
 def chosen_device(wanted: str) -> str:
     """The device that is meant; `auto` is the fastest there is. Raises SettingError for one that is not there.
@@ -16,18 +28,18 @@ def chosen_device(wanted: str) -> str:
     >>> chosen_device("meta")
     'meta'
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    found = accelerator()
     if wanted == "auto":
-        return next((device for device, is_there in there.items() if is_there), "cpu")
-    if not there.get(wanted, True):
+        return found or "cpu"
+    if wanted not in ("cpu", "meta", found):
         raise SettingError(f"PyTorch finds no {wanted} device", hint="--device auto uses what is available")
     return wanted
 
 
 def device_name(device: str) -> str:
     """What the device is, in words."""
-    if device == "cuda":
-        return torch.cuda.get_device_name()
+    if device in WITH_MEMORY_OF_ITS_OWN:
+        return str(torch.get_device_module(device).get_device_name())
     if device == "meta":
         return "PyTorch's meta device: shapes without data"
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
@@ -51,9 +63,10 @@ def free_memory(device: str) -> int | None:
     """How many bytes a model may take on a device; None if that is unknown, or does not matter."""
     if device == "meta":
         return None
-    if device == "cuda":
-        torch.cuda.empty_cache()  # what an earlier model left is free, too
-        return torch.cuda.mem_get_info()[0]
+    if device in WITH_MEMORY_OF_ITS_OWN:
+        module = torch.get_device_module(device)
+        module.empty_cache()  # what an earlier model left is free, too
+        return int(module.mem_get_info()[0])
     limits = [limit for limit in (_available(), _container_limit()) if limit is not None]
     return min(limits, default=None)
 

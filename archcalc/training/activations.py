@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from archcalc.engine.report import Report, Settings
+from archcalc.engine.report import Report
+from archcalc.engine.settings import Settings
 from archcalc.errors import SettingError
 from archcalc.graph import Graph, Node
 from archcalc.layers import kinds

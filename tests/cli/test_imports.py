@@ -34,6 +34,9 @@ def command(*arguments: str) -> str:
         (command("--help"), HEAVY | PRETTY),
         (command("verify", "--help"), HEAVY | PRETTY),
         (command("bench", "--help"), HEAVY | PRETTY),
+        (command("fits", "alexnet", "--on", "t4", "--train"), HEAVY | PRETTY | {"yaml"}),
+        (command("roofline", "alexnet", "--on", "t4"), HEAVY | PRETTY | {"yaml"}),
+        (command("devices"), HEAVY | PRETTY | {"yaml"}),
         (command("training", "alexnet"), HEAVY | PRETTY),
     ],
 )

@@ -3,17 +3,20 @@
 import doctest
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.running import ROOT, environment
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def commands(block: str) -> list[tuple[str, str]]:
@@ -35,23 +38,34 @@ def matches(printed: str, expected: str) -> bool:
     return re.fullmatch(pattern, printed, flags=re.DOTALL) is not None
 
 
-def test_the_tour_prints_what_it_says(tmp_path: Path) -> None:
+def run_tour(text: str, folder: Path) -> None:
+    """Run the commands of a text one after another in a folder, and compare what they print."""
     beside = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     previous = 0
-    tour = [command for block in blocks("console") for command in commands(block)]
-    assert len(tour) >= 10
-    for command, expected in tour:
+    for command, expected in [command for block in blocks("console", text) for command in commands(block)]:
         result = subprocess.run(
             ["bash", "-c", command.replace("$?", str(previous))],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
-            cwd=tmp_path,
+            cwd=folder,
             env=environment(PATH=beside),
         )
         previous = result.returncode
         assert matches(result.stdout, expected), f"$ {command}\n{result.stdout}\nis not\n{expected}"
+
+
+def test_the_tour_prints_what_it_says(tmp_path: Path) -> None:
+    assert len([command for block in blocks("console") for command in commands(block)]) >= 10
+    run_tour(README, tmp_path)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_pages_print_what_they_say(page: Path, tmp_path: Path) -> None:
+    for spec in (ROOT / "docs").glob("*.yaml"):
+        shutil.copy(spec, tmp_path)
+    run_tour(page.read_text(encoding="utf-8"), tmp_path)
 
 
 def test_a_tour_that_lies_is_caught() -> None:
