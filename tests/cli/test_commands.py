@@ -37,6 +37,9 @@ COMMANDS = (
     "verify",
     "bench",
     "training",
+    "fits",
+    "roofline",
+    "devices",
 )
 
 
