@@ -40,6 +40,9 @@ COMMANDS = (
     "weight-decay",
     "transfer",
     "training",
+    "fits",
+    "roofline",
+    "devices",
 )
 
 
