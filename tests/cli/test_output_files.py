@@ -24,6 +24,7 @@ from tests.running import ROOT, environment, piped
 NET = "input: [3, 8, 8]\nlayers:\n  - conv: {filters: 4, kernel: 3}\n  - batchnorm\n  - flatten\n  - linear: 10\n"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the nodes of Linux")
 COMMANDS = {
+    "activations": ("activations", "net.yaml", "--init", "msra", "-o"),
     "bench": ("bench", "net.yaml", "--warm-up", "1", "--repeat", "1", "-o"),
     "budget init": ("budget", "init", "net.yaml", "--into"),
     "chart": ("chart", "net.yaml", "-o"),
@@ -44,11 +45,13 @@ COMMANDS = {
     "show": ("show", "net.yaml", "-o"),
     "table": ("table", "net.yaml", "-o"),
     "training": ("training", "net.yaml", "-o"),
+    "transfer": ("transfer", "net.yaml", "--classes", "3", "-o"),
     "verify": ("verify", "net.yaml", "-o"),
+    "weight-decay": ("weight-decay", "net.yaml", "-o"),
 }
 """Every command that writes a file, with the option that names it last."""
 NAMES = {"budget init": "archcalc.toml", "chart": "out.svg"}
-LIGHT = [command for command in COMMANDS if command not in ("bench", "verify")]
+LIGHT = [command for command in COMMANDS if command not in ("activations", "bench", "verify")]
 """Those that need no PyTorch."""
 OPTIONS = {"--output", "--output-file", "--into"}
 

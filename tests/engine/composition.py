@@ -52,17 +52,24 @@ def networks(draw: DrawFn) -> str:
         names.append(name)
         shapes.append(output)
         read_by_none[name] = None
-        for k in read:
+        for k in read if kinds()[kind].reads_values else ():
             read_by_none.pop(names[k], None)
     if not entries:
-        entries.append({"relu": {"name": "n"}})
+        entries.append({"relu": {"name": "n", "from": ["input"]}})
     spec: dict[str, Any] = {"name": "drawn", "inputs": inputs, "layers": entries}
     if read_by_none and draw(st.integers(0, 2)) == 0:
         ends = draw(st.permutations(list(read_by_none)))
         some = draw(st.integers(1, len(ends)))
         spec["outputs"] = ends[:some]
         spec |= {"unused": ends[some:]} if some < len(ends) else {}
+    read_at_all = {name for entry in entries for fields in entry.values() for name in _listed(fields["from"])}
+    if spare := [name for name in inputs if name not in read_at_all]:
+        spec["unused"] = [*spec.get("unused", ()), *spare]
     return json.dumps(spec)
+
+
+def _listed(names: str | list[str]) -> list[str]:
+    return [names] if isinstance(names, str) else names
 
 
 def _layer(draw: DrawFn, cls: type[Layer], shapes: list[Sizes]) -> tuple[Layer, list[int], Sizes] | None:

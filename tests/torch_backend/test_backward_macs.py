@@ -45,7 +45,7 @@ NAMED = (
 NETWORKS = int(os.environ.get("ARCHCALC_RANDOM_NETWORKS", "40"))
 ENOUGH = 0.8
 BATCH = 2
-AT_ONCE = settings(max_examples=25, deadline=None, derandomize=True, phases=[Phase.generate])
+AT_ONCE = settings(max_examples=50, deadline=None, derandomize=True, phases=[Phase.generate])
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning"),

@@ -232,9 +232,9 @@ def test_numbers_beyond_all_bounds_are_exploding_and_null_in_json() -> None:
     ("arguments", "message"),
     [
         (("mlp6-4096", "--init", "xaver"), "unknown initialisation 'xaver'"),
-        (("mlp6", "--init", "xavier"), "no architecture or file is called 'mlp6'"),
+        (("mlp6", "--init", "xavier"), "no architecture or file named 'mlp6'"),
         (("mlp6-4096",), "Missing option '--init'"),
-        (("mlp6-4096", "--init", "xavier", "-o", "a.xls"), "no format goes with the ending .xls"),
+        (("mlp6-4096", "--init", "xavier", "-o", "a.xls"), "unknown ending .xls"),
     ],
 )
 def test_bad_input(arguments: tuple[str, ...], message: str) -> None:
