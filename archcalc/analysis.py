@@ -81,7 +81,7 @@ def analyze(
     ([('conv1', 145711104)], 61100840)
     >>> import numpy
     >>> analyze("alexnet", vars={"classes": numpy.array([10, 100, 1000])}).totals.params
-    array([57044810, 57413540, 61100840])
+    ExactArray([57044810, 57413540, 61100840])
     """
     return analyze_graph(network, input=input, batch=batch, dtype=dtype, convention=convention, vars=vars)[1]
 

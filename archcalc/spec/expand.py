@@ -25,7 +25,7 @@ from archcalc.spec.values import Value
 
 MAX_LAYERS = 1_000_000
 MAX_CALLS = 50_000
-MAX_NAME_CHARACTERS = 100_000_000
+MAX_NAME_CHARACTERS = 30_000_000
 
 
 def expand(

@@ -10,7 +10,7 @@ from archcalc.spec.entry import Entry
 from archcalc.spec.scope import Scope, Tied
 from archcalc.spec.source import Scalar, SequenceNode, Tree, problem_at
 
-EDGE_ITEMS = 40
+EDGE_ITEMS = 60
 """How much work it is to look up a name in `from`, and then to follow the edge that it makes."""
 _COUNT_WORDS = {2: "two", 3: "three", 4: "four"}
 

@@ -13,7 +13,7 @@ from archcalc.spec.origin import Call
 from archcalc.spec.source import Scalar, Tree, problem_at
 from archcalc.spec.values import Value
 
-MAX_NAME = 1000
+MAX_NAME = 10_000
 """Characters of the name that an entry gives."""
 
 

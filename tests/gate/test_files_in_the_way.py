@@ -105,6 +105,6 @@ def test_a_report_that_contradicts_itself_is_no_baseline(
 
 
 def test_a_name_that_is_a_book(folder: Path) -> None:
-    (folder / "net.yaml").write_text(layers(f"linear: {{name: {'n' * 1001}, features: 4}}", head="input: [3]"))
+    (folder / "net.yaml").write_text(layers(f"linear: {{name: {'n' * 10_001}, features: 4}}", head="input: [3]"))
     found = piped("table", "net.yaml", cwd=folder)
-    assert (found.returncode, "a name has 1,001 characters" in found.stderr) == (2, True)
+    assert (found.returncode, "a name has 10,001 characters" in found.stderr) == (2, True)
