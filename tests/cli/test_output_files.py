@@ -38,7 +38,7 @@ COMMANDS = {
     "kinds": ("kinds", "-o"),
     "list": ("list", "-o"),
     "report": ("report", "net.yaml", "-o"),
-    "reproduce": ("reproduce", "-o"),
+    "reproduce": ("reproduce", "diffusers", "-o"),
     "roofline": ("roofline", "net.yaml", "--on", "t4", "-o"),
     "rules": ("rules", "-o"),
     "schema": ("schema", "-o"),

@@ -21,7 +21,7 @@ ENDINGS = {
     ("show", SPEC, "--flat"): ".yaml .yml .txt",
     ("schema",): ".json",
     ("report", SPEC): ".html .htm",
-    ("reproduce", "lecture"): ".json .txt, or --json",
+    ("reproduce", "diffusers"): ".json .txt, or --json",
     ("devices",): ".json .jsonl .csv .tsv .md .tex .html .htm .txt, or --format",
     ("roofline", SPEC, "--on", "t4"): ".json .jsonl .csv .tsv .md .tex .html .htm .txt, or --format",
     ("fits", SPEC, "--on", "t4"): ".json .md .tex .html .htm .txt, or --format",

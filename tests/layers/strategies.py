@@ -4,6 +4,7 @@ Everything is drawn in two steps: first a *form* (scalar or pair, which word, ho
 it. That way several variants of one layer can be drawn that differ in nothing but their numbers.
 """
 
+import os
 import typing
 from collections.abc import Callable
 from types import NoneType, UnionType
@@ -30,6 +31,10 @@ _SPATIAL = st.integers(1, 9) | st.integers(6, 9)  # more large ones, so that win
 _RANKS = (1, 1, 3, 3, 3, 3, 3, 2, 4)  # flat inputs and maps most often: most kinds want one of them
 
 
+MOST_EXAMPLES = int(os.environ.get("ARCHCALC_EXAMPLES", "120"))
+"""For each kind; the nightly run takes more of those with many fields."""
+
+
 class Case(NamedTuple):
     """A layer and the shapes of its inputs, which may or may not fit it."""
 
@@ -39,7 +44,8 @@ class Case(NamedTuple):
 
 def enough(cls: type[Layer]) -> settings:
     """The more fields a kind has, the more examples. Not random: tests assert how many of them fit at the least."""
-    return settings(max_examples=30 * (1 + len(cls.__struct_fields__)), deadline=None, derandomize=True)
+    examples = min(30 * (1 + len(cls.__struct_fields__)), MOST_EXAMPLES)
+    return settings(max_examples=examples, deadline=None, derandomize=True)
 
 
 def cases(cls: type[Layer]) -> SearchStrategy[Case]:
